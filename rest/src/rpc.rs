@@ -1,0 +1,60 @@
+//! What the descriptors say of an RPC, as the generator writes it down.
+
+/// One method of a protobuf service.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rpc {
+    /// The full name of the service, such as `orqit.v1.TicketService`.
+    pub service: &'static str,
+    /// The method's own name, such as `GetTicket`.
+    pub method: &'static str,
+    /// The path of the RPC on gRPC, such as `/orqit.v1.TicketService/GetTicket`.
+    pub grpc_path: &'static str,
+    /// What it demands; `None` when the `.proto` file forgot to say, and then nothing starts.
+    pub policy: Option<Policy>,
+    /// Its HTTP rules: the main one, then the additional bindings.
+    pub routes: &'static [Route],
+}
+
+/// One HTTP rule of an RPC.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The HTTP method, such as `GET`.
+    pub method: &'static str,
+    /// The path template, such as `/api/public/v1/tickets/{id}`.
+    pub template: &'static str,
+}
+
+/// What an RPC demands of its caller and how REST answers for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Who may call.
+    pub access: Access,
+    /// The endpoint group in lower case, such as `tickets`; `None` counts against no group.
+    pub group: Option<&'static str>,
+    /// The HTTP status of a success.
+    pub success_status: u16,
+    /// What it does with an Idempotency-Key.
+    pub idempotency_key: IdempotencyKeyUse,
+}
+
+/// Who may call an RPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, without a key.
+    Public,
+    /// Any valid key.
+    Authenticated,
+    /// A key with this scope.
+    Scope(&'static str),
+}
+
+/// What an RPC does with an Idempotency-Key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdempotencyKeyUse {
+    /// A read: the key is ignored.
+    Ignored,
+    /// A write: the key is optional.
+    Optional,
+    /// A write that is refused without a key.
+    Required,
+}

@@ -1,0 +1,51 @@
+//! Everything that is wrong with a request, collected so that it can be told at once.
+
+/// One wrong field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The field's path as the caller writes it, such as `tags[3]`.
+    pub field: String,
+    /// A stable code, such as `INVALID_ENUM`.
+    pub code: &'static str,
+    /// What is wrong and what would be right, as a sentence.
+    pub message: String,
+}
+
+/// The wrong fields of one request, in the order they were found; at most [`Violations::MAX`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Violations {
+    found: Vec<Violation>,
+}
+
+impl Violations {
+    /// The most violations that one answer lists: a body of a megabyte can hold far more.
+    pub const MAX: usize = 100;
+
+    /// Notes what is wrong with `field`, unless something was already said of it.
+    pub fn add(
+        &mut self,
+        field: impl Into<String>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) {
+        let field = field.into();
+        if self.found.len() < Self::MAX && !self.names(&field) {
+            self.found.push(Violation { field, code, message: message.into() });
+        }
+    }
+
+    /// Whether something was already said of `field`.
+    pub fn names(&self, field: &str) -> bool {
+        self.found.iter().any(|violation| violation.field == field)
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The wrong fields, in the order they were found.
+    pub fn as_slice(&self) -> &[Violation] {
+        &self.found
+    }
+}

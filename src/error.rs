@@ -1,0 +1,189 @@
+//! The one error of the service, and the one table of what it is called on either protocol.
+//!
+//! Layers, services and the store return it; it does not render itself: that is for
+//! `layers::respond` alone.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use rest::{Violation, Violations};
+use tonic::Code;
+
+/// A refusal or failure, with what the caller may know of it.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// Which refusal it is.
+    pub kind: Kind,
+    /// What happened and what to do, as a sentence for the caller.
+    pub message: String,
+    /// The wrong fields, if the request has any.
+    pub details: Vec<Violation>,
+    /// What is behind it; logged once, never answered.
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The kinds of refusal, named for the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    MissingApiKey,
+    InvalidApiKey,
+    ApiKeyExpired,
+    AmbiguousCredentials,
+    /// The key lacks `required`.
+    InsufficientScope {
+        required: &'static str,
+    },
+    ValidationFailed,
+    MalformedJson,
+    UnknownField,
+    InvalidReference,
+    TicketNotFound,
+    RouteNotFound,
+    /// The path has only the methods of `allow`.
+    MethodNotAllowed {
+        allow: String,
+    },
+    /// A ticket in `from` cannot become `to`, only one of `allowed`.
+    InvalidStatusTransition {
+        from: &'static str,
+        to: &'static str,
+        allowed: Vec<&'static str>,
+    },
+    VersionConflict,
+    AlreadyExists,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    RequestTimeout,
+    DeadlineExceeded,
+    ServiceUnavailable {
+        retry_after_secs: u32,
+    },
+    Internal,
+}
+
+impl Kind {
+    /// The stable code, the HTTP status and the gRPC status of the kind.
+    pub fn table(&self) -> (&'static str, StatusCode, Code) {
+        use StatusCode as Http;
+        match self {
+            Self::MissingApiKey => ("MISSING_API_KEY", Http::UNAUTHORIZED, Code::Unauthenticated),
+            Self::InvalidApiKey => ("INVALID_API_KEY", Http::UNAUTHORIZED, Code::Unauthenticated),
+            Self::ApiKeyExpired => ("API_KEY_EXPIRED", Http::UNAUTHORIZED, Code::Unauthenticated),
+            Self::AmbiguousCredentials => {
+                ("AMBIGUOUS_CREDENTIALS", Http::BAD_REQUEST, Code::InvalidArgument)
+            }
+            Self::InsufficientScope { .. } => {
+                ("INSUFFICIENT_SCOPE", Http::FORBIDDEN, Code::PermissionDenied)
+            }
+            Self::ValidationFailed => {
+                ("VALIDATION_FAILED", Http::BAD_REQUEST, Code::InvalidArgument)
+            }
+            Self::MalformedJson => ("MALFORMED_JSON", Http::BAD_REQUEST, Code::InvalidArgument),
+            Self::UnknownField => ("UNKNOWN_FIELD", Http::BAD_REQUEST, Code::InvalidArgument),
+            Self::InvalidReference => {
+                ("INVALID_REFERENCE", Http::BAD_REQUEST, Code::InvalidArgument)
+            }
+            Self::TicketNotFound => ("TICKET_NOT_FOUND", Http::NOT_FOUND, Code::NotFound),
+            Self::RouteNotFound => ("ROUTE_NOT_FOUND", Http::NOT_FOUND, Code::Unimplemented),
+            Self::MethodNotAllowed { .. } => {
+                ("METHOD_NOT_ALLOWED", Http::METHOD_NOT_ALLOWED, Code::Unimplemented)
+            }
+            Self::InvalidStatusTransition { .. } => {
+                ("INVALID_STATUS_TRANSITION", Http::CONFLICT, Code::FailedPrecondition)
+            }
+            Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),
+            Self::AlreadyExists => ("ALREADY_EXISTS", Http::CONFLICT, Code::AlreadyExists),
+            Self::PayloadTooLarge => {
+                ("PAYLOAD_TOO_LARGE", Http::PAYLOAD_TOO_LARGE, Code::ResourceExhausted)
+            }
+            Self::UnsupportedMediaType => {
+                ("UNSUPPORTED_MEDIA_TYPE", Http::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument)
+            }
+            Self::RequestTimeout => ("REQUEST_TIMEOUT", Http::REQUEST_TIMEOUT, Code::Cancelled),
+            Self::DeadlineExceeded => {
+                ("DEADLINE_EXCEEDED", Http::GATEWAY_TIMEOUT, Code::DeadlineExceeded)
+            }
+            Self::ServiceUnavailable { .. } => {
+                ("SERVICE_UNAVAILABLE", Http::SERVICE_UNAVAILABLE, Code::Unavailable)
+            }
+            Self::Internal => ("INTERNAL_ERROR", Http::INTERNAL_SERVER_ERROR, Code::Internal),
+        }
+    }
+}
+
+impl Error {
+    /// A refusal of this kind.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), details: Vec::new(), source: None }
+    }
+
+    /// A failure on our side: the caller gets a generic text, the log gets `source`.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let message =
+            "Something failed on our side. Try again; if it persists, report the request id.";
+        Self { source: Some(Arc::from(source.into())), ..Self::new(Kind::Internal, message) }
+    }
+
+    /// The database cannot be reached for a moment.
+    pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let kind = Kind::ServiceUnavailable { retry_after_secs: 1 };
+        let message = "The service cannot answer for a moment. Try again after 1 second.";
+        Self { source: Some(Arc::from(source.into())), ..Self::new(kind, message) }
+    }
+
+    /// Ids that name nothing in this workspace, each with the field it stands in. The text is the
+    /// same for an id of another workspace and for one that is nowhere.
+    pub fn invalid_reference(violations: Violations) -> Self {
+        Self::with_details(Kind::InvalidReference, violations)
+    }
+
+    /// Wrong fields: VALIDATION_FAILED, or UNKNOWN_FIELD when unknown names are all that is wrong.
+    pub fn invalid(violations: Violations) -> Self {
+        let unknown = violations.as_slice().iter().all(|wrong| wrong.code == "UNKNOWN_FIELD");
+        let kind = if unknown { Kind::UnknownField } else { Kind::ValidationFailed };
+        Self::with_details(kind, violations)
+    }
+
+    /// One wrong field.
+    pub fn invalid_field(field: &str, code: &'static str, message: impl Into<String>) -> Self {
+        let mut violations = Violations::default();
+        violations.add(field, code, message);
+        Self::invalid(violations)
+    }
+
+    fn with_details(kind: Kind, violations: Violations) -> Self {
+        let details = violations.as_slice().to_vec();
+        let message = match details.as_slice() {
+            [only] => only.message.clone(),
+            [first, rest @ ..] => format!("{} ({} more in details)", first.message, rest.len()),
+            [] => "The request is not valid.".to_owned(),
+        };
+        Self { details, ..Self::new(kind, message) }
+    }
+
+    /// The stable code of its kind.
+    pub fn code(&self) -> &'static str {
+        self.kind.table().0
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code(), self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// How an `Error` passes through tonic's service traits: `layers::respond` takes it out again.
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> Self {
+        let mut status = tonic::Status::new(error.kind.table().2, error.message.clone());
+        status.set_source(Arc::new(error));
+        status
+    }
+}
