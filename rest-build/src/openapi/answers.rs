@@ -1,0 +1,97 @@
+//! What an operation answers when it succeeds: the envelope, its headers, an example.
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use serde_json::{Map, Value, json};
+
+use super::operations::{Operation, is};
+use super::schemas::Schemas;
+use super::{contract, examples};
+
+impl Operation<'_> {
+    /// The response of a success.
+    pub fn success(&self, schemas: &mut Schemas) -> Value {
+        let response = self.rpc.method.output();
+        let data = self.data_field(&response);
+        let meta = response.fields().find(|field| data.is_some() && is(field, "orqit.v1.PageMeta"));
+        let envelope = envelope(&response, data.as_ref(), meta.as_ref(), schemas);
+        let name = format!("{}Envelope", self.rpc.method.name());
+        let comment = contract::comment(&response.parent_file(), response.path());
+        json!({
+            "description": contract::about(response.name(), &comment),
+            "headers": success_headers(data.as_ref()),
+            "content": { "application/json": {
+                "schema": self.named(schemas, &name, "Envelope", envelope),
+                "example": self.answer_example(data.as_ref(), meta.as_ref()),
+            } },
+        })
+    }
+
+    fn data_field(&self, response: &MessageDescriptor) -> Option<FieldDescriptor> {
+        let name = &self.route.response_body;
+        (!name.is_empty()).then(|| {
+            let field = response.get_field_by_name(name);
+            field.unwrap_or_else(|| panic!("{}: {name} is no field of its response", self.id))
+        })
+    }
+
+    /// The answer to the request's example: what that says is what this shows.
+    fn answer_example(
+        &self,
+        data: Option<&FieldDescriptor>,
+        meta: Option<&FieldDescriptor>,
+    ) -> Value {
+        let mut shown = match data {
+            Some(field) => examples::answer_field(self.contract, field),
+            None => examples::answer(self.contract, &self.rpc.method.output()),
+        };
+        let updates = self.contract.updates(&self.rpc.method.input());
+        for field in self.body_fields() {
+            let sent = self.contract.rules(&field).example;
+            let sent = sent.or_else(|| (field.is_list() && !updates).then(|| json!([])));
+            if let (Some(shown), Some(sent)) = (shown.get_mut(field.json_name()), sent) {
+                *shown = sent;
+            }
+        }
+        let mut example = json!({ "success": true, "data": shown });
+        if let Some(meta) = meta {
+            example["meta"] = examples::answer_field(self.contract, meta);
+        }
+        example
+    }
+}
+
+fn envelope(
+    response: &MessageDescriptor,
+    data: Option<&FieldDescriptor>,
+    meta: Option<&FieldDescriptor>,
+    schemas: &mut Schemas,
+) -> Value {
+    let data = match data {
+        Some(field) => schemas.answer_field(field),
+        None => schemas.answer(response),
+    };
+    let mut properties = json!({ "success": { "type": "boolean", "const": true }, "data": data });
+    if let Some(meta) = meta {
+        properties["meta"] = schemas.answer_field(meta);
+    }
+    let required: Vec<_> = properties.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+/// A resource with a version has an entity tag.
+fn success_headers(data: Option<&FieldDescriptor>) -> Value {
+    let mut headers = json!({ "X-Request-Id": super::header("X-Request-Id") });
+    let resource = data.filter(|field| !field.is_list()).map(FieldDescriptor::kind);
+    if let Some(Kind::Message(resource)) = resource {
+        let version = resource.get_field_by_name("version").map(|field| field.kind());
+        if version == Some(Kind::Int64) {
+            headers["ETag"] = super::header("ETag");
+        }
+    }
+    headers
+}

@@ -1,0 +1,285 @@
+//! Which refusals an operation can answer: the codes, their HTTP status, and when they occur.
+//!
+//! The codes themselves and what they mean come from the enum ErrorReason; a code that it has and
+//! that this module does not know stops the build.
+
+use std::collections::BTreeMap;
+
+use heck::ToShoutySnakeCase;
+use prost_reflect::{DescriptorPool, MethodDescriptor};
+use serde_json::{Map, Value, json};
+
+use super::contract::{self, Access, Contract, Route, Rpc};
+use super::schemas::reference;
+
+/// When an operation can answer a code.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    /// It needs a key.
+    Key,
+    /// It needs a scope.
+    Scope,
+    /// It takes a body.
+    Body,
+    /// It creates a resource or changes one.
+    Write,
+    /// It changes a resource.
+    Update,
+    /// It changes the status of a resource.
+    Transition,
+    /// It takes an id of this kind of resource in its path.
+    Id,
+    /// Only where no operation is.
+    Nowhere,
+}
+
+/// The codes but for `…_NOT_FOUND`, which each resource has one of.
+const CODES: [(&str, u16, When); 20] = [
+    ("VALIDATION_FAILED", 400, When::Always),
+    ("UNKNOWN_FIELD", 400, When::Always),
+    ("MALFORMED_JSON", 400, When::Body),
+    ("INVALID_REFERENCE", 400, When::Write),
+    ("AMBIGUOUS_CREDENTIALS", 400, When::Key),
+    ("MISSING_API_KEY", 401, When::Key),
+    ("INVALID_API_KEY", 401, When::Key),
+    ("API_KEY_EXPIRED", 401, When::Key),
+    ("INSUFFICIENT_SCOPE", 403, When::Scope),
+    ("ROUTE_NOT_FOUND", 404, When::Nowhere),
+    ("METHOD_NOT_ALLOWED", 405, When::Always),
+    ("REQUEST_TIMEOUT", 408, When::Body),
+    ("INVALID_STATUS_TRANSITION", 409, When::Transition),
+    ("ALREADY_EXISTS", 409, When::Write),
+    ("VERSION_CONFLICT", 412, When::Update),
+    ("PAYLOAD_TOO_LARGE", 413, When::Body),
+    ("UNSUPPORTED_MEDIA_TYPE", 415, When::Body),
+    ("INTERNAL_ERROR", 500, When::Always),
+    ("SERVICE_UNAVAILABLE", 503, When::Always),
+    ("DEADLINE_EXCEEDED", 504, When::Always),
+];
+
+/// Each refusing status with the name of its response and the headers that it alone has.
+const STATUSES: [(u16, &str, &[&str]); 13] = [
+    (400, "BadRequest", &[]),
+    (401, "Unauthorized", &["WWW-Authenticate"]),
+    (403, "Forbidden", &[]),
+    (404, "NotFound", &[]),
+    (405, "MethodNotAllowed", &["Allow"]),
+    (408, "RequestTimeout", &[]),
+    (409, "Conflict", &[]),
+    (412, "PreconditionFailed", &[]),
+    (413, "PayloadTooLarge", &[]),
+    (415, "UnsupportedMediaType", &[]),
+    (500, "InternalError", &[]),
+    (503, "ServiceUnavailable", &["Retry-After"]),
+    (504, "DeadlineExceeded", &[]),
+];
+
+/// A code of the contract, with what the document says of it.
+pub struct Code {
+    pub name: String,
+    pub status: u16,
+    /// When it is answered, in a line.
+    pub meaning: String,
+    when: When,
+}
+
+/// The codes of the contract, in the order of their status, the commonest of each first.
+///
+/// # Panics
+///
+/// If ErrorReason is missing, or has a code that this module does not know.
+pub fn codes(pool: &DescriptorPool) -> Vec<Code> {
+    let reasons = pool
+        .get_enum_by_name("orqit.v1.ErrorReason")
+        .expect("the descriptors declare orqit.v1.ErrorReason");
+    let mut codes: Vec<_> = contract::enum_values(&reasons)
+        .into_iter()
+        .map(|(name, comment)| {
+            let (status, when) = answered(&name);
+            Code { name, status, meaning: contract::one_line(&comment), when }
+        })
+        .collect();
+    let place = |code: &Code| CODES.iter().position(|(known, ..)| *known == code.name);
+    codes.sort_by_key(|code| (code.status, place(code)));
+    codes
+}
+
+fn answered(code: &str) -> (u16, When) {
+    match CODES.iter().find(|(known, ..)| *known == code) {
+        Some((_, status, when)) => (*status, *when),
+        None if code.ends_with("_NOT_FOUND") => (404, When::Id),
+        None => panic!("say in openapi/errors.rs when {code} is answered"),
+    }
+}
+
+/// The refusals of one operation: references to the shared responses, each with its codes.
+pub fn of(contract: &Contract, codes: &[Code], rpc: &Rpc, route: &Route) -> Map<String, Value> {
+    let mut found: BTreeMap<u16, Vec<&Code>> = BTreeMap::new();
+    for code in codes.iter().filter(|code| occurs(contract, code, rpc, route)) {
+        found.entry(code.status).or_default().push(code);
+    }
+    found
+        .into_iter()
+        .map(|(status, codes)| {
+            let response = json!({
+                "$ref": format!("#/components/responses/{}", response_name(status)),
+                "description": describe(&codes),
+            });
+            (status.to_string(), response)
+        })
+        .collect()
+}
+
+fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
+    let request = rpc.method.input();
+    let updates = contract.updates(&request);
+    match code.when {
+        When::Always => true,
+        When::Key => !matches!(rpc.policy.access, Access::Public),
+        When::Scope => matches!(rpc.policy.access, Access::Scope(_)),
+        When::Body => !route.body.is_empty(),
+        When::Write => updates || rpc.method.name().starts_with("Create"),
+        When::Update => updates,
+        When::Transition => updates && request.get_field_by_name("status").is_some(),
+        When::Id => route.template.contains('{') && names(&rpc.method, &code.name),
+        When::Nowhere => false,
+    }
+}
+
+/// Whether an RPC, or its service, is about the resource that a `…_NOT_FOUND` code names.
+fn names(method: &MethodDescriptor, code: &str) -> bool {
+    let service = method.parent_service();
+    let about = format!("_{}_{}_", service.name(), method.name()).to_shouty_snake_case();
+    let resource = code.trim_end_matches("_NOT_FOUND");
+    format!("_{about}_").contains(&format!("_{resource}_"))
+}
+
+fn describe(codes: &[&Code]) -> String {
+    let lines = codes.iter().map(|code| format!("- `{}`: {}", code.name, code.meaning));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn response_name(status: u16) -> &'static str {
+    let known = STATUSES.iter().find(|(known, ..)| *known == status);
+    known.map(|(_, name, _)| *name).expect("every status of a code has a response")
+}
+
+/// The shared responses, one for each refusing status.
+pub fn responses(codes: &[Code]) -> Map<String, Value> {
+    STATUSES
+        .iter()
+        .map(|(status, name, headers)| {
+            let codes: Vec<_> = codes.iter().filter(|code| code.status == *status).collect();
+            (name.to_string(), response(&codes, headers))
+        })
+        .collect()
+}
+
+fn response(codes: &[&Code], own_headers: &[&str]) -> Value {
+    let mut headers = Map::new();
+    for name in ["X-Request-Id"].iter().chain(own_headers) {
+        headers.insert(name.to_string(), super::header(name));
+    }
+    let mut content = json!({ "schema": reference("Error") });
+    if let Some(first) = codes.first() {
+        content["example"] = example(first);
+    }
+    json!({
+        "description": describe(codes),
+        "headers": headers,
+        "content": { "application/json": content },
+    })
+}
+
+fn example(code: &Code) -> Value {
+    let mut error = json!({
+        "code": code.name,
+        "message": code.meaning,
+        "requestId": "req_5b0JmN3kTq8ZbN1xYw4fQ7",
+    });
+    let more = match code.name.as_str() {
+        "VALIDATION_FAILED" => json!({ "details": [{
+            "field": "perPage",
+            "code": "OUT_OF_RANGE",
+            "message": "perPage must be 1 to 100",
+        }] }),
+        "INSUFFICIENT_SCOPE" => json!({ "requiredScope": "tickets:read" }),
+        "SERVICE_UNAVAILABLE" => json!({ "retryAfterSeconds": 1 }),
+        "INVALID_STATUS_TRANSITION" => {
+            json!({ "from": "CANCELLED", "to": "CLOSED", "allowed": ["OPEN"] })
+        }
+        _ => json!({}),
+    };
+    for (key, value) in more.as_object().into_iter().flatten() {
+        error[key] = value.clone();
+    }
+    json!({ "success": false, "error": error })
+}
+
+/// The envelope of every refusal.
+pub fn envelope(codes: &[Code]) -> Value {
+    json!({
+        "type": "object",
+        "description": "The envelope of every refusal.",
+        "required": ["success", "error"],
+        "properties": {
+            "success": { "type": "boolean", "const": false },
+            "error": {
+                "type": "object",
+                "required": ["code", "message", "requestId"],
+                "properties": error_properties(codes),
+                "additionalProperties": false,
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn error_properties(codes: &[Code]) -> Value {
+    let names: Vec<_> = codes.iter().map(|code| &code.name).collect();
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    json!({
+        "code": { "type": "string", "description": "The stable code of the refusal.", "enum": names },
+        "message": text("What happened and what to do, as a sentence; its words may change."),
+        "requestId": text("The id of the request, as in the header `X-Request-Id`."),
+        "details": {
+            "type": "array",
+            "description": "Every wrong field, when fields are what is wrong.",
+            "items": reference("Violation"),
+        },
+        "retryAfterSeconds": {
+            "type": "integer",
+            "description": "After how many seconds to try again, as in the header `Retry-After`.",
+        },
+        "requiredScope": text("The scope that the key lacks."),
+        "from": text("The status that the resource has."),
+        "to": text("The status that was asked for."),
+        "allowed": {
+            "type": "array",
+            "description": "The statuses that could have been asked for.",
+            "items": { "type": "string" },
+        },
+    })
+}
+
+/// One wrong field of a refused request.
+pub fn violation() -> Value {
+    json!({
+        "type": "object",
+        "description": "One wrong field of a refused request.",
+        "required": ["field", "code", "message"],
+        "properties": {
+            "field": {
+                "type": "string",
+                "description": "The path of the field as the caller wrote it, such as `tags[3]`.",
+            },
+            "code": { "type": "string", "description": "The stable code of what is wrong with it." },
+            "message": {
+                "type": "string",
+                "description": "What is wrong and what would be right, as a sentence.",
+            },
+        },
+        "additionalProperties": false,
+    })
+}

@@ -1,0 +1,192 @@
+//! Writes the OpenAPI 3.1 document of the REST side of the API, from the descriptors alone.
+//!
+//! The comments of the `.proto` files are its descriptions, the HTTP rules its operations, the
+//! options of `orqit.v1` its demands and bounds. What holds for the API as a whole, whichever RPC
+//! is called, stands in `conventions.md`. The document does not list HEAD and OPTIONS, which every
+//! path answers.
+
+mod answers;
+mod contract;
+mod errors;
+mod examples;
+mod operations;
+mod schemas;
+
+use std::collections::BTreeSet;
+
+use heck::ToTitleCase;
+use prost_reflect::{DescriptorPool, ServiceDescriptor};
+use serde_json::{Map, Value, json};
+
+use contract::Contract;
+use errors::Code;
+use schemas::Schemas;
+
+const CONVENTIONS: &str = include_str!("conventions.md");
+
+/// What the descriptors do not say.
+#[derive(Debug, Clone)]
+pub struct Info<'a> {
+    /// The name of the API.
+    pub title: &'a str,
+    /// The version of the API.
+    pub version: &'a str,
+    /// What the API is, in markdown; the conventions and the table of codes follow it.
+    pub description: &'a str,
+    /// Whom to turn to.
+    pub contact: &'a str,
+    /// The SPDX identifier of the licence.
+    pub license: &'a str,
+}
+
+/// The OpenAPI document of every RPC in `pool` that has an HTTP rule. The same descriptors give
+/// the same document, byte for byte. Descriptions need descriptors with source information.
+///
+/// # Panics
+///
+/// If the descriptors say something that the document cannot: a build stops, no request does.
+pub fn document(pool: &DescriptorPool, info: &Info) -> Value {
+    let contract = Contract::new(pool);
+    let codes = errors::codes(pool);
+    let mut schemas = Schemas::new(&contract);
+    schemas.add("Error", errors::envelope(&codes));
+    schemas.add("Violation", errors::violation());
+    let paths = operations::paths(&contract, &codes, &mut schemas);
+    let mut document = json!({
+        "openapi": "3.1.0",
+        "info": describe(info, &codes),
+        "servers": [{ "url": "/", "description": "The host that serves this document." }],
+        "tags": tags(&contract),
+        "paths": paths,
+        "components": {
+            "schemas": schemas.into_named(),
+            "responses": errors::responses(&codes),
+            "parameters": parameters(),
+            "headers": headers(),
+            "securitySchemes": security_schemes(),
+        },
+    });
+    prune(&mut document);
+    document
+}
+
+fn describe(info: &Info, codes: &[Code]) -> Value {
+    let rows = codes.iter().map(|code| {
+        format!("| `{}` | {} | {} |", code.name, code.status, code.meaning.replace('|', "\\|"))
+    });
+    let rows = rows.collect::<Vec<_>>().join("\n");
+    let conventions = CONVENTIONS.replace("{codes}", &rows);
+    json!({
+        "title": info.title,
+        "version": info.version,
+        "description": format!("{}\n\n{}", info.description.trim(), conventions.trim()),
+        "contact": { "name": info.contact },
+        "license": { "name": info.license, "identifier": info.license },
+    })
+}
+
+/// What operations of a service are listed under: `Ticket` for TicketService.
+fn tag_name(service: &ServiceDescriptor) -> String {
+    let name = service.name();
+    name.strip_suffix("Service").unwrap_or(name).to_title_case()
+}
+
+fn tags(contract: &Contract) -> Vec<Value> {
+    let mut tags: Vec<Value> = Vec::new();
+    for rpc in contract.rpcs() {
+        let comment = contract::comment(&rpc.service.parent_file(), rpc.service.path());
+        let tag = json!({
+            "name": tag_name(&rpc.service),
+            "description": contract::about(rpc.service.name(), &comment),
+        });
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    tags
+}
+
+fn parameters() -> Value {
+    json!({ "If-Match": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "Change the resource only if this is its `ETag`; `*` means whatever it is.",
+        "schema": { "type": "string" },
+        "example": "*",
+    } })
+}
+
+/// A reference to a shared header.
+fn header(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+fn headers() -> Map<String, Value> {
+    let text = json!({ "type": "string" });
+    let seconds = json!({ "type": "integer", "minimum": 0 });
+    let headers = [
+        (
+            "X-Request-Id",
+            "The id of the request: the one that was sent, or a new one.",
+            text.clone(),
+        ),
+        ("ETag", "The version of the resource in quotation marks, for `If-Match`.", text.clone()),
+        ("Allow", "The methods that the path has.", text.clone()),
+        ("Retry-After", "After how many seconds to try again.", seconds),
+        ("WWW-Authenticate", "Always `Bearer`.", text),
+    ];
+    let headers = headers.into_iter().map(|(name, description, schema)| {
+        let header = json!({ "description": description, "required": true, "schema": schema });
+        (name.to_owned(), header)
+    });
+    headers.collect()
+}
+
+fn security_schemes() -> Value {
+    json!({
+        "bearerAuth": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "orq_…",
+            "description": "An API key: `Authorization: Bearer orq_…`.",
+        },
+        "apiKeyHeader": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "The same API key in a header of its own.",
+        },
+    })
+}
+
+/// Takes out the shared parts that nothing refers to, and then those that only they referred to.
+fn prune(document: &mut Value) {
+    loop {
+        let mut used = BTreeSet::new();
+        references(document, &mut used);
+        let mut pruned = false;
+        for section in ["schemas", "responses", "parameters", "headers"] {
+            let parts = document["components"][section].as_object_mut();
+            let parts = parts.expect("the sections were just made");
+            let before = parts.len();
+            parts.retain(|name, _| used.contains(&format!("#/components/{section}/{name}")));
+            pruned |= parts.len() < before;
+        }
+        if !pruned {
+            return;
+        }
+    }
+}
+
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(Value::String(target)) = object.get("$ref") {
+                found.insert(target.clone());
+            }
+            object.values().for_each(|value| references(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
