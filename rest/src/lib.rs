@@ -1,9 +1,38 @@
 //! What the generated REST bindings stand on: routes, JSON rules, query parameters, violations.
 //!
-//! It knows no service and no store; `rest-build` writes code against it.
+//! It knows no service and no store; `rest-build` writes code against it. It keeps no state and
+//! does no I/O: bytes come in with a [`Call`] and go out with a [`Reply`].
 
+mod binding;
+mod enums;
+mod escape;
+mod json;
+mod mask;
+mod place;
+mod query;
+pub mod read;
+mod routes;
 mod rpc;
+mod template;
+mod text;
+mod time;
+pub mod validate;
 mod violations;
+pub mod write;
 
+#[cfg(test)]
+mod tests;
+
+pub use binding::{Binding, Call, Refusal, Reply};
+pub use enums::EnumNames;
+pub use json::{Json, MAX_DEPTH, Number};
+pub use mask::{Mask, Patch};
+pub use place::Place;
+pub use query::Query;
+pub use read::{Field, FromJson, ReadJson};
+pub use routes::{Match, Routes};
 pub use rpc::{Access, IdempotencyKeyUse, Policy, Route, Rpc};
-pub use violations::{Violation, Violations};
+pub use text::FromText;
+pub use time::{format_timestamp, parse_timestamp};
+pub use validate::{Rules, Validate};
+pub use violations::{Violation, Violations, Wrong};

@@ -1,4 +1,10 @@
 //! Everything that is wrong with a request, collected so that it can be told at once.
+//!
+//! It does not decide what is wrong, and it renders nothing.
+
+use std::borrow::Cow;
+
+use crate::place::Place;
 
 /// One wrong field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +15,27 @@ pub struct Violation {
     pub code: &'static str,
     /// What is wrong and what would be right, as a sentence.
     pub message: String,
+}
+
+/// What is wrong with a value, told before it is known where the value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// A stable code, such as `WRONG_TYPE`.
+    pub code: &'static str,
+    /// The sentence without its subject, such as `must be an integer`.
+    pub remedy: Cow<'static, str>,
+}
+
+impl Wrong {
+    /// A value that is wrong in this way.
+    pub fn new(code: &'static str, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, remedy: remedy.into() }
+    }
+
+    /// A value of another type than the field's.
+    pub fn wrong_type(remedy: &'static str) -> Self {
+        Self::new("WRONG_TYPE", remedy)
+    }
 }
 
 /// The wrong fields of one request, in the order they were found; at most [`Violations::MAX`].
@@ -31,6 +58,15 @@ impl Violations {
         let field = field.into();
         if self.found.len() < Self::MAX && !self.names(&field) {
             self.found.push(Violation { field, code, message: message.into() });
+        }
+    }
+
+    /// Notes that the value at `at` is wrong; the sentence begins with the field's name.
+    pub fn note(&mut self, at: &Place<'_>, wrong: Wrong) {
+        if self.found.len() < Self::MAX {
+            let field = at.to_string();
+            let message = format!("{field} {}", wrong.remedy);
+            self.add(field, wrong.code, message);
         }
     }
 

@@ -1,0 +1,72 @@
+//! Which fields an update changes, whichever way the request says so.
+//!
+//! It does not look at values: a field that is in the mask and not set is to be cleared.
+
+use prost_types::FieldMask;
+
+use crate::place::Place;
+use crate::read::Field;
+use crate::violations::{Violations, Wrong};
+
+/// The field that guards an update against a lost one; it is never itself updated.
+pub(crate) const GUARD: &str = "version";
+
+/// The fields that an update changes, by their proto names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mask {
+    fields: Vec<&'static str>,
+}
+
+/// A request that changes some fields of a resource.
+pub trait Patch {
+    /// The fields that it changes: those of its mask, or without one those that are present. A
+    /// mask that names anything else is noted as `updateMask`.
+    fn mask(&self, violations: &mut Violations) -> Mask;
+}
+
+impl Mask {
+    /// Whether the update changes the field with this proto name.
+    pub fn has(&self, field: &str) -> bool {
+        self.fields.contains(&field)
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The proto names of the fields that it changes, each once.
+    pub fn iter(&self) -> impl Iterator<Item = &'static str> {
+        self.fields.iter().copied()
+    }
+
+    /// What an explicit mask names, of the fields that can be updated.
+    pub fn explicit(
+        mask: &FieldMask,
+        fields: &'static [Field],
+        violations: &mut Violations,
+    ) -> Self {
+        let mut named = Self::default();
+        for path in &mask.paths {
+            match fields.iter().find(|field| field.is_called(path)) {
+                Some(field) if named.has(field.proto) => {}
+                Some(field) => named.fields.push(field.proto),
+                None => violations.note(&Place::ROOT.field("updateMask"), invalid(path, fields)),
+            }
+        }
+        named
+    }
+
+    /// The fields that are present.
+    pub fn present(fields: &[(&'static str, bool)]) -> Self {
+        let present = fields.iter().filter(|(_, is_present)| *is_present);
+        Self { fields: present.map(|(name, _)| *name).collect() }
+    }
+}
+
+fn invalid(path: &str, fields: &[Field]) -> Wrong {
+    let names: Vec<_> = fields.iter().map(|field| field.proto).collect();
+    let named = Place::ROOT.field(path);
+    let remedy = format!("cannot name {named}, only {}", names.join(", "));
+    Wrong::new("INVALID_MASK", remedy)
+}

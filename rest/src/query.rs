@@ -1,0 +1,141 @@
+//! The parameters of a query string.
+//!
+//! Only the parameters that a route declares exist; every other name is refused. Nothing of a query
+//! is ever skipped but an empty part between two `&`.
+
+use crate::enums::EnumNames;
+use crate::escape::{self, Part};
+use crate::place::Place;
+use crate::read::{Field, noted, twice};
+use crate::text::FromText;
+use crate::violations::{Violations, Wrong};
+
+/// The parameters that were sent, by those that the route declares.
+#[derive(Debug)]
+pub struct Query {
+    fields: &'static [Field],
+    /// The index of the field, and a value that is not empty; in the order sent.
+    values: Vec<(usize, String)>,
+}
+
+impl Query {
+    /// Splits and decodes a raw query string, noting names that are not among `fields`.
+    pub fn read(raw: Option<&str>, fields: &'static [Field], violations: &mut Violations) -> Self {
+        let mut query = Self { fields, values: Vec::new() };
+        let mut spellings = vec![None; fields.len()];
+        for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Ok(name) = escape::decode(raw_name, Part::Query) else {
+                violations.note(&Place::ROOT.field(raw_name), bad_escape());
+                continue;
+            };
+            let Some(index) = fields.iter().position(|field| is_called(field, &name)) else {
+                let wrong = Wrong::new("UNKNOWN_FIELD", "is not a parameter here; leave it out");
+                violations.note(&Place::ROOT.field(&name), wrong);
+                continue;
+            };
+            let field = &fields[index];
+            match escape::decode(raw_value, Part::Query) {
+                _ if *spellings[index].get_or_insert_with(|| name.to_string()) != name => {
+                    violations.note(&Place::ROOT.field(field.json), twice(field));
+                }
+                Err(_) => violations.note(&Place::ROOT.field(field.json), bad_escape()),
+                Ok(value) if value.is_empty() => {
+                    violations.note(&Place::ROOT.field(field.json), empty());
+                }
+                Ok(value) => query.values.push((index, value.into_owned())),
+            }
+        }
+        query
+    }
+
+    /// The value of a parameter that may be given once.
+    pub fn one<T: FromText>(&self, field: usize, violations: &mut Violations) -> Option<T> {
+        self.one_by(field, violations, T::from_text)
+    }
+
+    /// The enum value of a parameter that may be given once.
+    pub fn one_enum(
+        &self,
+        field: usize,
+        names: &EnumNames,
+        violations: &mut Violations,
+    ) -> Option<i32> {
+        self.one_by(field, violations, |name| names.parse(name))
+    }
+
+    /// The values of a parameter that may be repeated, and list several with commas unless they
+    /// are strings; `None` when there are none.
+    pub fn many<T: FromText>(&self, field: usize, violations: &mut Violations) -> Option<Vec<T>> {
+        self.many_by(field, violations, T::LISTS_BY_COMMA, T::from_text)
+    }
+
+    /// The enum values of a parameter that may be repeated and list several with commas.
+    pub fn many_enum(
+        &self,
+        field: usize,
+        names: &EnumNames,
+        violations: &mut Violations,
+    ) -> Option<Vec<i32>> {
+        self.many_by(field, violations, true, |name| names.parse(name))
+    }
+
+    fn one_by<T>(
+        &self,
+        field: usize,
+        violations: &mut Violations,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let mut values = self.values_of(field);
+        let first = values.next()?;
+        let at = Place::ROOT.field(self.fields[field].json);
+        if values.next().is_some() {
+            violations.note(&at, Wrong::new("DUPLICATE_FIELD", "must be given only once"));
+            return None;
+        }
+        noted(parse(first), &at, violations)
+    }
+
+    fn many_by<T>(
+        &self,
+        field: usize,
+        violations: &mut Violations,
+        by_comma: bool,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Vec<T>> {
+        let at = Place::ROOT.field(self.fields[field].json);
+        let mut parsed = Vec::new();
+        for value in self.values_of(field) {
+            for element in value.split(|c| by_comma && c == ',') {
+                let element = if element.is_empty() { Err(empty()) } else { parse(element) };
+                parsed.extend(noted(element, &at, violations));
+            }
+        }
+        (!parsed.is_empty()).then_some(parsed)
+    }
+
+    fn values_of(&self, field: usize) -> impl Iterator<Item = &str> {
+        let of_field = move |(index, _): &&(usize, String)| *index == field;
+        self.values.iter().filter(of_field).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Whether `name` means the field; each step of a nested name may be in either spelling.
+fn is_called(field: &Field, name: &str) -> bool {
+    let (mut json, mut proto) = (field.json.split('.'), field.proto.split('.'));
+    let fits = |step| {
+        let names = [json.next(), proto.next()];
+        names.contains(&Some(step))
+    };
+    field.is_called(name)
+        || (name.split('.').all(fits) && json.next().is_none() && name.contains('.'))
+}
+
+fn empty() -> Wrong {
+    Wrong::new("EMPTY", "must not be empty; leave it out or give it a value")
+}
+
+fn bad_escape() -> Wrong {
+    let remedy = "must be UTF-8 with percent escapes of two hexadecimal digits";
+    Wrong::new("BAD_ESCAPE", remedy)
+}

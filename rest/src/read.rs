@@ -1,0 +1,405 @@
+//! From a JSON tree to a message: names are matched, values converted, and whatever is wrong is
+//! noted with its place. It never stops at the first.
+//!
+//! The generated code knows the fields and their types; how a name is matched, a list walked or a
+//! violation worded stands here. Bounds of values are for [`crate::validate`].
+
+use std::collections::BTreeMap;
+
+use prost_types::{Duration, FieldMask, ListValue, Struct, Timestamp, Value, value};
+
+use crate::binding::Refusal;
+use crate::enums::EnumNames;
+use crate::json::{Json, Number};
+use crate::place::Place;
+use crate::text::{self, FromText};
+use crate::violations::{Violations, Wrong};
+
+/// The two names of a field; callers may use either, messages use the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// The name in JSON, such as `dueAt`; of a nested query parameter, `filter.dueAt`.
+    pub json: &'static str,
+    /// The name in the `.proto` file, such as `due_at`.
+    pub proto: &'static str,
+}
+
+impl Field {
+    /// Whether a caller who writes `name` means this field.
+    pub fn is_called(&self, name: &str) -> bool {
+        name == self.json || name == self.proto
+    }
+}
+
+/// A message that is read from a JSON object, field by field.
+pub trait ReadJson: Default {
+    /// The fields that it has.
+    const FIELDS: &'static [Field];
+
+    /// Sets the field at this index of [`Self::FIELDS`], or notes what is wrong with `value`.
+    fn read_field(
+        &mut self,
+        field: usize,
+        value: Json,
+        at: &Place<'_>,
+        violations: &mut Violations,
+    );
+}
+
+// prost boxes the fields of messages that contain themselves.
+impl<T: ReadJson> ReadJson for Box<T> {
+    const FIELDS: &'static [Field] = T::FIELDS;
+
+    fn read_field(
+        &mut self,
+        field: usize,
+        value: Json,
+        at: &Place<'_>,
+        violations: &mut Violations,
+    ) {
+        T::read_field(self, field, value, at, violations);
+    }
+}
+
+/// What the body of one route may hold, beside the fields of its message.
+#[derive(Debug)]
+pub struct Body {
+    /// Whether an empty body is refused.
+    pub required: bool,
+    /// Fields of the message that do not come from the body.
+    pub elsewhere: &'static [Field],
+    /// Fields that the resource has but that cannot be changed.
+    pub read_only: &'static [Field],
+}
+
+/// Reads a body into `message` and tells the proto names of the fields that it names, those that
+/// it sets to null included. Only a body that is no JSON object stops it.
+pub fn body<T: ReadJson>(
+    bytes: &[u8],
+    rules: &Body,
+    message: &mut T,
+    at: &Place<'_>,
+    violations: &mut Violations,
+) -> Result<Vec<&'static str>, Refusal> {
+    if bytes.is_empty() {
+        let refusal = "The body is empty; send a JSON object.".to_owned();
+        return if rules.required { Err(Refusal::MalformedJson(refusal)) } else { Ok(Vec::new()) };
+    }
+    match Json::parse(bytes).map_err(Refusal::MalformedJson)? {
+        Json::Object(members) => Ok(object(members, rules, message, at, violations)),
+        _ => Err(Refusal::MalformedJson("The body must be a JSON object.".to_owned())),
+    }
+}
+
+/// The update mask that the fields named by a body stand for.
+pub fn mask(named: Vec<&'static str>) -> FieldMask {
+    let paths = named.into_iter().filter(|name| *name != crate::mask::GUARD);
+    FieldMask { paths: paths.map(str::to_owned).collect() }
+}
+
+fn object<T: ReadJson>(
+    members: Vec<(String, Json)>,
+    rules: &Body,
+    message: &mut T,
+    at: &Place<'_>,
+    violations: &mut Violations,
+) -> Vec<&'static str> {
+    let mut named = Vec::new();
+    for (name, value) in members {
+        let is_called = |field: &&Field| field.is_called(&name);
+        if let Some(field) = rules.read_only.iter().find(is_called) {
+            let wrong = Wrong::new("READ_ONLY", "is read-only; leave it out");
+            violations.note(&at.field(field.json), wrong);
+            continue;
+        }
+        let known = T::FIELDS.iter().position(|field| field.is_called(&name));
+        let elsewhere = rules.elsewhere.iter().any(|field| field.is_called(&name));
+        let Some(index) = known.filter(|_| !elsewhere) else {
+            let wrong = Wrong::new("UNKNOWN_FIELD", "is not a field here; leave it out");
+            violations.note(&at.field(&name), wrong);
+            continue;
+        };
+        let field = &T::FIELDS[index];
+        let place = at.field(field.json);
+        if named.contains(&field.proto) {
+            violations.note(&place, twice(field));
+            continue;
+        }
+        named.push(field.proto);
+        if value != Json::Null {
+            message.read_field(index, value, &place, violations);
+        }
+    }
+    named
+}
+
+/// What is wrong with a field that is named a second time.
+pub(crate) fn twice(field: &Field) -> Wrong {
+    let remedy = if field.json == field.proto {
+        "must be given only once".to_owned()
+    } else {
+        format!("must be given only once; {} is the same field", field.proto)
+    };
+    Wrong::new("DUPLICATE_FIELD", remedy)
+}
+
+/// A type that a JSON value converts into.
+pub trait FromJson: Sized {
+    /// The value, or `None` when it is wrong and that was noted.
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self>;
+}
+
+/// [`FromJson::from_json`] as a function.
+pub fn value<T: FromJson>(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<T> {
+    T::from_json(json, at, violations)
+}
+
+/// Overwrites a field that has no presence, if there is a value.
+pub fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+/// Sets a oneof, of which a request may give one member.
+pub fn choose<T>(
+    oneof: &mut Option<T>,
+    value: Option<T>,
+    members: &'static str,
+    at: &Place<'_>,
+    violations: &mut Violations,
+) {
+    if oneof.is_none() {
+        *oneof = value;
+    } else {
+        let remedy = format!("cannot stand beside another one of {members}");
+        violations.note(at, Wrong::new("INVALID_VALUE", remedy));
+    }
+}
+
+/// The number of the enum value that a JSON string names.
+pub fn enumeration(
+    json: Json,
+    names: &EnumNames,
+    at: &Place<'_>,
+    violations: &mut Violations,
+) -> Option<i32> {
+    let number = match json {
+        Json::String(name) => names.parse(&name),
+        _ => Err(names.wrong()),
+    };
+    noted(number, at, violations)
+}
+
+/// The elements of a JSON array. A wrong one is noted and leaves its default, so that the places
+/// of those behind it stay right.
+pub fn list<T: Default>(
+    json: Json,
+    at: &Place<'_>,
+    violations: &mut Violations,
+    element: impl Fn(Json, &Place<'_>, &mut Violations) -> Option<T>,
+) -> Vec<T> {
+    let Json::Array(elements) = json else {
+        violations.note(at, Wrong::wrong_type("must be an array"));
+        return Vec::new();
+    };
+    let read = |(index, json)| element(json, &at.index(index), violations).unwrap_or_default();
+    elements.into_iter().enumerate().map(read).collect()
+}
+
+/// The entries of a JSON object whose names are data.
+pub fn map<K: FromText + Ord, V>(
+    json: Json,
+    at: &Place<'_>,
+    violations: &mut Violations,
+    entry: impl Fn(Json, &Place<'_>, &mut Violations) -> Option<V>,
+) -> BTreeMap<K, V> {
+    let mut entries = BTreeMap::new();
+    let Json::Object(members) = json else {
+        violations.note(at, Wrong::wrong_type("must be an object"));
+        return entries;
+    };
+    for (name, json) in members {
+        let at = at.field(&name);
+        let Some(key) = noted(K::from_text(&name), &at, violations) else { continue };
+        if entries.contains_key(&key) {
+            violations.note(&at, Wrong::new("DUPLICATE_FIELD", "must be given only once"));
+        } else if let Some(value) = entry(json, &at, violations) {
+            entries.insert(key, value);
+        }
+    }
+    entries
+}
+
+/// The value, or `None` after noting what is wrong with it.
+pub(crate) fn noted<T>(
+    value: Result<T, Wrong>,
+    at: &Place<'_>,
+    violations: &mut Violations,
+) -> Option<T> {
+    value.map_err(|wrong| violations.note(at, wrong)).ok()
+}
+
+impl<T: ReadJson> FromJson for T {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        const NO_RULES: Body = Body { required: false, elsewhere: &[], read_only: &[] };
+        let Json::Object(members) = json else {
+            violations.note(at, Wrong::wrong_type("must be an object"));
+            return None;
+        };
+        let mut message = T::default();
+        object(members, &NO_RULES, &mut message, at, violations);
+        Some(message)
+    }
+}
+
+impl FromJson for bool {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        let value = match json {
+            Json::Bool(value) => Ok(value),
+            _ => Err(Wrong::wrong_type("must be true or false")),
+        };
+        noted(value, at, violations)
+    }
+}
+
+impl FromJson for String {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        let value = match json {
+            Json::String(value) => Ok(value),
+            _ => Err(Wrong::wrong_type("must be a string")),
+        };
+        noted(value, at, violations)
+    }
+}
+
+impl FromJson for i32 {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        noted(integer(&json), at, violations)
+    }
+}
+
+impl FromJson for u32 {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        noted(integer(&json), at, violations)
+    }
+}
+
+impl FromJson for i64 {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        noted(integer_or_digits(&json), at, violations)
+    }
+}
+
+impl FromJson for u64 {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        noted(integer_or_digits(&json), at, violations)
+    }
+}
+
+/// Many writers of JSON send 64-bit integers as strings, because JavaScript would round them.
+fn integer_or_digits<T: TryFrom<i128> + FromText>(json: &Json) -> Result<T, Wrong> {
+    match json {
+        Json::String(digits) => T::from_text(digits),
+        json => integer(json),
+    }
+}
+
+fn integer<T: TryFrom<i128>>(json: &Json) -> Result<T, Wrong> {
+    /// Up to here every integer is a float of its own: 2^53.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let out_of_range = || text::out_of_range(&text::integer_name::<T>());
+    let integer = match json {
+        Json::Number(Number::Integer(value)) => *value,
+        Json::Number(Number::Float(value)) if value.fract() == 0.0 => {
+            if value.abs() > EXACT_MAX {
+                return Err(out_of_range());
+            }
+            *value as i128
+        }
+        _ => return Err(Wrong::wrong_type("must be an integer")),
+    };
+    T::try_from(integer).map_err(|_| out_of_range())
+}
+
+impl FromJson for f64 {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        noted(float(&json), at, violations)
+    }
+}
+
+impl FromJson for f32 {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        noted(float(&json).and_then(text::narrow), at, violations)
+    }
+}
+
+fn float(json: &Json) -> Result<f64, Wrong> {
+    match json {
+        Json::Number(Number::Integer(value)) => Ok(*value as f64),
+        Json::Number(Number::Float(value)) => Ok(*value),
+        _ => Err(Wrong::wrong_type("must be a number")),
+    }
+}
+
+impl FromJson for Vec<u8> {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        noted(from_string(&json, "must be base64 in a string"), at, violations)
+    }
+}
+
+impl FromJson for Timestamp {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        let remedy = "must be an RFC 3339 time in a string";
+        noted(from_string(&json, remedy), at, violations)
+    }
+}
+
+impl FromJson for Duration {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        noted(from_string(&json, "must be a duration such as \"3.5s\""), at, violations)
+    }
+}
+
+impl FromJson for FieldMask {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        let remedy = "must be field names with commas in a string";
+        noted(from_string(&json, remedy), at, violations)
+    }
+}
+
+fn from_string<T: FromText>(json: &Json, remedy: &'static str) -> Result<T, Wrong> {
+    match json {
+        Json::String(text) => T::from_text(text),
+        _ => Err(Wrong::wrong_type(remedy)),
+    }
+}
+
+impl FromJson for Struct {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        let fields = map(json, at, violations, self::value);
+        Some(Self { fields })
+    }
+}
+
+impl FromJson for ListValue {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        let values = list(json, at, violations, self::value);
+        Some(Self { values })
+    }
+}
+
+impl FromJson for Value {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        use value::Kind;
+        let kind = match json {
+            Json::Null => Kind::NullValue(0),
+            Json::Bool(value) => Kind::BoolValue(value),
+            Json::Number(_) => Kind::NumberValue(self::value(json, at, violations)?),
+            Json::String(value) => Kind::StringValue(value),
+            Json::Array(_) => Kind::ListValue(self::value(json, at, violations)?),
+            Json::Object(_) => Kind::StructValue(self::value(json, at, violations)?),
+        };
+        Some(Self { kind: Some(kind) })
+    }
+}

@@ -1,0 +1,1 @@
+//! What the runtime promises, part by part.
