@@ -12,7 +12,7 @@ use crate::binding::Refusal;
 use crate::enums::EnumNames;
 use crate::json::{Json, Number};
 use crate::place::Place;
-use crate::text::{self, FromText};
+use crate::text::{FromText, integer_name, narrow, out_of_range};
 use crate::violations::{Violations, Wrong};
 
 /// The two names of a field; callers may use either, messages use the first.
@@ -152,6 +152,21 @@ pub trait FromJson: Sized {
 /// [`FromJson::from_json`] as a function.
 pub fn value<T: FromJson>(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<T> {
     T::from_json(json, at, violations)
+}
+
+/// The value of a path's variable.
+pub fn text<T: FromText>(text: &str, at: &Place<'_>, violations: &mut Violations) -> Option<T> {
+    noted(T::from_text(text), at, violations)
+}
+
+/// The number of the enum value that a path's variable names.
+pub fn text_enum(
+    text: &str,
+    names: &EnumNames,
+    at: &Place<'_>,
+    violations: &mut Violations,
+) -> Option<i32> {
+    noted(names.parse(text), at, violations)
 }
 
 /// Overwrites a field that has no presence, if there is a value.
@@ -308,18 +323,18 @@ fn integer_or_digits<T: TryFrom<i128> + FromText>(json: &Json) -> Result<T, Wron
 fn integer<T: TryFrom<i128>>(json: &Json) -> Result<T, Wrong> {
     /// Up to here every integer is a float of its own: 2^53.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    let out_of_range = || text::out_of_range(&text::integer_name::<T>());
+    let too_big = || out_of_range(&integer_name::<T>());
     let integer = match json {
         Json::Number(Number::Integer(value)) => *value,
         Json::Number(Number::Float(value)) if value.fract() == 0.0 => {
             if value.abs() > EXACT_MAX {
-                return Err(out_of_range());
+                return Err(too_big());
             }
             *value as i128
         }
         _ => return Err(Wrong::wrong_type("must be an integer")),
     };
-    T::try_from(integer).map_err(|_| out_of_range())
+    T::try_from(integer).map_err(|_| too_big())
 }
 
 impl FromJson for f64 {
@@ -330,7 +345,7 @@ impl FromJson for f64 {
 
 impl FromJson for f32 {
     fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(float(&json).and_then(text::narrow), at, violations)
+        noted(float(&json).and_then(narrow), at, violations)
     }
 }
 

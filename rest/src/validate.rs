@@ -90,6 +90,16 @@ pub fn implicit<T: Default + PartialEq>(
     optional(Some(value).filter(|value| **value != T::default()), rules, at, violations, check);
 }
 
+/// A field without presence whose default is a value like any other.
+pub fn present<T>(
+    value: &T,
+    at: &Place<'_>,
+    violations: &mut Violations,
+    check: impl Fn(&T, &Place<'_>, &mut Violations),
+) {
+    check(value, at, violations);
+}
+
 /// A field with presence.
 pub fn optional<T>(
     value: Option<&T>,

@@ -117,7 +117,7 @@ impl Serialize for FieldMask<'_> {
 }
 
 /// Bytes in base64, standard alphabet, padded.
-pub struct Base64<'a>(pub &'a [u8]);
+pub struct Base64<'a>(pub &'a Vec<u8>);
 
 impl Serialize for Base64<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

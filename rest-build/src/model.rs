@@ -1,0 +1,314 @@
+//! The API as plain structs: what the generated code needs to know of the descriptors.
+//!
+//! What the bindings cannot carry is refused here, with a sentence that names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_reflect::{
+    DescriptorPool, EnumDescriptor, FieldDescriptor, Kind as ProtoKind, MessageDescriptor,
+    MethodDescriptor, ServiceDescriptor,
+};
+
+use crate::names;
+use crate::options::{self, HttpRule, Policy, Rules};
+
+/// The services of a package with all messages and enums that they use, by full name.
+pub struct Api {
+    pub services: Vec<Service>,
+    pub messages: BTreeMap<String, Message>,
+    pub enums: BTreeMap<String, Enum>,
+}
+
+pub struct Service {
+    pub name: String,
+    pub full_name: String,
+    pub rpcs: Vec<Rpc>,
+}
+
+pub struct Rpc {
+    pub name: String,
+    /// The full name of its request message.
+    pub input: String,
+    /// The full name of its response message.
+    pub output: String,
+    pub policy: Option<Policy>,
+    pub routes: Vec<Route>,
+}
+
+/// One HTTP rule, with the variables of its template.
+pub struct Route {
+    pub rule: HttpRule,
+    /// Field paths, such as `id` or `book.name`, in the order of the template.
+    pub variables: Vec<String>,
+}
+
+pub struct Message {
+    /// The name within its package, such as `Outer.Inner`.
+    pub name: String,
+    pub fields: Vec<Field>,
+    /// The resource that it updates.
+    pub updates: Option<String>,
+}
+
+#[derive(Clone)]
+pub struct Field {
+    pub proto: String,
+    pub json: String,
+    pub kind: Kind,
+    pub shape: Shape,
+    pub rules: Rules,
+}
+
+/// How many values a field has, and how prost keeps them.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// A value that is its default when absent.
+    Implicit,
+    /// `Option`.
+    Optional,
+    /// `Vec`.
+    List,
+    /// `BTreeMap`.
+    Map,
+    /// A member of the oneof with this name.
+    Member(String),
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub enum Kind {
+    Bool,
+    /// A signed integer of 64 bits.
+    Int64,
+    /// Any other integer.
+    Integer,
+    Float,
+    String,
+    Bytes,
+    /// An enum's full name.
+    Enum(String),
+    /// A message's full name.
+    Message(String),
+    Timestamp,
+    Duration,
+    FieldMask,
+    Struct,
+    Value,
+    ListValue,
+}
+
+pub struct Enum {
+    /// The name within its package.
+    pub name: String,
+    pub prefix: String,
+    /// Number and short name, by number, without zero.
+    pub values: Vec<(i32, String)>,
+}
+
+impl Api {
+    /// The services of `package`, and what they use.
+    pub fn new(pool: &DescriptorPool, package: &str) -> Result<Self, String> {
+        let mut api =
+            Self { services: Vec::new(), messages: BTreeMap::new(), enums: BTreeMap::new() };
+        for service in pool.services().filter(|service| service.package_name() == package) {
+            let rpcs: Result<_, _> = service.methods().map(|method| api.rpc(&method)).collect();
+            api.services.push(Service {
+                name: service.name().to_owned(),
+                full_name: ServiceDescriptor::full_name(&service).to_owned(),
+                rpcs: rpcs?,
+            });
+        }
+        let resources: Vec<_> =
+            api.messages.values().filter_map(|message| message.updates.clone()).collect();
+        for resource in resources {
+            let message = pool.get_message_by_name(&resource);
+            let message = message.ok_or_else(|| format!("(updates): there is no {resource}"))?;
+            api.add_message(&message)?;
+        }
+        Ok(api)
+    }
+
+    /// A message that is in the API.
+    pub fn message(&self, full_name: &str) -> &Message {
+        &self.messages[full_name]
+    }
+
+    /// The names of `roots` and of all messages below them.
+    pub fn below(&self, roots: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<_> = roots.into_iter().collect();
+        while let Some(name) = open.pop() {
+            if found.insert(name.clone()) {
+                open.extend(self.message(&name).fields.iter().filter_map(Field::message));
+            }
+        }
+        found
+    }
+
+    /// The fields of a request that some route of its RPCs takes from the path, by proto name.
+    pub fn path_bound(&self, request: &str) -> BTreeSet<&str> {
+        let rpcs = self.services.iter().flat_map(|service| &service.rpcs);
+        let routes = rpcs.filter(|rpc| rpc.input == request).flat_map(|rpc| &rpc.routes);
+        routes.flat_map(|route| &route.variables).map(String::as_str).collect()
+    }
+
+    fn rpc(&mut self, method: &MethodDescriptor) -> Result<Rpc, String> {
+        let pool = method.parent_pool();
+        let rules = options::http_rules(pool, &method.options());
+        let is_streaming = method.is_client_streaming() || method.is_server_streaming();
+        if is_streaming && !rules.is_empty() {
+            let name = method.full_name();
+            return Err(format!("{name} is streaming and has an HTTP rule: not supported yet"));
+        }
+        for message in [method.input(), method.output()] {
+            self.add_message(&message)?;
+        }
+        Ok(Rpc {
+            name: method.name().to_owned(),
+            input: method.input().full_name().to_owned(),
+            output: method.output().full_name().to_owned(),
+            policy: options::policy(pool, &method.options()),
+            routes: rules.into_iter().map(Route::new).collect(),
+        })
+    }
+
+    fn add_message(&mut self, message: &MessageDescriptor) -> Result<(), String> {
+        if self.messages.contains_key(message.full_name()) {
+            return Ok(());
+        }
+        let pool = message.parent_pool();
+        let fields: Result<_, _> = message.fields().map(|field| Field::new(&field)).collect();
+        let entry = Message {
+            name: name_in_package(message.full_name(), message.package_name()),
+            fields: fields?,
+            updates: options::updates(pool, &message.options()),
+        };
+        self.messages.insert(message.full_name().to_owned(), entry);
+        for field in message.fields() {
+            match value_of(&field) {
+                ProtoKind::Message(below) if below.package_name() == message.package_name() => {
+                    self.add_message(&below)?;
+                }
+                ProtoKind::Enum(below) if below.package_name() == message.package_name() => {
+                    self.enums.insert(below.full_name().to_owned(), Enum::new(&below));
+                }
+                ProtoKind::Message(below) if is_well_known(&below) => {}
+                ProtoKind::Message(_) | ProtoKind::Enum(_) => {
+                    let name = field.full_name();
+                    return Err(format!("{name} has a type of another package: not supported"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Route {
+    fn new(rule: HttpRule) -> Self {
+        let variables = rule.template.split('{').skip(1);
+        let name = |variable: &str| variable.split(['=', '}']).next().map(str::to_owned);
+        Self { variables: variables.filter_map(name).collect(), rule }
+    }
+}
+
+impl Message {
+    /// The field with this proto name.
+    pub fn field(&self, proto: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.proto == proto)
+    }
+
+    /// Whether it changes the fields of a mask.
+    pub fn is_patch(&self) -> bool {
+        self.field("update_mask").is_some_and(|field| field.kind == Kind::FieldMask)
+    }
+}
+
+impl Field {
+    fn new(field: &FieldDescriptor) -> Result<Self, String> {
+        let shape = if field.is_map() {
+            Shape::Map
+        } else if field.is_list() {
+            Shape::List
+        } else if let Some(oneof) = field.containing_oneof().filter(|oneof| !oneof.is_synthetic()) {
+            Shape::Member(oneof.name().to_owned())
+        } else if field.supports_presence() {
+            Shape::Optional
+        } else {
+            Shape::Implicit
+        };
+        Ok(Self {
+            proto: field.name().to_owned(),
+            json: field.json_name().to_owned(),
+            kind: Kind::new(&value_of(field)),
+            shape,
+            rules: options::rules(field.parent_message().parent_pool(), &field.options()),
+        })
+    }
+
+    /// The full name of the message that its values are.
+    pub fn message(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Message(name) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether text can write it: whether it can stand in a path or a query parameter.
+    pub fn is_text(&self) -> bool {
+        let structured =
+            matches!(self.kind, Kind::Message(_) | Kind::Struct | Kind::Value | Kind::ListValue);
+        !structured && self.shape != Shape::Map
+    }
+}
+
+/// The kind of a field's values: of a map, the kind of what its keys lead to.
+fn value_of(field: &FieldDescriptor) -> ProtoKind {
+    match field.kind() {
+        ProtoKind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+        kind => kind,
+    }
+}
+
+impl Kind {
+    fn new(kind: &ProtoKind) -> Self {
+        match kind {
+            ProtoKind::Bool => Self::Bool,
+            ProtoKind::Double | ProtoKind::Float => Self::Float,
+            ProtoKind::String => Self::String,
+            ProtoKind::Bytes => Self::Bytes,
+            ProtoKind::Enum(kind) => Self::Enum(kind.full_name().to_owned()),
+            ProtoKind::Message(message) => match message.full_name() {
+                "google.protobuf.Timestamp" => Self::Timestamp,
+                "google.protobuf.Duration" => Self::Duration,
+                "google.protobuf.FieldMask" => Self::FieldMask,
+                "google.protobuf.Struct" => Self::Struct,
+                "google.protobuf.Value" => Self::Value,
+                "google.protobuf.ListValue" => Self::ListValue,
+                other => Self::Message(other.to_owned()),
+            },
+            ProtoKind::Int64 | ProtoKind::Sint64 | ProtoKind::Sfixed64 => Self::Int64,
+            _ => Self::Integer,
+        }
+    }
+}
+
+fn is_well_known(message: &MessageDescriptor) -> bool {
+    !matches!(Kind::new(&ProtoKind::Message(message.clone())), Kind::Message(_))
+}
+
+impl Enum {
+    fn new(descriptor: &EnumDescriptor) -> Self {
+        let prefix = names::enum_prefix(descriptor.name());
+        let short = |name: &str| name.strip_prefix(&prefix).unwrap_or(name).to_owned();
+        let values = descriptor.values().filter(|value| value.number() != 0);
+        let mut values: Vec<_> =
+            values.map(|value| (value.number(), short(value.name()))).collect();
+        values.sort_by_key(|(number, _)| *number);
+        let name = name_in_package(descriptor.full_name(), descriptor.package_name());
+        Self { name, prefix, values }
+    }
+}
+
+fn name_in_package(full_name: &str, package: &str) -> String {
+    full_name[package.len()..].trim_start_matches('.').to_owned()
+}

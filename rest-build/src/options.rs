@@ -1,0 +1,168 @@
+//! What options say: HTTP rules, policies, and the rules of fields.
+//!
+//! Options of ours are read by name, so that the generator needs no code for them.
+
+use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage, Value};
+
+/// An RPC's `(orqit.v1.policy)`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub access: Access,
+    /// The group's name in lower case, without prefix.
+    pub group: Option<String>,
+    pub success_status: u16,
+    pub idempotency_key: IdempotencyKeyUse,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Access {
+    Public,
+    Authenticated,
+    Scope(String),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum IdempotencyKeyUse {
+    Ignored,
+    Optional,
+    Required,
+}
+
+/// One `google.api.http` rule.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HttpRule {
+    pub method: String,
+    pub template: String,
+    /// A field's name, `*`, or empty.
+    pub body: String,
+    /// A field's name, or empty for the whole message.
+    pub response_body: String,
+}
+
+/// A field's `(orqit.v1.rules)`.
+#[derive(Debug, Default, Clone)]
+pub struct Rules {
+    pub required: bool,
+    pub min_length: u32,
+    pub max_length: u32,
+    pub max_items: u32,
+    pub minimum: Option<i64>,
+    pub maximum: Option<i64>,
+    pub one_of: Vec<String>,
+    pub unique: bool,
+}
+
+/// The policy of an RPC; `None` when it has none, or one that does not say who may call.
+pub fn policy(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Policy> {
+    let policy = extension(pool, options, "orqit.v1.policy")?;
+    let policy = policy.as_message()?;
+    let access = if bool_of(policy, "public") {
+        Access::Public
+    } else if bool_of(policy, "authenticated") {
+        Access::Authenticated
+    } else {
+        Access::Scope(string_of(policy, "scope")).some_unless_empty()?
+    };
+    let status = u32_of(policy, "success_status");
+    Some(Policy {
+        access,
+        group: enum_of(policy, "group", "ENDPOINT_GROUP_"),
+        success_status: u16::try_from(status).ok().filter(|status| *status != 0).unwrap_or(200),
+        idempotency_key: match enum_of(policy, "idempotency_key", "IDEMPOTENCY_KEY_USE_") {
+            Some(required) if required == "required" => IdempotencyKeyUse::Required,
+            Some(_) => IdempotencyKeyUse::Optional,
+            None => IdempotencyKeyUse::Ignored,
+        },
+    })
+}
+
+impl Access {
+    fn some_unless_empty(self) -> Option<Self> {
+        match &self {
+            Self::Scope(scope) if scope.is_empty() => None,
+            _ => Some(self),
+        }
+    }
+}
+
+/// The HTTP rules of an RPC: the main one, then the additional bindings.
+pub fn http_rules(pool: &DescriptorPool, options: &DynamicMessage) -> Vec<HttpRule> {
+    let Some(main) = extension(pool, options, "google.api.http") else { return Vec::new() };
+    let Some(main) = main.as_message() else { return Vec::new() };
+    let additional = field(main, "additional_bindings");
+    let additional = additional.as_list().unwrap_or_default();
+    let rules = std::iter::once(main).chain(additional.iter().filter_map(Value::as_message));
+    rules.filter_map(http_rule).collect()
+}
+
+fn http_rule(rule: &DynamicMessage) -> Option<HttpRule> {
+    let standard = ["get", "put", "post", "delete", "patch"];
+    let set = standard.into_iter().find(|name| rule.has_field_by_name(name));
+    let (method, template) = match set {
+        Some(name) => (name.to_uppercase(), string_of(rule, name)),
+        None if rule.has_field_by_name("custom") => {
+            let custom = field(rule, "custom");
+            let custom = custom.as_message()?;
+            (string_of(custom, "kind"), string_of(custom, "path"))
+        }
+        None => return None,
+    };
+    let (body, response_body) = (string_of(rule, "body"), string_of(rule, "response_body"));
+    Some(HttpRule { method, template, body, response_body })
+}
+
+/// The rules of a field.
+pub fn rules(pool: &DescriptorPool, options: &DynamicMessage) -> Rules {
+    let Some(rules) = extension(pool, options, "orqit.v1.rules") else { return Rules::default() };
+    let Some(rules) = rules.as_message() else { return Rules::default() };
+    let bound = |name| rules.has_field_by_name(name).then(|| field(rules, name).as_i64());
+    let one_of = field(rules, "one_of");
+    let one_of = one_of.as_list().unwrap_or_default().iter().filter_map(Value::as_str);
+    Rules {
+        required: bool_of(rules, "required"),
+        min_length: u32_of(rules, "min_length"),
+        max_length: u32_of(rules, "max_length"),
+        max_items: u32_of(rules, "max_items"),
+        minimum: bound("minimum").flatten(),
+        maximum: bound("maximum").flatten(),
+        one_of: one_of.map(str::to_owned).collect(),
+        unique: bool_of(rules, "unique"),
+    }
+}
+
+/// The full name of the resource that a request updates.
+pub fn updates(pool: &DescriptorPool, options: &DynamicMessage) -> Option<String> {
+    let resource = extension(pool, options, "orqit.v1.updates")?;
+    resource.as_str().map(str::to_owned)
+}
+
+fn extension(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option<Value> {
+    let extension = pool.get_extension_by_name(name)?;
+    let is_set = options.has_extension(&extension);
+    is_set.then(|| options.get_extension(&extension).into_owned())
+}
+
+fn field(message: &DynamicMessage, name: &str) -> Value {
+    let value = message.get_field_by_name(name);
+    value.map(|value| value.into_owned()).unwrap_or(Value::Bool(false))
+}
+
+fn string_of(message: &DynamicMessage, name: &str) -> String {
+    field(message, name).as_str().unwrap_or_default().to_owned()
+}
+
+fn bool_of(message: &DynamicMessage, name: &str) -> bool {
+    field(message, name).as_bool().unwrap_or_default()
+}
+
+fn u32_of(message: &DynamicMessage, name: &str) -> u32 {
+    field(message, name).as_u32().unwrap_or_default()
+}
+
+/// The short name of an enum value in lower case; `None` for zero.
+fn enum_of(message: &DynamicMessage, name: &str, prefix: &str) -> Option<String> {
+    let number = field(message, name).as_enum_number().filter(|number| *number != 0)?;
+    let kind = message.descriptor().get_field_by_name(name)?.kind();
+    let value = kind.as_enum()?.get_value(number)?;
+    Some(value.name().strip_prefix(prefix).unwrap_or(value.name()).to_lowercase())
+}

@@ -1,0 +1,104 @@
+//! Emits what turns JSON into messages: `ReadJson`, field by field.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::model::{Api, Field, Kind, Message, Shape};
+use crate::names;
+use crate::write;
+
+/// `ReadJson` for each message that is in a body.
+pub fn code(api: &Api) -> Result<TokenStream, String> {
+    let mut roots = Vec::new();
+    for rpc in api.services.iter().flat_map(|service| &service.rpcs) {
+        for route in &rpc.routes {
+            match route.rule.body.as_str() {
+                "" => {}
+                "*" => roots.push(rpc.input.clone()),
+                field => roots.push(body_message(api, &rpc.input, field)?),
+            }
+        }
+    }
+    let impls = api.below(roots).into_iter().map(|name| read_json(api, api.message(&name)));
+    Ok(quote!(#(#impls)*))
+}
+
+/// The message of the field that a rule's `body` names.
+fn body_message(api: &Api, request: &str, field: &str) -> Result<String, String> {
+    let found = api.message(request).field(field);
+    let found = found.filter(|found| found.shape == Shape::Optional).and_then(Field::message);
+    found.ok_or_else(|| format!("{request}: body {field:?} is not a field that is a message"))
+}
+
+fn read_json(api: &Api, message: &Message) -> TokenStream {
+    let path = names::path(&message.name);
+    let fields = message.fields.iter().map(|field| field_names(&field.json, &field.proto));
+    let arms = message.fields.iter().enumerate().map(|(index, field)| {
+        let read = read_field(api, message, field);
+        quote!(#index => #read,)
+    });
+    quote! {
+        impl ::rest::ReadJson for #path {
+            const FIELDS: &'static [::rest::Field] = &[#(#fields),*];
+
+            #[allow(unused_variables)]
+            fn read_field(
+                &mut self,
+                field: usize,
+                value: ::rest::Json,
+                at: &::rest::Place<'_>,
+                violations: &mut ::rest::Violations,
+            ) {
+                match field {
+                    #(#arms)*
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// A `rest::Field`.
+pub fn field_names(json: &str, proto: &str) -> TokenStream {
+    quote!(::rest::Field { json: #json, proto: #proto })
+}
+
+fn read_field(api: &Api, owner: &Message, field: &Field) -> TokenStream {
+    let name = names::snake(&field.proto);
+    let (one, element) = match &field.kind {
+        Kind::Enum(kind) => {
+            let names = names::enum_names(&api.enums[kind].name);
+            let read = |json| quote!(::rest::read::enumeration(#json, &#names, at, violations));
+            let (one, element) = (read(quote!(value)), read(quote!(json)));
+            (one, quote!(|json, at, violations| #element))
+        }
+        _ => (quote!(::rest::read::value(value, at, violations)), quote!(::rest::read::value)),
+    };
+    match &field.shape {
+        Shape::Implicit => quote!(::rest::read::set(&mut self.#name, #one)),
+        Shape::Optional => quote!(self.#name = #one),
+        Shape::List => quote!(self.#name = ::rest::read::list(value, at, violations, #element)),
+        Shape::Map => quote!(self.#name = ::rest::read::map(value, at, violations, #element)),
+        Shape::Member(oneof) => choose(owner, oneof, field, &quote!(self), &one, &quote!(at)),
+    }
+}
+
+/// Sets a member of a oneof of `message` to an `Option` of its value.
+pub fn choose(
+    owner: &Message,
+    oneof: &str,
+    field: &Field,
+    message: &TokenStream,
+    value: &TokenStream,
+    at: &TokenStream,
+) -> TokenStream {
+    let (slot, member) = write::member(owner, oneof, field);
+    let is_member = |field: &&Field| field.shape == Shape::Member(oneof.to_owned());
+    let members: Vec<_> =
+        owner.fields.iter().filter(is_member).map(|field| field.json.as_str()).collect();
+    let members = members.join(", ");
+    quote!({
+        let value = #value.map(#member);
+        ::rest::read::choose(&mut #message.#slot, value, #members, #at, violations)
+    })
+}
