@@ -1,9 +1,20 @@
-//! Compiles the protobuf files: messages, services, the descriptor set, and the REST bindings.
+//! Compiles the protobuf files: messages, services, the descriptor set, the REST bindings and
+//! the OpenAPI document.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use rest_build::openapi;
+
 const PACKAGE: &str = "orqit.v1";
+
+const INFO: openapi::Info<'_> = openapi::Info {
+    title: "Orqit API",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "The public integration API of an IT service desk: tickets behind scoped API keys.",
+    contact: "Orqit",
+    license: "Apache-2.0",
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
@@ -22,6 +33,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .out_dir(&out_dir)
         .compile_fds(compiler.file_descriptor_set())?;
     rest_build::generate(&descriptors, PACKAGE, &out_dir)?;
+
+    let document = openapi::document(&compiler.descriptor_pool(), &INFO);
+    std::fs::write(out_dir.join("openapi.json"), format!("{document:#}\n"))?;
     Ok(())
 }
 

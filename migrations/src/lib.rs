@@ -1,1 +1,56 @@
+//! The database schema, one file a step, one definition for SQLite and PostgreSQL.
+//!
+//! A step is small, goes forward, and is safe beside the version before it. There is no way back:
+//! a mistake is corrected by another step. The rows that a workspace begins with are not made
+//! here but by the store.
 
+mod m0001_workspaces;
+mod m0002_users;
+mod m0003_api_keys;
+mod m0004_tickets;
+mod m0005_ticket_indexes;
+mod m0006_events;
+mod schema;
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{
+    DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+/// The lock that replicas take in turn while they migrate: any number that nobody else takes.
+const MIGRATION_LOCK: i64 = 0x6f72_7169_745f_6d67;
+
+/// All steps, in order.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_workspaces::Migration),
+            Box::new(m0002_users::Migration),
+            Box::new(m0003_api_keys::Migration),
+            Box::new(m0004_tickets::Migration),
+            Box::new(m0005_ticket_indexes::Migration),
+            Box::new(m0006_events::Migration),
+        ]
+    }
+}
+
+/// Takes the steps that the database lacks, all or none. Replicas that start at once take turns:
+/// the first takes the steps, the others then find nothing to do.
+pub async fn migrate(database: &DatabaseConnection) -> Result<(), DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    let transaction = database.begin_with_options(options).await?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        // A step, or the wait for another replica's, may take longer than a request may.
+        transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
+        transaction.execute_unprepared(&lock).await?;
+    }
+    Migrator::up(&transaction, None).await?;
+    transaction.commit().await
+}

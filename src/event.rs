@@ -1,0 +1,158 @@
+//! What an event is: one committed change of one resource, and the payload that tells of it.
+//!
+//! It does not decide when an event happens (services record them), number it (the store does, as
+//! it commits) or send it anywhere.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+
+/// What kind of actor made a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActorKind {
+    /// An API key.
+    Key,
+    /// The operator, at the machine's command line.
+    Operator,
+}
+
+impl ActorKind {
+    /// Its name in payloads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "KEY",
+            Self::Operator => "OPERATOR",
+        }
+    }
+}
+
+/// Who made a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Key or operator.
+    pub kind: ActorKind,
+    /// The key's id; for the operator, what they are called on the machine.
+    pub id: String,
+    /// The key's name, for people.
+    pub name: String,
+}
+
+impl Actor {
+    /// The key with this id and name.
+    pub fn key(id: &str, name: &str) -> Self {
+        Self { kind: ActorKind::Key, id: id.to_owned(), name: name.to_owned() }
+    }
+
+    /// Whoever sits at the machine.
+    pub fn operator() -> Self {
+        Self { kind: ActorKind::Operator, id: "operator".to_owned(), name: "Operator".to_owned() }
+    }
+}
+
+/// An event that a transaction is to record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Such as `ticket.updated`.
+    pub event_type: &'static str,
+    /// What it can be subscribed to by: its type, and narrower ones such as
+    /// `ticket.status_changed`.
+    pub topics: Vec<String>,
+    /// The resource as the API answers it after the change.
+    pub object: Value,
+    /// The fields that differ, by their API names; empty for a new resource.
+    pub changed_fields: Vec<String>,
+    /// What those fields were before.
+    pub previous: Map<String, Value>,
+}
+
+impl Event {
+    /// `data` of the payload, as JSON text: it is stored so, and never rendered again.
+    pub fn data_json(&self) -> String {
+        let data = Data {
+            object: &self.object,
+            changed_fields: &self.changed_fields,
+            previous: &self.previous,
+        };
+        to_json(&data)
+    }
+}
+
+/// An event of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedEvent {
+    /// Its place in the workspace's log: 1, 2, 3 … without a gap.
+    pub sequence: i64,
+    /// Its id, such as `evt_…`.
+    pub id: String,
+    /// Such as `ticket.updated`.
+    pub event_type: String,
+    /// What it can be subscribed to by.
+    pub topics: Vec<String>,
+    /// Who made the change.
+    pub actor: Actor,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// `data` of the payload, as JSON text.
+    pub data: String,
+}
+
+impl RecordedEvent {
+    /// The event as webhooks and streams send it: the same bytes whenever it is asked for.
+    /// `workspace_id` is the workspace's public id, such as `ws_…`.
+    pub fn payload(&self, workspace_id: &str) -> String {
+        let head = Head {
+            id: &self.id,
+            event_type: &self.event_type,
+            topics: &self.topics,
+            timestamp: self.created_at.to_rfc3339(),
+            sequence: self.sequence,
+            workspace_id,
+            actor: ActorHead {
+                kind: self.actor.kind.name(),
+                id: &self.actor.id,
+                name: &self.actor.name,
+            },
+        };
+        // `data` is JSON text already; parsing it only to write it again could change its bytes.
+        let mut payload = to_json(&head);
+        payload.pop();
+        payload.push_str(",\"data\":");
+        payload.push_str(&self.data);
+        payload.push('}');
+        payload
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Head<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    topics: &'a [String],
+    timestamp: String,
+    sequence: i64,
+    workspace_id: &'a str,
+    actor: ActorHead<'a>,
+}
+
+#[derive(Serialize)]
+struct ActorHead<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: &'a str,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    object: &'a Value,
+    changed_fields: &'a [String],
+    previous: &'a Map<String, Value>,
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("strings, numbers and string-keyed maps always serialize")
+}

@@ -1,0 +1,63 @@
+//! The counters of a workspace: ids of each kind, and the event sequence.
+//!
+//! A counter's row stays locked until the transaction ends, so numbers have no gap and follow the
+//! order of commits; it is therefore taken as late as possible.
+
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
+
+use super::WorkspaceId;
+use super::entity::counter;
+use super::sql::statement;
+
+/// A counter of a workspace.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Counter {
+    Users,
+    Tickets,
+    Events,
+    /// Counts nothing: its row is the lock that changes of parents take in turn.
+    TicketParents,
+}
+
+impl Counter {
+    const ALL: [Self; 4] = [Self::Users, Self::Tickets, Self::Events, Self::TicketParents];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Tickets => "tickets",
+            Self::Events => "events",
+            Self::TicketParents => "ticket_parents",
+        }
+    }
+}
+
+/// Gives a new workspace its counters.
+pub(super) async fn insert_counters(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+) -> Result<(), DbErr> {
+    let rows = Counter::ALL.map(|counter| counter::ActiveModel {
+        workspace_id: Set(workspace.0),
+        name: Set(counter.name().to_owned()),
+        value: Set(0),
+    });
+    counter::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+/// Moves the counter on by `amount` and answers where it stands now. Others who want it wait until
+/// this transaction has ended.
+pub(super) async fn advance(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    counter: Counter,
+    amount: i64,
+) -> Result<i64, DbErr> {
+    let text = "UPDATE counters SET value = value + $1 WHERE workspace_id = $2 AND name = $3 \
+                RETURNING value";
+    let values = [amount.into(), workspace.0.into(), counter.name().into()];
+    let row = connection.query_one_raw(statement(connection, text, values)).await?;
+    row.ok_or_else(|| DbErr::RecordNotFound(format!("counter {}", counter.name())))?
+        .try_get_by_index(0)
+}

@@ -1,0 +1,28 @@
+//! An API key. `scopes` and `requested_scopes` are JSON lists.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "api_keys")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key_id: String,
+    pub workspace_id: i64,
+    pub key_hash: Vec<u8>,
+    pub name: String,
+    pub description: Option<String>,
+    pub scopes: String,
+    pub requested_scopes: String,
+    pub per_minute: i32,
+    pub group_per_minute: i32,
+    pub expires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+    pub created_at: i64,
+    pub created_by: Option<i64>,
+    pub last_four: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,10 @@
+//! The tables as sea-orm sees them. Nothing of this leaves the store.
+
+pub(super) mod api_key;
+pub(super) mod counter;
+pub(super) mod event;
+pub(super) mod ticket;
+pub(super) mod ticket_tag;
+pub(super) mod ticket_watcher;
+pub(super) mod user;
+pub(super) mod workspace;

@@ -1,0 +1,72 @@
+//! Statements as text with numbered parameters, for what a query builder cannot say or would say
+//! anew each time. `$1` is understood by both databases.
+//!
+//! Values are always bound, never part of the text: equal questions are equal texts, which the
+//! connection has prepared already.
+
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+
+/// The statement `text` with its parameters.
+pub(super) fn statement<const N: usize>(
+    connection: &impl ConnectionTrait,
+    text: impl Into<String>,
+    values: [Value; N],
+) -> Statement {
+    Statement::from_sql_and_values(connection.get_database_backend(), text, values)
+}
+
+/// Parameters as they are collected while a statement's text is put together.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    backend: DbBackend,
+    values: Vec<Value>,
+}
+
+impl Parameters {
+    pub(super) fn new(backend: DbBackend) -> Self {
+        Self { backend, values: Vec::new() }
+    }
+
+    pub(super) fn backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    /// Adds a value; the answer is its placeholder, which may stand in the text more than once.
+    pub(super) fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    /// `IN (…)` of any number of ids as one parameter: an array on PostgreSQL; SQLite has none, and
+    /// takes them as JSON.
+    pub(super) fn bind_in(&mut self, ids: &[i64]) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("= ANY({})", self.bind(array(ids))),
+            _ => format!("IN (SELECT value FROM json_each({}))", self.bind(json(ids))),
+        }
+    }
+
+    /// Any number of ids as the rows of a table with the one column `value`.
+    pub(super) fn bind_rows(&mut self, ids: &[i64]) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("unnest({}) AS ids(value)", self.bind(array(ids))),
+            _ => format!("json_each({}) AS ids", self.bind(json(ids))),
+        }
+    }
+
+    /// The statement `text` with the parameters bound so far.
+    pub(super) fn statement(self, text: String) -> Statement {
+        Statement::from_sql_and_values(self.backend, text, self.values)
+    }
+}
+
+fn array(ids: &[i64]) -> Value {
+    let values = ids.iter().map(|id| Value::from(*id)).collect();
+    Value::Array(ArrayType::BigInt, Some(Box::new(values)))
+}
+
+fn json(ids: &[i64]) -> String {
+    let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+    format!("[{}]", ids.join(","))
+}

@@ -1,0 +1,66 @@
+//! Which ticket is part of which: what the service needs to keep the tree free of circles and
+//! bounded in depth.
+
+use sea_orm::{ConnectionTrait, DbErr};
+
+use super::Tx;
+use crate::error::Error;
+use crate::store::counters::{Counter, advance};
+use crate::store::failure::failed;
+use crate::store::sql::statement;
+use crate::store::users::missing;
+
+/// How deep tickets nest: a ticket that is part of none is at depth 1.
+pub const PARENT_DEPTH_MAX: i64 = 5;
+
+impl Tx {
+    /// Waits until no other change of this workspace moves a ticket in the tree, and keeps others
+    /// from it until this change has ended. Call it before [`Tx::ancestors`] and
+    /// [`Tx::subtree_height`]: two moves that do not see each other could close a circle.
+    pub async fn lock_parents(&self) -> Result<(), Error> {
+        advance(&self.transaction, self.workspace, Counter::TicketParents, 0)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    /// Those of `ids` that are no ticket of this workspace, in ascending order.
+    pub async fn missing_tickets(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
+        missing(&self.transaction, self.workspace, "tickets", ids).await.map_err(failed)
+    }
+
+    /// The tickets that this one is part of, the nearest first: its parent, the parent's parent,
+    /// and so on; at most [`PARENT_DEPTH_MAX`].
+    pub async fn ancestors(&self, id: i64) -> Result<Vec<i64>, Error> {
+        let text = "WITH RECURSIVE up (id, depth) AS ( \
+                    SELECT t.parent_id, 1 FROM tickets t \
+                    WHERE t.workspace_id = $1 AND t.id = $2 AND t.parent_id IS NOT NULL \
+                    UNION ALL \
+                    SELECT t.parent_id, up.depth + 1 FROM up \
+                    JOIN tickets t ON t.workspace_id = $1 AND t.id = up.id \
+                    WHERE t.parent_id IS NOT NULL AND up.depth < $3 \
+                    ) SELECT id FROM up ORDER BY depth";
+        let values = [self.workspace.0.into(), id.into(), PARENT_DEPTH_MAX.into()];
+        let query = statement(&self.transaction, text, values);
+        let rows = self.transaction.query_all_raw(query).await.map_err(failed)?;
+        let ids: Result<_, DbErr> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
+        ids.map_err(failed)
+    }
+
+    /// How many levels of tickets are below this one: 0 when none is part of it; at most
+    /// [`PARENT_DEPTH_MAX`].
+    pub async fn subtree_height(&self, id: i64) -> Result<i64, Error> {
+        let text = "WITH RECURSIVE down (id, depth) AS ( \
+                    SELECT CAST($2 AS BIGINT), CAST(0 AS BIGINT) \
+                    UNION \
+                    SELECT t.id, down.depth + 1 FROM down \
+                    JOIN tickets t ON t.workspace_id = $1 AND t.parent_id = down.id \
+                    WHERE down.depth < $3 \
+                    ) SELECT MAX(depth) FROM down";
+        let values = [self.workspace.0.into(), id.into(), PARENT_DEPTH_MAX.into()];
+        let query = statement(&self.transaction, text, values);
+        let row = self.transaction.query_one_raw(query).await.map_err(failed)?;
+        let height = row.map_or(Ok(0), |row| row.try_get_by_index(0));
+        height.map_err(failed)
+    }
+}

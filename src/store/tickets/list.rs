@@ -1,0 +1,200 @@
+//! Lists of tickets: a page, its total, and where the next one begins.
+//!
+//! How the rows are found is decided in `plan` and written in `page` and `found`.
+
+use sea_orm::{
+    AccessMode, ConnectionTrait, DbBackend, DbErr, IsolationLevel, Statement, TransactionTrait,
+};
+
+use super::filter::{PageRequest, Position, Sort, TicketFilter, TicketPage};
+use super::page::{List, Piece};
+use super::plan::Part;
+use super::row::{COLUMN_COUNT, decode};
+use super::{Reader, Ticket};
+use crate::error::Error;
+use crate::store::failure::failed;
+
+impl Reader<'_> {
+    /// A page of the tickets that pass `filter`, in the order of `sort`.
+    ///
+    /// A list that is read on from each page's [`TicketPage::next`] has every ticket that passed
+    /// throughout exactly once, whatever is inserted meanwhile.
+    pub async fn list_tickets(
+        &self,
+        filter: &TicketFilter,
+        sort: Sort,
+        page: PageRequest,
+    ) -> Result<TicketPage, Error> {
+        let list = self.list(filter, sort);
+        let found = match sort.parts() {
+            [part] => read_part(self.connection, list, *part, page).await?,
+            // Two statements, which have to be of one moment.
+            _ => {
+                let snapshot = self.begin_snapshot().await.map_err(failed)?;
+                let found = read_due(&snapshot, list, page).await?;
+                snapshot.commit().await.map_err(failed)?;
+                found
+            }
+        };
+        Ok(found.into_page(sort, page))
+    }
+
+    /// The query plans of the statements that [`Reader::list_tickets`] would run, a line each.
+    #[doc(hidden)]
+    pub async fn explain_list(
+        &self,
+        filter: &TicketFilter,
+        sort: Sort,
+        page: PageRequest,
+    ) -> Result<Vec<String>, Error> {
+        let list = self.list(filter, sort);
+        let mut statements = vec![list.total()];
+        for part in sort.parts() {
+            statements.push(list.page(first_piece(*part, page)));
+        }
+        if sort.parts().len() > 1 {
+            statements.push(list.dated_total());
+        }
+        let (explain, column) = match list.backend {
+            DbBackend::Postgres => ("EXPLAIN", 0),
+            _ => ("EXPLAIN QUERY PLAN", 3),
+        };
+        let mut plan = Vec::new();
+        for statement in statements {
+            let sql = format!("{explain} {}", statement.sql);
+            let statement = Statement { sql, ..statement };
+            for row in self.connection.query_all_raw(statement).await.map_err(failed)? {
+                plan.push(row.try_get_by_index(column).map_err(failed)?);
+            }
+        }
+        Ok(plan)
+    }
+
+    fn list<'a>(&self, filter: &'a TicketFilter, sort: Sort) -> List<'a> {
+        let backend = self.connection.get_database_backend();
+        List { backend, workspace: self.workspace, filter, sort }
+    }
+
+    async fn begin_snapshot(&self) -> Result<sea_orm::DatabaseTransaction, DbErr> {
+        match self.connection.get_database_backend() {
+            DbBackend::Postgres => {
+                let isolation = Some(IsolationLevel::RepeatableRead);
+                self.connection.begin_with_config(isolation, Some(AccessMode::ReadOnly)).await
+            }
+            // A transaction of SQLite is a snapshot from its first statement on.
+            _ => self.connection.begin().await,
+        }
+    }
+}
+
+/// The tickets of a page, one more if there is one, and the total of the list.
+struct Found {
+    tickets: Vec<Ticket>,
+    total_count: i64,
+}
+
+impl Found {
+    fn into_page(mut self, sort: Sort, page: PageRequest) -> TicketPage {
+        let per_page = page.per_page as usize;
+        let has_more = self.tickets.len() > per_page;
+        self.tickets.truncate(per_page);
+        let last = self.tickets.last().filter(|_| has_more);
+        TicketPage {
+            next: last.map(|ticket| sort.key_of(ticket)),
+            has_more,
+            total_count: self.total_count,
+            tickets: self.tickets,
+        }
+    }
+}
+
+/// A list in order of a column that has no NULL: one statement for page and total.
+async fn read_part(
+    connection: &impl ConnectionTrait,
+    list: List<'_>,
+    part: Part,
+    page: PageRequest,
+) -> Result<Found, Error> {
+    let (tickets, total) = read_piece(connection, list, first_piece(part, page)).await?;
+    let total_count = read_total(connection, list, page, total).await?;
+    Ok(Found { tickets, total_count })
+}
+
+/// A list in order of due dates: those that have one, then those that have none.
+async fn read_due(
+    connection: &impl ConnectionTrait,
+    list: List<'_>,
+    page: PageRequest,
+) -> Result<Found, Error> {
+    let dated = first_piece(Part::Dated, page);
+    let mut undated = first_piece(Part::Undated, page);
+    let past_dated = dated.after.is_some_and(|key| key.value.is_none());
+    let (mut tickets, mut total) = (Vec::new(), None);
+    if !past_dated {
+        (tickets, total) = read_piece(connection, list, dated).await?;
+        undated = Piece { after: None, ..undated };
+    }
+
+    let found = tickets.len() as u64;
+    if found < undated.limit {
+        undated.limit -= found;
+        undated.offset = match undated.offset {
+            // The page begins behind all that have a due date: how many are they?
+            offset @ 1.. if found == 0 => {
+                offset.saturating_sub(read_number(connection, list.dated_total()).await? as u64)
+            }
+            _ => 0,
+        };
+        let (more, undated_total) = read_piece(connection, list, undated).await?;
+        tickets.extend(more);
+        total = total.or(undated_total);
+    }
+    let total_count = read_total(connection, list, page, total).await?;
+    Ok(Found { tickets, total_count })
+}
+
+fn first_piece(part: Part, page: PageRequest) -> Piece {
+    let limit = u64::from(page.per_page) + 1;
+    match page.position {
+        Position::After(key) => Piece { part, after: Some(key), offset: 0, limit },
+        Position::Page(number) => {
+            let offset = u64::from(number.saturating_sub(1)) * u64::from(page.per_page);
+            Piece { part, after: None, offset, limit }
+        }
+    }
+}
+
+/// The tickets of a piece, and the total of the list if there are any.
+async fn read_piece(
+    connection: &impl ConnectionTrait,
+    list: List<'_>,
+    piece: Piece,
+) -> Result<(Vec<Ticket>, Option<i64>), Error> {
+    let rows = connection.query_all_raw(list.page(piece)).await.map_err(failed)?;
+    let total = rows.first().map(|row| row.try_get_by_index(COLUMN_COUNT)).transpose();
+    let tickets: Result<_, Error> = rows.iter().map(decode).collect();
+    Ok((tickets?, total.map_err(failed)?))
+}
+
+/// The total, if no row has brought it: an empty first page has none, an empty page further on
+/// has to ask.
+async fn read_total(
+    connection: &impl ConnectionTrait,
+    list: List<'_>,
+    page: PageRequest,
+    total: Option<i64>,
+) -> Result<i64, Error> {
+    match (total, page.position) {
+        (Some(total), _) => Ok(total),
+        (None, Position::Page(1)) => Ok(0),
+        (None, _) => read_number(connection, list.total()).await,
+    }
+}
+
+async fn read_number(
+    connection: &impl ConnectionTrait,
+    statement: Statement,
+) -> Result<i64, Error> {
+    let row = connection.query_one_raw(statement).await.map_err(failed)?;
+    row.map_or(Ok(0), |row| row.try_get_by_index(0)).map_err(failed)
+}
