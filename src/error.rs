@@ -161,6 +161,11 @@ impl Error {
         Self { details, ..Self::new(kind, message) }
     }
 
+    /// A body or message over the bound.
+    pub fn too_large() -> Self {
+        Self::new(Kind::PayloadTooLarge, "The body must be at most 1 MiB, also once decompressed.")
+    }
+
     /// The stable code of its kind.
     pub fn code(&self) -> &'static str {
         self.kind.table().0
@@ -177,6 +182,17 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
+}
+
+/// An error and all that is behind it, in one line.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line += &format!(": {error}");
+        cause = error.source();
+    }
+    line
 }
 
 /// How an `Error` passes through tonic's service traits: `layers::respond` takes it out again.

@@ -1,6 +1,27 @@
 //! The public integration API of an IT service desk: gRPC, gRPC-web and REST on one port.
+//!
+//! ARCHITECTURE.md is the map; the modules stand here in the order a request meets them.
+
+pub mod cli;
+pub mod config;
+pub mod connections;
+pub mod server;
+
+pub mod layers;
+
+pub mod caller;
+pub mod key;
+pub mod keyring;
+pub mod rpc;
+pub mod scope;
+
+pub mod gateway;
+pub mod pb;
+pub mod service;
+
+pub mod event;
+pub mod store;
 
 pub mod clock;
 pub mod error;
 pub mod id;
-pub mod pb;

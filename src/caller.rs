@@ -1,0 +1,32 @@
+//! Who is calling: a key that was authenticated, with its workspace, scopes and limits.
+
+use crate::clock::Timestamp;
+use crate::event::Actor;
+use crate::scope::Scopes;
+use crate::store::{KeyRecord, WorkspaceId};
+
+/// An authenticated key. It exists only after authentication.
+#[derive(Debug)]
+pub struct Caller {
+    /// The key as the store knows it.
+    pub key: KeyRecord,
+    /// What the key may do.
+    pub scopes: Scopes,
+}
+
+impl Caller {
+    /// The workspace that the key opens.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.key.workspace.id
+    }
+
+    /// Who the events of this caller's changes name.
+    pub fn actor(&self) -> Actor {
+        Actor::key(&self.key.key_id, &self.key.name)
+    }
+
+    /// Whether the key's expiry has passed at `now`.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.key.expires_at.is_some_and(|expiry| expiry <= now)
+    }
+}

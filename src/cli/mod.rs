@@ -1,0 +1,117 @@
+//! The commands of the `orqit` binary, one file each.
+
+mod client;
+mod import;
+mod key;
+mod migrate;
+mod serve;
+mod user;
+mod whoami;
+mod workspace;
+
+use std::io::IsTerminal;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{DatabaseArgs, ServeArgs};
+use crate::error::causes;
+
+/// Migrations tell each step; an operator wants to know only that they failed.
+const LOG_DEFAULT: &str = "info,sea_orm_migration=warn";
+
+/// Orqit: the public integration API of an IT service desk.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to log: a level, or `target=level` pairs joined by commas.
+    #[arg(long, env = "ORQIT_LOG", default_value = LOG_DEFAULT, global = true)]
+    log: String,
+    /// How to write log lines.
+    #[arg(long, env = "ORQIT_LOG_FORMAT", default_value = "text", global = true)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve(Box<ServeArgs>),
+    /// Bring the database to this version's schema and stop.
+    Migrate(DatabaseArgs),
+    /// Manage workspaces.
+    #[command(subcommand)]
+    Workspace(workspace::Command),
+    /// Manage the users of a workspace.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Manage the API keys of a workspace.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Tell who ORQIT_API_KEY is.
+    Whoami(ClientArgs),
+    /// Load records of another system through the API.
+    #[command(subcommand)]
+    Import(import::Command),
+}
+
+/// How a client command reaches the service.
+#[derive(Debug, Clone, clap::Args)]
+struct ClientArgs {
+    /// Where the service is.
+    #[arg(long, env = "ORQIT_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// The API key.
+    #[arg(long, env = "ORQIT_API_KEY", hide_env_values = true)]
+    api_key: String,
+}
+
+/// Runs the command that the arguments name. An error is a sentence for the operator.
+pub async fn run(cli: Cli) -> Result<(), String> {
+    log_to_stderr(&cli.log, cli.log_format)?;
+    match cli.command {
+        Command::Serve(args) => serve::run(*args).await,
+        Command::Migrate(args) => migrate::run(&args).await,
+        Command::Workspace(command) => workspace::run(command).await,
+        Command::User(command) => user::run(command).await,
+        Command::Key(command) => key::run(command).await,
+        Command::Whoami(args) => whoami::run(&args).await,
+        Command::Import(command) => import::run(command).await,
+    }
+}
+
+/// Logs go to stderr: stdout is for what a command was asked for.
+fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| format!("ORQIT_LOG is not a log filter: {error}; try `info`"))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+    Ok(())
+}
+
+/// A failure with everything that is behind it, for the operator.
+fn chain(what: &str, error: &crate::error::Error) -> String {
+    format!("{what}: {}", causes(error))
+}
+
+/// A name or description: 1 to 255 characters, none of them a control character.
+fn name(text: &str) -> Result<String, String> {
+    let right = (1..=255).contains(&text.chars().count()) && !text.contains(char::is_control);
+    if right {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be 1 to 255 characters in one line".to_owned())
+    }
+}

@@ -1,0 +1,112 @@
+//! `orqit serve`: opens the database, makes what a first start needs, and serves until SIGTERM.
+
+mod demo;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{chain, key};
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::config::ServeArgs;
+use crate::connections::{self, Bounds};
+use crate::error::Error;
+use crate::event::Actor;
+use crate::key::KeyText;
+use crate::keyring::KeyRing;
+use crate::server::Server;
+use crate::store::{NewWorkspace, Store};
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn run(args: ServeArgs) -> Result<(), String> {
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => Some(connections::tls(cert, key)?),
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let clock = Clock::System;
+    let store = super::migrate::open(&args.database).await?;
+    let first = first_start(&store).await?;
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+        format!(
+            "cannot listen on {}: {error}; choose another address with ORQIT_LISTEN",
+            args.listen
+        )
+    })?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let url = format!("{scheme}://{address}");
+    println!("Orqit listens on {url}");
+    if let Some(admin) = &first {
+        if args.demo {
+            let caller = caller(&store, admin)
+                .await
+                .map_err(|error| chain("cannot load the demo", &error))?;
+            demo::load(&store, &clock, &caller)
+                .await
+                .map_err(|error| chain("cannot load the demo", &error))?;
+        }
+        println!("{}", welcome(&url, admin));
+    }
+    let server = Server {
+        store: store.clone(),
+        clock,
+        tls,
+        reflection: args.reflection,
+        cors_origins: args.cors_origins,
+        request_timeout: args.request_timeout,
+        body_timeout: args.body_timeout,
+        bounds: Bounds {
+            header_timeout: args.header_timeout,
+            drain_timeout: args.drain_timeout,
+            connections_max: args.connections_max,
+        },
+    };
+    server.run(listener, stop()?).await?;
+    store.close().await.map_err(|error| chain("cannot close the database", &error))
+}
+
+/// Makes the workspace `default` and one admin key, if the database has no workspace yet.
+async fn first_start(store: &Store) -> Result<Option<KeyText>, String> {
+    let failed = |error: Error| chain("cannot make the first workspace", &error);
+    if !store.list_workspaces().await.map_err(failed)?.is_empty() {
+        return Ok(None);
+    }
+    let new =
+        NewWorkspace { slug: "default".to_owned(), name: "Default".to_owned(), admin_email: None };
+    let workspace = store.insert_workspace(new).await.map_err(failed)?;
+    let admin = KeyText::generate();
+    let new = key::new_key(&admin, "Admin".to_owned(), vec!["admin".to_owned()])?;
+    let tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
+    tx.insert_key(new).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Ok(Some(admin))
+}
+
+async fn caller(store: &Store, key: &KeyText) -> Result<Arc<Caller>, Error> {
+    let found = KeyRing::new(store.clone()).find(key, key.hash()).await?;
+    found.ok_or_else(|| Error::internal("the admin key that was just made is not there"))
+}
+
+fn welcome(url: &str, admin: &KeyText) -> String {
+    let key = admin.reveal();
+    format!(
+        "\nFirst start. This admin key of the workspace `default` is shown only now:\n\n  {key}\n\n\
+         Look at the tickets:\n\n  curl -s '{url}/api/public/v1/tickets?page=1&perPage=20' \\\n    \
+         -H 'Authorization: Bearer {key}'\n"
+    )
+}
+
+/// Resolves when the process is asked to stop.
+fn stop() -> Result<impl Future<Output = ()>, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,213 @@
+//! A small workspace to look at: a few people and the tickets of a week.
+//!
+//! The tickets go through TicketService like anybody's, so that they have events and versions.
+
+use std::sync::Arc;
+
+use tonic::Request;
+
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::pb::ticket_service_server::TicketService;
+use crate::pb::{
+    CreateTicketRequest, Impact, TicketCategory, TicketSource, TicketStatus, TicketType,
+    UpdateTicketRequest, Urgency,
+};
+use crate::service::tickets::Tickets;
+use crate::store::{NewUser, Role, Store};
+
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+
+const PEOPLE: [(&str, &str, Role); 5] = [
+    ("Ines Carvalho", "ines.carvalho@default.example", Role::Agent),
+    ("Tomasz Wolski", "tomasz.wolski@default.example", Role::Agent),
+    ("Amara Diallo", "amara.diallo@default.example", Role::EndUser),
+    ("Jonas Lindqvist", "jonas.lindqvist@default.example", Role::EndUser),
+    ("Priya Raman", "priya.raman@default.example", Role::EndUser),
+];
+
+/// A ticket of the demo. People are named by their place in `PEOPLE`.
+struct Story {
+    title: &'static str,
+    description: &'static str,
+    kind: TicketType,
+    category: TicketCategory,
+    impact: Impact,
+    urgency: Urgency,
+    requester: usize,
+    assignee: Option<usize>,
+    tags: &'static [&'static str],
+    due_in_days: Option<i64>,
+    life: &'static [TicketStatus],
+}
+
+use TicketCategory::{Access, Email, Hardware, Network, Other, Software};
+use TicketStatus::{Closed, InProgress, Pending, Resolved};
+use TicketType::{Change, Incident, Problem, ServiceRequest};
+
+const STORIES: [Story; 8] = [
+    Story {
+        title: "VPN drops every ten minutes from the Lisbon office",
+        description: "Since this morning the VPN client reconnects about every ten minutes. Calls break off, file copies start again from zero.",
+        kind: Incident,
+        category: Network,
+        impact: Impact::Medium,
+        urgency: Urgency::High,
+        requester: 2,
+        assignee: Some(0),
+        tags: &["vpn", "lisbon"],
+        due_in_days: Some(1),
+        life: &[InProgress],
+    },
+    Story {
+        title: "Laptop for a new colleague starting on Monday",
+        description: "Standard developer laptop with a German keyboard, two monitors and a dock.",
+        kind: ServiceRequest,
+        category: Hardware,
+        impact: Impact::Low,
+        urgency: Urgency::Medium,
+        requester: 3,
+        assignee: Some(1),
+        tags: &["onboarding"],
+        due_in_days: Some(5),
+        life: &[InProgress, Pending],
+    },
+    Story {
+        title: "Invoices are sent twice to some customers",
+        description: "Eleven customers received their October invoice two times. The mail log shows two queue runs within a second.",
+        kind: Problem,
+        category: Email,
+        impact: Impact::High,
+        urgency: Urgency::High,
+        requester: 4,
+        assignee: Some(0),
+        tags: &["billing", "mail"],
+        due_in_days: Some(1),
+        life: &[InProgress],
+    },
+    Story {
+        title: "Move the file server to the new storage",
+        description: "Planned for Saturday 06:00 to 10:00. Roll back by switching the share alias.",
+        kind: Change,
+        category: Hardware,
+        impact: Impact::Medium,
+        urgency: Urgency::Low,
+        requester: 0,
+        assignee: Some(1),
+        tags: &["storage", "maintenance"],
+        due_in_days: Some(10),
+        life: &[],
+    },
+    Story {
+        title: "No access to the payroll folder",
+        description: "I moved from sales to HR last week and still see the sales folders only.",
+        kind: ServiceRequest,
+        category: Access,
+        impact: Impact::Low,
+        urgency: Urgency::High,
+        requester: 2,
+        assignee: Some(1),
+        tags: &["permissions"],
+        due_in_days: None,
+        life: &[InProgress, Resolved],
+    },
+    Story {
+        title: "Spreadsheet crashes when a chart is pasted",
+        description: "Reproducible: copy a chart from the sales report and paste it into a new sheet.",
+        kind: Incident,
+        category: Software,
+        impact: Impact::Low,
+        urgency: Urgency::Low,
+        requester: 4,
+        assignee: None,
+        tags: &[],
+        due_in_days: None,
+        life: &[],
+    },
+    Story {
+        title: "Printer on the second floor prints blank pages",
+        description: "Toner was replaced yesterday. The test page from the printer itself is fine.",
+        kind: Incident,
+        category: Hardware,
+        impact: Impact::Medium,
+        urgency: Urgency::Medium,
+        requester: 3,
+        assignee: Some(1),
+        tags: &["printer"],
+        due_in_days: None,
+        life: &[InProgress, Resolved, Closed],
+    },
+    Story {
+        title: "Meeting room display shows last week's bookings",
+        description: "Room Tejo. The calendar on the web is right, only the display at the door is not.",
+        kind: Incident,
+        category: Other,
+        impact: Impact::Low,
+        urgency: Urgency::Medium,
+        requester: 2,
+        assignee: None,
+        tags: &["meeting-rooms"],
+        due_in_days: Some(7),
+        life: &[],
+    },
+];
+
+/// Loads the demo as `caller`.
+pub async fn load(store: &Store, clock: &Clock, caller: &Arc<Caller>) -> Result<(), Error> {
+    let tx = store.begin(caller.workspace(), caller.actor()).await?;
+    let mut people = Vec::with_capacity(PEOPLE.len());
+    for (name, email, role) in PEOPLE {
+        let new = NewUser { display_name: name.to_owned(), email: email.to_owned(), role };
+        people.push(tx.insert_user(new).await?.id);
+    }
+    tx.commit().await?;
+    let tickets = Tickets { store: store.clone() };
+    for story in &STORIES {
+        tell(&tickets, clock, caller, story, &people).await?;
+    }
+    Ok(())
+}
+
+async fn tell(
+    tickets: &Tickets,
+    clock: &Clock,
+    caller: &Arc<Caller>,
+    story: &Story,
+    people: &[i64],
+) -> Result<(), Error> {
+    let due_at = story.due_in_days.map(|days| clock.now().plus_millis(days * DAY_MILLIS).into());
+    let create = CreateTicketRequest {
+        title: story.title.to_owned(),
+        description: story.description.to_owned(),
+        r#type: story.kind.into(),
+        category: story.category.into(),
+        impact: Some(story.impact.into()),
+        urgency: Some(story.urgency.into()),
+        requester_id: Some(people[story.requester]),
+        assignee_id: story.assignee.map(|assignee| people[assignee]),
+        tags: story.tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        due_at,
+        source: Some(TicketSource::Portal.into()),
+        ..CreateTicketRequest::default()
+    };
+    let created = tickets.create_ticket(by(caller, create)).await.map_err(refused)?.into_inner();
+    let id = created.ticket.map_or_else(String::new, |ticket| ticket.id.to_string());
+    for status in story.life {
+        let status = Some((*status).into());
+        let update =
+            UpdateTicketRequest { id: id.clone(), status, ..UpdateTicketRequest::default() };
+        tickets.update_ticket(by(caller, update)).await.map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn by<M>(caller: &Arc<Caller>, message: M) -> Request<M> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller.clone());
+    request
+}
+
+fn refused(status: tonic::Status) -> Error {
+    Error::of_status(status).unwrap_or_else(Error::internal)
+}

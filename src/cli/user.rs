@@ -1,0 +1,71 @@
+//! `orqit user`: the operator's view of users.
+
+use clap::{Args, ValueEnum};
+
+use super::{chain, migrate, workspace};
+use crate::config::DatabaseArgs;
+use crate::event::Actor;
+use crate::store::{self, NewUser};
+
+/// What can be done with users.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a user in a workspace.
+    Create(CreateArgs),
+}
+
+/// A new user.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// The short name of the workspace.
+    #[arg(long, default_value = "default")]
+    workspace: String,
+    /// The name to show, 1 to 255 characters.
+    #[arg(long, value_parser = super::name)]
+    name: String,
+    /// The e-mail address, unique in the workspace.
+    #[arg(long, value_parser = email)]
+    email: String,
+    /// What the user is to the service desk.
+    #[arg(long, default_value = "agent")]
+    role: Role,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Role {
+    EndUser,
+    Agent,
+    Admin,
+}
+
+/// Runs a user command.
+pub async fn run(command: Command) -> Result<(), String> {
+    let Command::Create(args) = command;
+    let store = migrate::open(&args.database).await?;
+    let workspace = workspace::find(&store, &args.workspace).await?;
+    let role = match args.role {
+        Role::EndUser => store::Role::EndUser,
+        Role::Agent => store::Role::Agent,
+        Role::Admin => store::Role::Admin,
+    };
+    let new = NewUser { display_name: args.name, email: args.email, role };
+    let failed = |error: crate::error::Error| chain("cannot make the user", &error);
+    let tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
+    let user = tx.insert_user(new).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    println!("{} {}", user.id, user.email);
+    Ok(())
+}
+
+/// Checks the shape of an e-mail address: one `@`, something on both sides, no blanks.
+pub fn email(text: &str) -> Result<String, String> {
+    let parts = text.split_once('@');
+    let whole = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let right = whole
+        && text.len() <= 254
+        && text.matches('@').count() == 1
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    if right { Ok(text.to_owned()) } else { Err("an e-mail address is name@host".to_owned()) }
+}

@@ -1,0 +1,155 @@
+//! REST as another transport of the same services: takes a request that the layers let through,
+//! has its binding answer, and makes an HTTP response of the answer.
+//!
+//! The bindings are generated from the HTTP rules; no service is named here, and no error is
+//! rendered: that is for `layers::respond`.
+
+mod body;
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::Full;
+use rest::{Binding, Call, Refusal, Reply};
+use tonic::body::Body;
+use tonic::metadata::MetadataMap;
+use tower::{BoxError, Service};
+
+use crate::error::{Error, Kind};
+use crate::layers::resolve::Target;
+use crate::layers::{Request, Response, ResponseFuture};
+use crate::store::Store;
+
+/// Headers that become metadata of the call; no other header reaches a service.
+const METADATA: [&str; 1] = ["if-match"];
+
+/// Answers everything that is not gRPC.
+#[derive(Clone)]
+pub struct Gateway {
+    /// What readiness asks.
+    pub store: Store,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// The OpenAPI document.
+    pub openapi: &'static str,
+}
+
+impl Service<Request> for Gateway {
+    type Response = Response;
+    type Error = BoxError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let target = request.extensions_mut().remove::<Target>();
+        let gateway = self.clone();
+        Box::pin(async move {
+            let head = request.method() == Method::HEAD;
+            let response = match target {
+                Some(Target::Rest { binding, captures, .. }) => {
+                    gateway.answer(request, binding, captures).await?
+                }
+                Some(Target::Options { allow }) => options(&allow)?,
+                Some(Target::Live) => text("ok"),
+                Some(Target::Ready) => {
+                    gateway.store.ping().await?;
+                    text("ok")
+                }
+                Some(Target::OpenApi) => {
+                    json(StatusCode::OK, Bytes::from_static(gateway.openapi.as_bytes()))
+                }
+                Some(Target::Grpc { .. }) | None => {
+                    return Err(Error::internal("a request reached the gateway unresolved").into());
+                }
+            };
+            Ok(if head { without_body(response) } else { response })
+        })
+    }
+}
+
+impl Gateway {
+    async fn answer(
+        &self,
+        request: Request,
+        binding: Binding,
+        captures: Vec<String>,
+    ) -> Result<Response, Error> {
+        let (parts, body) = request.into_parts();
+        let body = if binding.takes_body {
+            body::read(&parts.method, &parts.headers, body, self.body_timeout).await?
+        } else {
+            body::read_none(&parts.headers, body, self.body_timeout).await?;
+            Bytes::new()
+        };
+        let query = parts.uri.query().map(str::to_owned);
+        let metadata = metadata(&parts.headers);
+        let call = Call { captures, query, body, metadata, extensions: parts.extensions };
+        match binding.call(call).await {
+            Ok(reply) => respond(reply),
+            Err(Refusal::MalformedJson(sentence)) => Err(Error::new(Kind::MalformedJson, sentence)),
+            Err(Refusal::Status(status)) => {
+                Err(Error::of_status(status).unwrap_or_else(Error::internal))
+            }
+        }
+    }
+}
+
+fn metadata(headers: &HeaderMap) -> MetadataMap {
+    let mut allowed = HeaderMap::new();
+    for name in METADATA {
+        for value in headers.get_all(name) {
+            allowed.append(name, value.clone());
+        }
+    }
+    MetadataMap::from_headers(allowed)
+}
+
+fn respond(reply: Reply) -> Result<Response, Error> {
+    let status = StatusCode::from_u16(reply.status).map_err(Error::internal)?;
+    let mut response = json(status, reply.body);
+    if let Some(etag) = reply.etag {
+        let etag = HeaderValue::from_str(&etag).map_err(Error::internal)?;
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = http::Response::new(Body::new(Full::new(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn text(body: &'static str) -> Response {
+    let mut response =
+        http::Response::new(Body::new(Full::new(Bytes::from_static(body.as_bytes()))));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn options(allow: &str) -> Result<Response, Error> {
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let allow = HeaderValue::from_str(allow).map_err(Error::internal)?;
+    response.headers_mut().insert(ALLOW, allow);
+    Ok(response)
+}
+
+/// What HEAD answers: the same head, the length that the body would have had, and no body.
+fn without_body(response: Response) -> Response {
+    let len = http_body::Body::size_hint(response.body()).exact();
+    let mut response = response.map(|_| Body::empty());
+    if let Some(len) = len {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
+    }
+    response
+}

@@ -1,0 +1,90 @@
+//! Finds out who is calling. A known key costs no I/O; RPCs that demand nothing ignore a key.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use tower::BoxError;
+
+use super::Request;
+use super::resolve::Target;
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::key::KeyText;
+use crate::keyring::KeyRing;
+use crate::rpc::Demand;
+
+/// Puts the [`Caller`] into the request, or refuses.
+pub async fn authenticate(
+    keys: Arc<KeyRing>,
+    clock: Clock,
+    mut request: Request,
+) -> Result<Request, BoxError> {
+    let demand = request.extensions().get::<Target>().map_or(Demand::Key, Target::demand);
+    if demand != Demand::Nothing {
+        let caller = identify(&keys, &clock, request.headers()).await?;
+        request.extensions_mut().insert(caller);
+    }
+    Ok(request)
+}
+
+async fn identify(
+    keys: &KeyRing,
+    clock: &Clock,
+    headers: &HeaderMap,
+) -> Result<Arc<Caller>, Error> {
+    let key = KeyText::parse(credential(headers)?).ok_or_else(invalid)?;
+    let hash = key.hash();
+    let caller = match keys.known(&hash) {
+        Some(caller) => caller,
+        None => keys.find(&key, hash).await?.ok_or_else(invalid)?,
+    };
+    if caller.is_expired(clock.now()) {
+        let message = "The API key has expired. Ask a workspace admin for a new one.";
+        return Err(Error::new(Kind::ApiKeyExpired, message));
+    }
+    Ok(caller)
+}
+
+/// The one credential of the request, whichever header it came in.
+fn credential(headers: &HeaderMap) -> Result<&str, Error> {
+    let bearer = only(headers, AUTHORIZATION.as_str())?.map(token);
+    let api_key = only(headers, "x-api-key")?.map(str::trim);
+    match (bearer, api_key) {
+        (Some(bearer), Some(api_key)) if bearer != api_key => Err(ambiguous()),
+        (Some(credential), _) | (None, Some(credential)) => Ok(credential),
+        (None, None) => {
+            let message = "An API key is needed. Send it as `Authorization: Bearer orq_…` or `X-API-Key: orq_…`.";
+            Err(Error::new(Kind::MissingApiKey, message))
+        }
+    }
+}
+
+/// The value of a header that may stand there once. What is not text cannot be a key: "".
+fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Error> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(ambiguous()),
+        (value, None) => Ok(value.map(|value| value.to_str().unwrap_or_default())),
+    }
+}
+
+/// What follows `Bearer`; "" for any other scheme, which is a credential all the same.
+fn token(authorization: &str) -> &str {
+    match authorization.trim().split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => "",
+    }
+}
+
+fn ambiguous() -> Error {
+    let message = "More than one credential was sent. Send one `Authorization: Bearer orq_…` or one `X-API-Key: orq_…`.";
+    Error::new(Kind::AmbiguousCredentials, message)
+}
+
+/// One text for a malformed, mistyped, unknown, wrong and revoked key: which it is, is not told.
+fn invalid() -> Error {
+    let message = "The API key is not valid. Check that it is sent whole, as `Authorization: Bearer orq_…` or `X-API-Key: orq_…`, and that it was not revoked.";
+    Error::new(Kind::InvalidApiKey, message)
+}

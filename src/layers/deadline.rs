@@ -1,0 +1,110 @@
+//! Bounds how long a request may take until its answer begins.
+//!
+//! The bound is the server's own, or the client's `grpc-timeout` when that is sooner. A stream has
+//! begun its answer once it is open, so it is not cut.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tower::{BoxError, Layer, Service};
+
+use super::{Request, Response, ResponseFuture};
+use crate::error::{Error, Kind};
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadlineLayer {
+    /// The server's own bound.
+    pub longest: Duration,
+}
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = Deadline<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Deadline { inner, longest: self.longest }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Deadline<S> {
+    inner: S,
+    longest: Duration,
+}
+
+impl<S> Service<Request> for Deadline<S>
+where
+    S: Service<Request, Response = Response, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = BoxError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let allowed = match asked(&request) {
+            Ok(asked) => asked.map_or(self.longest, |asked| asked.min(self.longest)),
+            Err(error) => return Box::pin(async move { Err(error.into()) }),
+        };
+        let answered = self.inner.call(request);
+        Box::pin(async move {
+            tokio::time::timeout(allowed, answered)
+                .await
+                .unwrap_or_else(|_| Err(exceeded(allowed).into()))
+        })
+    }
+}
+
+fn exceeded(allowed: Duration) -> Error {
+    let message = format!("The request was not done within its deadline of {allowed:?}.");
+    Error::new(Kind::DeadlineExceeded, message)
+}
+
+/// The `grpc-timeout` of the request: at most eight digits and a unit.
+fn asked(request: &Request) -> Result<Option<Duration>, Error> {
+    let Some(header) = request.headers().get("grpc-timeout") else {
+        return Ok(None);
+    };
+    let parsed = header.to_str().ok().and_then(parse);
+    parsed.map(Some).ok_or_else(|| {
+        let remedy = "grpc-timeout must be 1 to 8 digits and one of H, M, S, m, u, n";
+        Error::invalid_field("grpc-timeout", "INVALID_VALUE", remedy)
+    })
+}
+
+fn parse(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let digits_only = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits_only || digits.len() > 8 {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grpc_timeout_is_digits_and_a_unit() {
+        assert_eq!(parse("100m"), Some(Duration::from_millis(100)));
+        assert_eq!(parse("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for wrong in ["", "m", "100", "1x", "-1S", "123456789S", "1 S", "1é"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The stations of a request before it reaches a service, one file each; `server.rs` stacks them.
+//!
+//! They know RPCs and callers, never a service. They refuse by returning `Error`, which
+//! [`respond`] alone renders.
+
+pub mod authenticate;
+pub mod authorize;
+pub mod cors;
+pub mod deadline;
+pub mod request_id;
+pub mod resolve;
+pub mod respond;
+pub mod trace;
+
+use tonic::body::Body;
+use tower::BoxError;
+
+/// A request on its way in.
+pub type Request = http::Request<Body>;
+/// An answer on its way out.
+pub type Response = http::Response<Body>;
+/// The answer of a layer that has its own future.
+pub type ResponseFuture =
+    std::pin::Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
+
+/// Which of the protocols a request speaks; gRPC-web has become gRPC by the time a layer asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Grpc,
+    Rest,
+}
+
+impl Protocol {
+    /// By content type, except that everything under `/api/` is REST whatever it claims to be.
+    pub fn of<B>(request: &http::Request<B>) -> Self {
+        let content_type = request.headers().get(http::header::CONTENT_TYPE);
+        let grpc =
+            content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        if grpc && !request.uri().path().starts_with("/api/") { Self::Grpc } else { Self::Rest }
+    }
+}

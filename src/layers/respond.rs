@@ -1,0 +1,245 @@
+//! Renders every refusal and failure, as the JSON envelope or as a gRPC status with details.
+//!
+//! Nothing else renders an error: what the layers and services return comes here as `Error`, a
+//! panic is caught here, and what tonic refuses by itself is put into our words here.
+
+use std::error::Error as _;
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue};
+use http_body_util::Full;
+use serde::Serialize;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use tower::{BoxError, Layer, Service};
+
+use super::request_id::RequestId;
+use super::{Protocol, Request, Response, ResponseFuture};
+use crate::error::{Error, Kind, causes};
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct RespondLayer;
+
+impl<S> Layer<S> for RespondLayer {
+    type Service = Respond<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Respond { inner }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Respond<S> {
+    inner: S,
+}
+
+impl<S> Service<Request> for Respond<S>
+where
+    S: Service<Request, Response = Response, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = BoxError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let protocol = Protocol::of(&request);
+        let request_id = request.extensions().get::<RequestId>().cloned();
+        let answered = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        Box::pin(async move {
+            let error = match answered.await {
+                Ok(Ok(mut response)) => match response.extensions_mut().remove::<Status>() {
+                    Some(status) if status.code() != Code::Ok => match Error::of_status(status) {
+                        Ok(error) => error,
+                        Err(_) => return Ok(response),
+                    },
+                    _ => return Ok(response),
+                },
+                Ok(Err(error)) => Error::of_box(error),
+                Err(panic) => Error::of_panic(panic.as_ref()),
+            };
+            log(&error);
+            let request_id = request_id.as_ref().map_or("", RequestId::as_str);
+            Ok(match protocol {
+                Protocol::Grpc => status(&error, request_id).into_http(),
+                Protocol::Rest => envelope(&error, request_id),
+            })
+        })
+    }
+}
+
+impl Error {
+    /// The error that a status carries, or our words for what tonic itself refused; the status
+    /// back when it belongs to somebody else (health, reflection).
+    pub(crate) fn of_status(status: Status) -> Result<Self, Status> {
+        if let Some(error) = status.source().and_then(|source| source.downcast_ref::<Self>()) {
+            return Ok(error.clone());
+        }
+        match status.code() {
+            // The only statuses of this code that are not ours are about messages that tonic
+            // could not decode: bytes of the client, so never an internal error.
+            Code::Internal => {
+                let message = format!("The request message cannot be read: {}", status.message());
+                Ok(Self::new(Kind::ValidationFailed, message))
+            }
+            Code::OutOfRange | Code::ResourceExhausted => Ok(Self::too_large()),
+            _ => Err(status),
+        }
+    }
+
+    /// The error in the box of a tower service; any other one is a failure on our side.
+    fn of_box(error: BoxError) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => *error,
+            Err(other) => Self::internal(other),
+        }
+    }
+
+    fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::internal(format!("a handler panicked: {}", text.unwrap_or("without a text")))
+    }
+}
+
+/// What is internal is logged here, once, with its chain; a refusal is the caller's business.
+fn log(error: &Error) {
+    let Some(source) = error.source() else {
+        return;
+    };
+    tracing::error!(code = error.code(), cause = causes(source), "request failed");
+}
+
+#[derive(Serialize)]
+struct Envelope<'e> {
+    success: bool,
+    error: ErrorBody<'e>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'e> {
+    code: &'e str,
+    message: &'e str,
+    request_id: &'e str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail<'e>>,
+    #[serde(flatten)]
+    facts: Facts<'e>,
+}
+
+#[derive(Serialize)]
+struct Detail<'e> {
+    field: &'e str,
+    code: &'e str,
+    message: &'e str,
+}
+
+/// What a kind tells beside its text.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Facts<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required_scope: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed: Option<&'e [&'static str]>,
+}
+
+impl<'e> Facts<'e> {
+    fn of(kind: &'e Kind) -> Self {
+        match kind {
+            Kind::InsufficientScope { required } => {
+                Self { required_scope: Some(required), ..Self::default() }
+            }
+            Kind::InvalidStatusTransition { from, to, allowed } => {
+                Self { from: Some(from), to: Some(to), allowed: Some(allowed), ..Self::default() }
+            }
+            Kind::ServiceUnavailable { retry_after_secs } => {
+                Self { retry_after_seconds: Some(*retry_after_secs), ..Self::default() }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
+fn envelope(error: &Error, request_id: &str) -> Response {
+    let details = error.details.iter().map(|violation| Detail {
+        field: &violation.field,
+        code: violation.code,
+        message: &violation.message,
+    });
+    let body = Envelope {
+        success: false,
+        error: ErrorBody {
+            code: error.code(),
+            message: &error.message,
+            request_id,
+            details: details.collect(),
+            facts: Facts::of(&error.kind),
+        },
+    };
+    let bytes = serde_json::to_vec(&body).expect("strings and numbers always serialize");
+    let mut response = http::Response::new(Body::new(Full::new(Bytes::from(bytes))));
+    *response.status_mut() = error.kind.table().1;
+    headers(&error.kind, response.headers_mut());
+    response
+}
+
+fn headers(kind: &Kind, headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match kind {
+        Kind::MissingApiKey | Kind::InvalidApiKey | Kind::ApiKeyExpired => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Kind::MethodNotAllowed { allow } => {
+            let allow = HeaderValue::from_str(allow).expect("method names are ASCII");
+            headers.insert(ALLOW, allow);
+        }
+        Kind::ServiceUnavailable { retry_after_secs } => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_secs));
+        }
+        _ => {}
+    }
+}
+
+fn status(error: &Error, request_id: &str) -> Status {
+    let mut details = ErrorDetails::new();
+    let facts = Facts::of(&error.kind);
+    let allowed = facts.allowed.map(|allowed| allowed.join(","));
+    let metadata = [
+        ("requestId", (!request_id.is_empty()).then_some(request_id)),
+        ("requiredScope", facts.required_scope),
+        ("from", facts.from),
+        ("to", facts.to),
+        ("allowed", allowed.as_deref()),
+    ];
+    let metadata = metadata
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect::<std::collections::HashMap<_, _>>();
+    details.set_error_info(error.code(), "orqit", metadata);
+    for violation in &error.details {
+        details.add_bad_request_violation(&violation.field, &violation.message);
+    }
+    if let Some(secs) = facts.retry_after_seconds {
+        details.set_retry_info(Some(std::time::Duration::from_secs(secs.into())));
+    }
+    Status::with_error_details(error.kind.table().2, &error.message, details)
+}

@@ -1,0 +1,63 @@
+//! Opens the span that every log line of a request stands in, and logs how the request ended.
+//!
+//! It records neither headers nor query: a key may stand in either.
+
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tower::{BoxError, Layer, Service};
+use tracing::{Instrument, debug, info_span};
+
+use super::request_id::RequestId;
+use super::{Request, Response, ResponseFuture};
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct TraceLayer;
+
+impl<S> Layer<S> for TraceLayer {
+    type Service = Trace<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Trace { inner }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Trace<S> {
+    inner: S,
+}
+
+impl<S> Service<Request> for Trace<S>
+where
+    S: Service<Request, Response = Response, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = BoxError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str);
+        let span = info_span!(
+            "request",
+            request_id = id,
+            method = request.method().as_str(),
+            path = request.uri().path(),
+        );
+        let started = Instant::now();
+        let answered = self.inner.call(request);
+        let answered = async move {
+            let response = answered.await?;
+            let latency_us = started.elapsed().as_micros();
+            debug!(status = response.status().as_u16(), latency_us, "answered");
+            Ok(response)
+        };
+        Box::pin(answered.instrument(span))
+    }
+}

@@ -1,0 +1,143 @@
+//! What an update does to a ticket: its precondition, its fields, and the event that tells of it.
+
+use rest::{Mask, Violations};
+use serde_json::{Map, Value};
+use tonic::metadata::MetadataMap;
+
+use super::{check_external, messages, status};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind};
+use crate::event::Event;
+use crate::pb;
+use crate::store::tickets::{Status, Ticket};
+
+/// The versions that a change may be applied to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Any.
+    #[default]
+    None,
+    /// One of these.
+    OneOf(Vec<i64>),
+}
+
+/// The `If-Match` of the request: `*`, or entity tags joined by commas (RFC 9110 section 13.1.1).
+/// A weak tag never matches.
+pub fn if_match(metadata: &MetadataMap) -> Result<Precondition, ()> {
+    let mut values = metadata.get_all("if-match").iter().peekable();
+    if values.peek().is_none() {
+        return Ok(Precondition::None);
+    }
+    let mut versions = Vec::new();
+    for value in values {
+        let text = value.to_str().map_err(|_| ())?;
+        if text.trim() == "*" {
+            return Ok(Precondition::None);
+        }
+        for tag in text.split(',').map(str::trim) {
+            let strong = tag.strip_prefix("W/").unwrap_or(tag);
+            let opaque =
+                strong.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(())?;
+            // A tag of another form is a valid one that names no version of ours.
+            let version = opaque.parse::<i64>().ok().filter(|_| strong.len() == tag.len());
+            versions.extend(version);
+        }
+    }
+    Ok(Precondition::OneOf(versions))
+}
+
+impl Precondition {
+    /// Refuses a ticket of another version than `If-Match` or `version` name.
+    pub fn hold(&self, ticket: &Ticket, version: Option<i64>) -> Result<(), Error> {
+        let matched = match self {
+            Self::None => true,
+            Self::OneOf(versions) => versions.contains(&ticket.version),
+        };
+        if matched && version.is_none_or(|version| version == ticket.version) {
+            return Ok(());
+        }
+        let message = format!(
+            "The ticket is at version {}, not at the one that the request names. Get it again and repeat the change.",
+            ticket.version
+        );
+        Err(Error::new(Kind::VersionConflict, message))
+    }
+}
+
+/// The ticket as the request wants it; what the mask does not name stays as it is.
+pub fn apply(
+    before: &Ticket,
+    message: &pb::UpdateTicketRequest,
+    mask: &Mask,
+    now: Timestamp,
+) -> Result<Ticket, Error> {
+    let mut after = before.clone();
+    let wanted = message.status.map(messages::status);
+    messages::merge(&mut after, message, mask);
+    let mut violations = Violations::default();
+    if mask.has("external_source") || mask.has("external_id") {
+        check_external(
+            after.external_source.is_some(),
+            after.external_id.is_some(),
+            &mut violations,
+        );
+    }
+    if !violations.is_empty() {
+        return Err(Error::invalid(violations));
+    }
+    if let Some(to) = wanted.filter(|_| mask.has("status")) {
+        let given = mask.has("pending_reason").then(|| after.pending_reason.clone());
+        status::enter(&mut after, to, now)?;
+        after.pending_reason = given.unwrap_or(after.pending_reason);
+    }
+    Ok(after)
+}
+
+/// The event of a new ticket.
+pub fn created(ticket: &Ticket) -> Event {
+    Event {
+        event_type: "ticket.created",
+        topics: vec!["ticket.created".to_owned()],
+        object: object(ticket),
+        changed_fields: Vec::new(),
+        previous: Map::new(),
+    }
+}
+
+/// The event of a change, with the fields that differ and what they were.
+///
+/// `version`, `updatedAt` and `updatedBy` differ in every change and are not listed.
+pub fn updated(before: &Ticket, after: &Ticket) -> Event {
+    const EVERY_CHANGE: [&str; 3] = ["version", "updatedAt", "updatedBy"];
+    let (was, object) = (object(before), object(after));
+    let mut previous = Map::new();
+    for (field, value) in was.as_object().into_iter().flatten() {
+        if object.get(field) != Some(value) && !EVERY_CHANGE.contains(&field.as_str()) {
+            previous.insert(field.clone(), value.clone());
+        }
+    }
+    let changed_fields = previous.keys().cloned().collect();
+    let event_type = "ticket.updated";
+    Event { event_type, topics: topics(before, after), object, changed_fields, previous }
+}
+
+/// The topics under which a subscriber may ask for a change: its type, and narrower ones.
+fn topics(before: &Ticket, after: &Ticket) -> Vec<String> {
+    use Status::{Closed, Resolved};
+    let moved = before.status != after.status;
+    let became = |status| moved && after.status == status;
+    let topics = [
+        ("ticket.updated", true),
+        ("ticket.status_changed", moved),
+        ("ticket.resolved", became(Resolved)),
+        ("ticket.closed", became(Closed)),
+        ("ticket.reopened", after.reopen_count > before.reopen_count),
+        ("ticket.assigned", after.assignee_id.is_some() && before.assignee_id != after.assignee_id),
+    ];
+    topics.into_iter().filter(|(_, applies)| *applies).map(|(topic, _)| topic.to_owned()).collect()
+}
+
+/// The ticket as GET returns it.
+fn object(ticket: &Ticket) -> Value {
+    serde_json::to_value(messages::ticket(ticket.clone())).expect("a ticket always serializes")
+}

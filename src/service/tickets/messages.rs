@@ -1,0 +1,136 @@
+//! Between the messages of the contract and the tickets of the store. Both number their enums
+//! alike, and the messages were validated, so a number always has its place.
+
+use rest::Mask;
+
+use crate::pb;
+use crate::store::tickets::{
+    Category, Impact, NewTicket, Priority, Source, Status, Ticket, TicketType, Urgency,
+};
+
+/// A ticket as the contract shows it.
+pub fn ticket(ticket: Ticket) -> pb::Ticket {
+    pb::Ticket {
+        id: ticket.id,
+        ticket_number: format!("TCK-{}", ticket.id),
+        title: ticket.title,
+        description: ticket.description,
+        r#type: ticket.ticket_type.as_i16().into(),
+        category: ticket.category.as_i16().into(),
+        priority: ticket.priority.as_i16().into(),
+        impact: ticket.impact.map(|impact| impact.as_i16().into()),
+        urgency: ticket.urgency.map(|urgency| urgency.as_i16().into()),
+        status: ticket.status.as_i16().into(),
+        pending_reason: ticket.pending_reason,
+        resolution: ticket.resolution,
+        requester_id: ticket.requester_id,
+        assignee_id: ticket.assignee_id,
+        watcher_user_ids: ticket.watcher_user_ids,
+        parent_id: ticket.parent_id,
+        tags: ticket.tags,
+        due_at: ticket.due_at.map(Into::into),
+        source: ticket.source.as_i16().into(),
+        external_source: ticket.external_source,
+        external_id: ticket.external_id,
+        comment_count: ticket.comment_count,
+        reopen_count: ticket.reopen_count,
+        created_at: Some(ticket.created_at.into()),
+        updated_at: Some(ticket.updated_at.into()),
+        resolved_at: ticket.resolved_at.map(Into::into),
+        closed_at: ticket.closed_at.map(Into::into),
+        created_by: ticket.created_by,
+        updated_by: ticket.updated_by,
+        version: ticket.version,
+    }
+}
+
+/// The ticket that a request asks for, with the priority that follows from impact and urgency.
+pub fn new_ticket(message: pb::CreateTicketRequest, created_by: i64) -> NewTicket {
+    let impact = message.impact.map(impact);
+    let urgency = message.urgency.map(urgency);
+    let matrix = impact.zip(urgency).map(|(impact, urgency)| priority_of(impact, urgency));
+    NewTicket {
+        title: message.title,
+        description: message.description,
+        ticket_type: ticket_type(message.r#type),
+        category: category(message.category),
+        priority: message.priority.map(priority).or(matrix).unwrap_or(Priority::Medium),
+        impact,
+        urgency,
+        status: Status::Open,
+        requester_id: message.requester_id,
+        assignee_id: message.assignee_id,
+        watcher_user_ids: message.watcher_user_ids,
+        parent_id: message.parent_id,
+        tags: message.tags,
+        due_at: message.due_at.map(Into::into),
+        source: message.source.map_or(Source::Api, source),
+        external_source: message.external_source,
+        external_id: message.external_id,
+        created_by,
+    }
+}
+
+/// The priority that impact and urgency give: the sum of their ranks decides.
+fn priority_of(impact: Impact, urgency: Urgency) -> Priority {
+    match impact.as_i16() + urgency.as_i16() {
+        6 => Priority::Critical,
+        5 => Priority::High,
+        4 => Priority::Medium,
+        _ => Priority::Low,
+    }
+}
+
+/// Puts the fields that the mask names into the ticket; all but its status, which is a move.
+pub fn merge(ticket: &mut Ticket, message: &pb::UpdateTicketRequest, mask: &Mask) {
+    // A required field that the mask names was checked to have a value.
+    fn set<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    for field in mask.iter() {
+        match field {
+            "title" => set(&mut ticket.title, message.title.clone()),
+            "description" => set(&mut ticket.description, message.description.clone()),
+            "type" => set(&mut ticket.ticket_type, message.r#type.map(ticket_type)),
+            "category" => set(&mut ticket.category, message.category.map(category)),
+            "priority" => set(&mut ticket.priority, message.priority.map(priority)),
+            "impact" => ticket.impact = message.impact.map(impact),
+            "urgency" => ticket.urgency = message.urgency.map(urgency),
+            "pending_reason" => ticket.pending_reason.clone_from(&message.pending_reason),
+            "resolution" => ticket.resolution.clone_from(&message.resolution),
+            "requester_id" => ticket.requester_id = message.requester_id,
+            "assignee_id" => ticket.assignee_id = message.assignee_id,
+            "watcher_user_ids" => ticket.watcher_user_ids.clone_from(&message.watcher_user_ids),
+            "parent_id" => ticket.parent_id = message.parent_id,
+            "tags" => ticket.tags.clone_from(&message.tags),
+            "due_at" => ticket.due_at = message.due_at.map(Into::into),
+            "external_source" => ticket.external_source.clone_from(&message.external_source),
+            "external_id" => ticket.external_id.clone_from(&message.external_id),
+            _ => {}
+        }
+    }
+}
+
+/// The enum of the store with the number of the enum of the contract.
+macro_rules! numbered {
+    ($($function:ident -> $enum:ident,)+) => {
+        $(pub fn $function(number: i32) -> $enum {
+            i16::try_from(number)
+                .ok()
+                .and_then($enum::from_i16)
+                .expect("validation refuses numbers that the contract does not have")
+        })+
+    };
+}
+
+numbered! {
+    ticket_type -> TicketType,
+    category -> Category,
+    priority -> Priority,
+    impact -> Impact,
+    urgency -> Urgency,
+    status -> Status,
+    source -> Source,
+}

@@ -1,0 +1,84 @@
+//! Checks that the ids in a ticket name something in its workspace, and that tickets nest soundly.
+
+use rest::Violations;
+
+use crate::error::Error;
+use crate::store::Tx;
+use crate::store::tickets::{NewTicket, PARENT_DEPTH_MAX, Ticket};
+
+/// Checks every reference of a new ticket.
+pub async fn check_new(tx: &mut Tx, new: &NewTicket) -> Result<(), Error> {
+    let users = users(new.requester_id, new.assignee_id, &new.watcher_user_ids);
+    check(tx, users, new.parent_id, None).await
+}
+
+/// Checks the references that a change brings in.
+pub async fn check_changed(tx: &mut Tx, before: &Ticket, after: &Ticket) -> Result<(), Error> {
+    let requester = after.requester_id.filter(|_| before.requester_id != after.requester_id);
+    let assignee = after.assignee_id.filter(|_| before.assignee_id != after.assignee_id);
+    let rewatched = before.watcher_user_ids != after.watcher_user_ids;
+    let watchers = if rewatched { after.watcher_user_ids.as_slice() } else { &[] };
+    let parent = after.parent_id.filter(|_| before.parent_id != after.parent_id);
+    check(tx, users(requester, assignee, watchers), parent, Some(after.id)).await
+}
+
+/// The users that a ticket refers to, each with the field it stands in.
+fn users(requester: Option<i64>, assignee: Option<i64>, watchers: &[i64]) -> Vec<(String, i64)> {
+    let requester = requester.map(|id| ("requesterId".to_owned(), id));
+    let assignee = assignee.map(|id| ("assigneeId".to_owned(), id));
+    let watchers = watchers.iter().enumerate();
+    let watchers = watchers.map(|(at, id)| (format!("watcherUserIds[{at}]"), *id));
+    requester.into_iter().chain(assignee).chain(watchers).collect()
+}
+
+async fn check(
+    tx: &mut Tx,
+    users: Vec<(String, i64)>,
+    parent: Option<i64>,
+    child: Option<i64>,
+) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    if !users.is_empty() {
+        let ids: Vec<i64> = users.iter().map(|(_, id)| *id).collect();
+        let missing = tx.missing_users(&ids).await?;
+        for (field, _) in users.iter().filter(|(_, id)| missing.contains(id)) {
+            let message = format!("{field} names no user of this workspace");
+            violations.add(field, "INVALID_REFERENCE", message);
+        }
+    }
+    if let Some(parent) = parent {
+        check_parent(tx, parent, child, &mut violations).await?;
+    }
+    if violations.is_empty() { Ok(()) } else { Err(Error::invalid_reference(violations)) }
+}
+
+/// Checks that `parent` exists, and that hanging `child` (none: a new ticket) under it makes
+/// neither a circle nor a tree that is too deep.
+async fn check_parent(
+    tx: &mut Tx,
+    parent: i64,
+    child: Option<i64>,
+    violations: &mut Violations,
+) -> Result<(), Error> {
+    tx.lock_parents().await?;
+    if !tx.missing_tickets(&[parent]).await?.is_empty() {
+        let message = "parentId names no ticket of this workspace";
+        violations.add("parentId", "INVALID_REFERENCE", message);
+        return Ok(());
+    }
+    let above = tx.ancestors(parent).await?;
+    if child.is_some_and(|child| child == parent || above.contains(&child)) {
+        let message = "parentId must not be the ticket itself or one that is part of it";
+        return Err(Error::invalid_field("parentId", "CYCLE", message));
+    }
+    let below = match child {
+        Some(child) => tx.subtree_height(child).await?,
+        None => 0,
+    };
+    // What is above the parent, the parent, the ticket itself, and what is below it.
+    if above.len() as i64 + 2 + below > PARENT_DEPTH_MAX {
+        let message = format!("parentId would nest tickets more than {PARENT_DEPTH_MAX} deep");
+        return Err(Error::invalid_field("parentId", "TOO_DEEP", message));
+    }
+    Ok(())
+}
