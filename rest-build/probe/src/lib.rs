@@ -1,1 +1,8 @@
+//! The generator's probe: an API that uses what Orqit's does not. Its tests are all it is for.
 
+/// What `build.rs` generates.
+#[allow(clippy::all, clippy::pedantic, missing_docs)]
+pub mod pb {
+    tonic::include_proto!("probe.v1");
+    include!(concat!(env!("OUT_DIR"), "/probe.v1.rest.rs"));
+}
