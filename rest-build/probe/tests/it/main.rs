@@ -1,0 +1,11 @@
+//! The rules of REST, from both sides, over the probe's API.
+
+mod answers;
+mod bodies;
+mod descriptors;
+mod kinds;
+mod masks;
+mod paths;
+mod queries;
+mod support;
+mod validation;

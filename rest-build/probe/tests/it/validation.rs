@@ -1,0 +1,153 @@
+//! The rules of fields, over either protocol: here as messages that came by gRPC.
+
+use rest::{Validate, Violations};
+use rest_probe::pb;
+use rest_probe::pb::everything::Point;
+
+fn violations(message: &impl Validate) -> Vec<String> {
+    let mut violations = Violations::default();
+    message.validate(&mut violations);
+    violations.as_slice().iter().map(|v| format!("{}: {}", v.code, v.message)).collect()
+}
+
+fn new_book(title: &str) -> pb::CreateBookRequest {
+    let book = pb::NewBook { title: title.to_owned(), genre: 1 };
+    pb::CreateBookRequest { book: Some(book), ..Default::default() }
+}
+
+fn echo(everything: pb::Everything) -> pb::EchoRequest {
+    pb::EchoRequest { everything: Some(everything), ..Default::default() }
+}
+
+#[test]
+fn length_counts_characters_and_not_bytes() {
+    assert!(violations(&new_book("éééééééé")).is_empty());
+    assert_eq!(
+        violations(&new_book("ééééééééé")),
+        ["LENGTH: book.title must be 1 to 8 characters"]
+    );
+    assert_eq!(violations(&new_book("")), ["REQUIRED: book.title is required"]);
+}
+
+#[test]
+fn text_without_a_rule_is_bounded_and_free_of_nul() {
+    let shelf = |shelf: String| pb::CreateBookRequest { shelf, ..Default::default() };
+    assert!(violations(&shelf("𝄞".repeat(65_536))).is_empty());
+    let too_long = violations(&shelf("a".repeat(65_537)));
+    assert_eq!(too_long, ["LENGTH: shelf must be at most 65536 characters"]);
+    let nul = violations(&shelf("a\0".to_owned()));
+    assert_eq!(nul, ["NUL: shelf must not contain the character U+0000"]);
+}
+
+#[test]
+fn lists_are_bounded_and_unique_where_asked() {
+    let update = |tags: &[&str]| pb::UpdateBookRequest {
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        ..Default::default()
+    };
+    assert!(violations(&update(&["a", "b", "c"])).is_empty());
+    assert_eq!(
+        violations(&update(&["a", "b", "a"])),
+        ["DUPLICATE_ITEM: tags[2] stands in the list twice; leave it out"]
+    );
+    assert_eq!(
+        violations(&update(&["a", "a", "a", "a"])),
+        ["TOO_MANY_ITEMS: tags must have at most 3 items"]
+    );
+    let points = |count| {
+        echo(pb::Everything { points: vec![Point::default(); count], ..Default::default() })
+    };
+    assert!(violations(&points(100)).is_empty());
+    assert_eq!(
+        violations(&points(101)),
+        ["TOO_MANY_ITEMS: everything.points must have at most 100 items"]
+    );
+}
+
+#[test]
+fn numbers_have_bounds_and_zero_without_presence_is_absent() {
+    let small = |small| echo(pb::Everything { small, ..Default::default() });
+    assert!(violations(&small(0)).is_empty());
+    assert!(violations(&small(2)).is_empty());
+    assert_eq!(violations(&small(1)), ["OUT_OF_RANGE: everything.small must be at least 2"]);
+    let point = |x| {
+        echo(pb::Everything {
+            points: vec![Point::default(), Point { x, y: 0.0 }],
+            ..Default::default()
+        })
+    };
+    assert!(violations(&point(5.0)).is_empty());
+    let wrong = ["OUT_OF_RANGE: everything.points[1].x must be at most 5"];
+    assert_eq!(violations(&point(5.1)), wrong);
+    assert_eq!(violations(&point(f64::NAN)), wrong);
+}
+
+#[test]
+fn an_enum_number_must_have_a_name_and_zero_is_none_where_it_can_be_left_out() {
+    let names = "must be one of BELOW, RED, PLAIN";
+    let colour = |colour| echo(pb::Everything { colour, ..Default::default() });
+    assert!(violations(&colour(0)).is_empty());
+    assert!(violations(&colour(-3)).is_empty());
+    assert_eq!(violations(&colour(9)), [format!("INVALID_ENUM: everything.colour {names}")]);
+    let shade = |shade| echo(pb::Everything { shade: Some(shade), ..Default::default() });
+    assert!(violations(&shade(1)).is_empty());
+    assert_eq!(violations(&shade(0)), [format!("INVALID_ENUM: everything.shade {names}")]);
+    let colours = echo(pb::Everything { colours: vec![1, 0], ..Default::default() });
+    assert_eq!(violations(&colours), [format!("INVALID_ENUM: everything.colours[1] {names}")]);
+}
+
+#[test]
+fn instants_and_durations_must_be_writable() {
+    let at = |seconds, nanos| {
+        echo(pb::Everything {
+            at: Some(prost_types::Timestamp { seconds, nanos }),
+            ..Default::default()
+        })
+    };
+    assert!(violations(&at(253_402_300_799, 999_999_999)).is_empty());
+    for (seconds, nanos) in [(253_402_300_800, 0), (i64::MIN, 0), (0, -1), (0, 1_000_000_000)] {
+        assert_eq!(violations(&at(seconds, nanos)).len(), 1, "{seconds} {nanos}");
+    }
+    let span = |seconds, nanos| {
+        echo(pb::Everything {
+            span: Some(prost_types::Duration { seconds, nanos }),
+            ..Default::default()
+        })
+    };
+    assert!(violations(&span(-1, -1)).is_empty());
+    for (seconds, nanos) in [(1, -1), (315_576_000_001, 0), (0, i32::MIN)] {
+        assert_eq!(violations(&span(seconds, nanos)).len(), 1, "{seconds} {nanos}");
+    }
+}
+
+#[test]
+fn rules_reach_maps_oneofs_and_free_json() {
+    let mut everything = pb::Everything::default();
+    everything.labels.insert("k\0".to_owned(), "v".to_owned());
+    everything.paints.insert("wall".to_owned(), 9);
+    let text = prost_types::value::Kind::StringValue("\0".to_owned());
+    everything.any = Some(prost_types::Value { kind: Some(text) });
+    everything.choice = Some(pb::everything::Choice::Spot(Point { x: 6.0, y: 0.0 }));
+    everything.child = Some(Box::new(pb::Everything { small: 1, ..Default::default() }));
+    let mut violations = Violations::default();
+    echo(everything).validate(&mut violations);
+    let found: Vec<_> = violations.as_slice().iter().map(|v| v.field.as_str()).collect();
+    assert_eq!(
+        found,
+        [
+            "everything.labels.k\0",
+            "everything.paints.wall",
+            "everything.any",
+            "everything.child.small",
+            "everything.spot.x",
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_said_twice_of_a_field() {
+    let mut violations = Violations::default();
+    violations.add("book.title", "WRONG_TYPE", "book.title must be a string");
+    new_book("").validate(&mut violations);
+    assert_eq!(violations.as_slice().len(), 1);
+}
