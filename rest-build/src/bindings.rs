@@ -1,20 +1,18 @@
-//! Emits the table of RPCs, and for each HTTP rule the binding that reads, calls and writes.
+//! Emits for each HTTP rule the binding that reads, calls and writes.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use crate::model::{Api, Field, Kind, Message, Route, Rpc, Service, Shape};
 use crate::names;
-use crate::options::{Access, IdempotencyKeyUse, Policy};
 use crate::parameters::{self, Parameter};
 use crate::read;
+use crate::rpcs;
 use crate::write;
 
-/// The table, the function of each service that makes its bindings, and what they call.
+/// The function of each service that makes its bindings, and what they call.
 pub fn code(api: &Api) -> Result<TokenStream, String> {
-    let table =
-        api.services.iter().flat_map(|service| service.rpcs.iter().map(move |rpc| (service, rpc)));
-    let rpcs = table.clone().map(|(service, found)| rpc(service, found));
+    let table = rpcs::all(api);
     let mut functions = TokenStream::new();
     for (index, (_, rpc)) in table.enumerate() {
         for (number, route) in rpc.routes.iter().enumerate() {
@@ -29,63 +27,7 @@ pub fn code(api: &Api) -> Result<TokenStream, String> {
         first += service.rpcs.len();
         code
     });
-    Ok(quote! {
-        /// All RPCs of the package.
-        pub static RPCS: &[::rest::Rpc] = &[#(#rpcs),*];
-        #(#bindings)*
-        #functions
-    })
-}
-
-fn rpc(service: &Service, rpc: &Rpc) -> TokenStream {
-    let (service, method) = (&service.full_name, &rpc.name);
-    let grpc_path = format!("/{service}/{method}");
-    let policy = match &rpc.policy {
-        Some(found) => {
-            let policy = policy(found);
-            quote!(Some(#policy))
-        }
-        None => quote!(None),
-    };
-    let routes = rpc.routes.iter().map(|route| {
-        let (method, template) = (&route.rule.method, &route.rule.template);
-        quote!(::rest::Route { method: #method, template: #template })
-    });
-    quote! {
-        ::rest::Rpc {
-            service: #service,
-            method: #method,
-            grpc_path: #grpc_path,
-            policy: #policy,
-            routes: &[#(#routes),*],
-        }
-    }
-}
-
-fn policy(policy: &Policy) -> TokenStream {
-    let access = match &policy.access {
-        Access::Public => quote!(Public),
-        Access::Authenticated => quote!(Authenticated),
-        Access::Scope(scope) => quote!(Scope(#scope)),
-    };
-    let group = match &policy.group {
-        Some(group) => quote!(Some(#group)),
-        None => quote!(None),
-    };
-    let idempotency_key = match policy.idempotency_key {
-        IdempotencyKeyUse::Ignored => quote!(Ignored),
-        IdempotencyKeyUse::Optional => quote!(Optional),
-        IdempotencyKeyUse::Required => quote!(Required),
-    };
-    let success_status = policy.success_status;
-    quote! {
-        ::rest::Policy {
-            access: ::rest::Access::#access,
-            group: #group,
-            success_status: #success_status,
-            idempotency_key: ::rest::IdempotencyKeyUse::#idempotency_key,
-        }
-    }
+    Ok(quote!(#(#bindings)* #functions))
 }
 
 fn service_bindings(api: &Api, service: &Service, first: usize) -> TokenStream {

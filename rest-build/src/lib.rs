@@ -11,6 +11,7 @@ pub mod openapi;
 mod options;
 mod parameters;
 mod read;
+mod rpcs;
 mod validate;
 mod write;
 
@@ -49,10 +50,10 @@ pub fn generate(descriptors: &[u8], package: &str, out_dir: &Path) -> Result<(),
 pub fn code(descriptors: &[u8], package: &str) -> Result<String, Error> {
     let pool = DescriptorPool::decode(descriptors).map_err(|error| Error(error.to_string()))?;
     let api = model::Api::new(&pool, package)?;
-    let (bindings, enums) = (bindings::code(&api)?, write::enums(&api));
+    let (rpcs, bindings, enums) = (rpcs::code(&api), bindings::code(&api)?, write::enums(&api));
     let (writers, readers) = (write::code(&api), read::code(&api)?);
     let validators = validate::code(&api);
-    let tokens = quote!(#bindings #enums #writers #readers #validators);
+    let tokens = quote!(#rpcs #bindings #enums #writers #readers #validators);
     let file = syn::parse2(tokens).map_err(|error| Error(error.to_string()))?;
     Ok(prettyplease::unparse(&file))
 }

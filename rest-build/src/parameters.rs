@@ -34,6 +34,13 @@ impl Parameter<'_> {
         }
     }
 
+    /// Whether the fields of this message are parameters. A message within itself would have
+    /// parameters without end: they stop at four steps.
+    fn may_open(&self) -> bool {
+        self.field.shape == Shape::Optional && self.proto.split('.').count() < 4
+    }
+
+    /// A field of the message that stands here.
     fn below<'a>(&self, owner: &'a Message, field: &'a Field) -> Parameter<'a> {
         let into = names::snake(&self.field.proto);
         let target = &self.target;
@@ -61,13 +68,10 @@ pub fn of_query<'a>(api: &'a Api, rpc: &Rpc, route: &Route) -> Vec<Parameter<'a>
     open.reverse();
     while let Some(parameter) = open.pop() {
         match &parameter.field.kind {
-            // A message within itself would have parameters without end: they stop at four steps.
-            Kind::Message(name) if parameter.field.shape == Shape::Optional => {
-                if parameter.proto.split('.').count() < 4 {
-                    let owner = api.message(name);
-                    let fields = owner.fields.iter().rev();
-                    open.extend(fields.map(|field| parameter.below(owner, field)));
-                }
+            Kind::Message(name) if parameter.may_open() => {
+                let owner = api.message(name);
+                let fields = owner.fields.iter().rev();
+                open.extend(fields.map(|field| parameter.below(owner, field)));
             }
             _ if parameter.field.is_text() && !route.variables.contains(&parameter.proto) => {
                 found.push(parameter);

@@ -22,7 +22,7 @@ pub(crate) enum Part {
 /// The text that `raw` stands for; borrowed when there is nothing to decode.
 pub(crate) fn decode(raw: &str, part: Part) -> Result<Cow<'_, str>, BadEscape> {
     let is_special = |byte: &u8| *byte == b'%' || (*byte == b'+' && part == Part::Query);
-    let Some(first) = raw.as_bytes().iter().position(|byte| is_special(byte)) else {
+    let Some(first) = raw.as_bytes().iter().position(is_special) else {
         return Ok(Cow::Borrowed(raw));
     };
     let mut decoded = raw.as_bytes()[..first].to_vec();

@@ -6,6 +6,7 @@
 mod binding;
 mod enums;
 mod escape;
+mod from_json;
 mod json;
 mod mask;
 mod place;
@@ -25,11 +26,12 @@ mod tests;
 
 pub use binding::{Binding, Call, Refusal, Reply};
 pub use enums::EnumNames;
+pub use from_json::FromJson;
 pub use json::{Json, MAX_DEPTH, Number};
 pub use mask::{Mask, Patch};
 pub use place::Place;
 pub use query::Query;
-pub use read::{Field, FromJson, ReadJson};
+pub use read::{Field, ReadJson};
 pub use routes::{Match, Routes};
 pub use rpc::{Access, IdempotencyKeyUse, Policy, Route, Rpc};
 pub use text::FromText;

@@ -6,7 +6,7 @@
 use crate::enums::EnumNames;
 use crate::escape::{self, Part};
 use crate::place::Place;
-use crate::read::{Field, noted, twice};
+use crate::read::{Field, given_twice, noted, twice};
 use crate::text::FromText;
 use crate::violations::{Violations, Wrong};
 
@@ -90,7 +90,7 @@ impl Query {
         let first = values.next()?;
         let at = Place::ROOT.field(self.fields[field].json);
         if values.next().is_some() {
-            violations.note(&at, Wrong::new("DUPLICATE_FIELD", "must be given only once"));
+            violations.note(&at, given_twice());
             return None;
         }
         noted(parse(first), &at, violations)

@@ -5,14 +5,16 @@
 //! violation worded stands here. Bounds of values are for [`crate::validate`].
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use prost_types::{Duration, FieldMask, ListValue, Struct, Timestamp, Value, value};
+use prost_types::FieldMask;
 
 use crate::binding::Refusal;
 use crate::enums::EnumNames;
-use crate::json::{Json, Number};
+use crate::from_json::FromJson;
+use crate::json::Json;
 use crate::place::Place;
-use crate::text::{FromText, integer_name, narrow, out_of_range};
+use crate::text::FromText;
 use crate::violations::{Violations, Wrong};
 
 /// The two names of a field; callers may use either, messages use the first.
@@ -135,18 +137,16 @@ fn object<T: ReadJson>(
 
 /// What is wrong with a field that is named a second time.
 pub(crate) fn twice(field: &Field) -> Wrong {
-    let remedy = if field.json == field.proto {
-        "must be given only once".to_owned()
-    } else {
-        format!("must be given only once; {} is the same field", field.proto)
-    };
+    if field.json == field.proto {
+        return given_twice();
+    }
+    let remedy = format!("must be given only once; {} is the same field", field.proto);
     Wrong::new("DUPLICATE_FIELD", remedy)
 }
 
-/// A type that a JSON value converts into.
-pub trait FromJson: Sized {
-    /// The value, or `None` when it is wrong and that was noted.
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self>;
+/// What is wrong with a name that stands there a second time.
+pub(crate) fn given_twice() -> Wrong {
+    Wrong::new("DUPLICATE_FIELD", "must be given only once")
 }
 
 /// [`FromJson::from_json`] as a function.
@@ -227,7 +227,7 @@ pub fn map<K: FromText + Ord, V>(
     json: Json,
     at: &Place<'_>,
     violations: &mut Violations,
-    entry: impl Fn(Json, &Place<'_>, &mut Violations) -> Option<V>,
+    value: impl Fn(Json, &Place<'_>, &mut Violations) -> Option<V>,
 ) -> BTreeMap<K, V> {
     let mut entries = BTreeMap::new();
     let Json::Object(members) = json else {
@@ -237,10 +237,13 @@ pub fn map<K: FromText + Ord, V>(
     for (name, json) in members {
         let at = at.field(&name);
         let Some(key) = noted(K::from_text(&name), &at, violations) else { continue };
-        if entries.contains_key(&key) {
-            violations.note(&at, Wrong::new("DUPLICATE_FIELD", "must be given only once"));
-        } else if let Some(value) = entry(json, &at, violations) {
-            entries.insert(key, value);
+        match entries.entry(key) {
+            Entry::Occupied(_) => violations.note(&at, given_twice()),
+            Entry::Vacant(vacant) => {
+                if let Some(value) = value(json, &at, violations) {
+                    vacant.insert(value);
+                }
+            }
         }
     }
     entries
@@ -265,156 +268,5 @@ impl<T: ReadJson> FromJson for T {
         let mut message = T::default();
         object(members, &NO_RULES, &mut message, at, violations);
         Some(message)
-    }
-}
-
-impl FromJson for bool {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        let value = match json {
-            Json::Bool(value) => Ok(value),
-            _ => Err(Wrong::wrong_type("must be true or false")),
-        };
-        noted(value, at, violations)
-    }
-}
-
-impl FromJson for String {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        let value = match json {
-            Json::String(value) => Ok(value),
-            _ => Err(Wrong::wrong_type("must be a string")),
-        };
-        noted(value, at, violations)
-    }
-}
-
-impl FromJson for i32 {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(integer(&json), at, violations)
-    }
-}
-
-impl FromJson for u32 {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(integer(&json), at, violations)
-    }
-}
-
-impl FromJson for i64 {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(integer_or_digits(&json), at, violations)
-    }
-}
-
-impl FromJson for u64 {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(integer_or_digits(&json), at, violations)
-    }
-}
-
-/// Many writers of JSON send 64-bit integers as strings, because JavaScript would round them.
-fn integer_or_digits<T: TryFrom<i128> + FromText>(json: &Json) -> Result<T, Wrong> {
-    match json {
-        Json::String(digits) => T::from_text(digits),
-        json => integer(json),
-    }
-}
-
-fn integer<T: TryFrom<i128>>(json: &Json) -> Result<T, Wrong> {
-    /// Up to here every integer is a float of its own: 2^53.
-    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    let too_big = || out_of_range(&integer_name::<T>());
-    let integer = match json {
-        Json::Number(Number::Integer(value)) => *value,
-        Json::Number(Number::Float(value)) if value.fract() == 0.0 => {
-            if value.abs() > EXACT_MAX {
-                return Err(too_big());
-            }
-            *value as i128
-        }
-        _ => return Err(Wrong::wrong_type("must be an integer")),
-    };
-    T::try_from(integer).map_err(|_| too_big())
-}
-
-impl FromJson for f64 {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(float(&json), at, violations)
-    }
-}
-
-impl FromJson for f32 {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(float(&json).and_then(narrow), at, violations)
-    }
-}
-
-fn float(json: &Json) -> Result<f64, Wrong> {
-    match json {
-        Json::Number(Number::Integer(value)) => Ok(*value as f64),
-        Json::Number(Number::Float(value)) => Ok(*value),
-        _ => Err(Wrong::wrong_type("must be a number")),
-    }
-}
-
-impl FromJson for Vec<u8> {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(from_string(&json, "must be base64 in a string"), at, violations)
-    }
-}
-
-impl FromJson for Timestamp {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        let remedy = "must be an RFC 3339 time in a string";
-        noted(from_string(&json, remedy), at, violations)
-    }
-}
-
-impl FromJson for Duration {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        noted(from_string(&json, "must be a duration such as \"3.5s\""), at, violations)
-    }
-}
-
-impl FromJson for FieldMask {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        let remedy = "must be field names with commas in a string";
-        noted(from_string(&json, remedy), at, violations)
-    }
-}
-
-fn from_string<T: FromText>(json: &Json, remedy: &'static str) -> Result<T, Wrong> {
-    match json {
-        Json::String(text) => T::from_text(text),
-        _ => Err(Wrong::wrong_type(remedy)),
-    }
-}
-
-impl FromJson for Struct {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        let fields = map(json, at, violations, self::value);
-        Some(Self { fields })
-    }
-}
-
-impl FromJson for ListValue {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        let values = list(json, at, violations, self::value);
-        Some(Self { values })
-    }
-}
-
-impl FromJson for Value {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        use value::Kind;
-        let kind = match json {
-            Json::Null => Kind::NullValue(0),
-            Json::Bool(value) => Kind::BoolValue(value),
-            Json::Number(_) => Kind::NumberValue(self::value(json, at, violations)?),
-            Json::String(value) => Kind::StringValue(value),
-            Json::Array(_) => Kind::ListValue(self::value(json, at, violations)?),
-            Json::Object(_) => Kind::StructValue(self::value(json, at, violations)?),
-        };
-        Some(Self { kind: Some(kind) })
     }
 }

@@ -244,14 +244,17 @@ pub fn duration(value: &prost_types::Duration, at: &Place<'_>, violations: &mut 
     }
 }
 
+/// Free JSON: as many elements as the body has room for.
+const FREE: Rules = Rules { max_items: usize::MAX, ..Rules::DEFAULT };
+
 /// The strings of a `google.protobuf.Struct`.
 pub fn structure(value: &prost_types::Struct, at: &Place<'_>, violations: &mut Violations) {
-    map(&value.fields, &Rules::DEFAULT, at, violations, self::value);
+    map(&value.fields, &FREE, at, violations, self::value);
 }
 
 /// The strings of a `google.protobuf.ListValue`.
 pub fn list_value(value: &prost_types::ListValue, at: &Place<'_>, violations: &mut Violations) {
-    list(&value.values, &Rules::DEFAULT, at, violations, self::value);
+    list(&value.values, &FREE, at, violations, self::value);
 }
 
 /// The strings of a `google.protobuf.Value`.

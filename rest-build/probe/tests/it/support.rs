@@ -197,6 +197,14 @@ impl Answer {
         }
     }
 
+    /// The value of the `Allow` header.
+    pub fn allow(self) -> String {
+        match self {
+            Self::Allow(allow) => allow,
+            other => panic!("not a wrong method: {other:?}"),
+        }
+    }
+
     /// Why the body is no JSON object.
     pub fn malformed(self) -> String {
         match self {

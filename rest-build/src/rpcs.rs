@@ -1,0 +1,72 @@
+//! Emits the table of RPCs: what each demands, and its routes.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::model::{Api, Rpc, Service};
+use crate::options::{Access, IdempotencyKeyUse, Policy};
+
+/// The table; an RPC stands where [`all`] has it.
+pub fn code(api: &Api) -> TokenStream {
+    let rpcs = all(api).map(|(service, found)| rpc(service, found));
+    quote! {
+        /// All RPCs of the package.
+        pub static RPCS: &[::rest::Rpc] = &[#(#rpcs),*];
+    }
+}
+
+/// All RPCs with their services, in the order of the table.
+pub fn all(api: &Api) -> impl Iterator<Item = (&Service, &Rpc)> {
+    api.services.iter().flat_map(|service| service.rpcs.iter().map(move |rpc| (service, rpc)))
+}
+
+fn rpc(service: &Service, rpc: &Rpc) -> TokenStream {
+    let (service, method) = (&service.full_name, &rpc.name);
+    let grpc_path = format!("/{service}/{method}");
+    let policy = match &rpc.policy {
+        Some(found) => {
+            let policy = policy(found);
+            quote!(Some(#policy))
+        }
+        None => quote!(None),
+    };
+    let routes = rpc.routes.iter().map(|route| {
+        let (method, template) = (&route.rule.method, &route.rule.template);
+        quote!(::rest::Route { method: #method, template: #template })
+    });
+    quote! {
+        ::rest::Rpc {
+            service: #service,
+            method: #method,
+            grpc_path: #grpc_path,
+            policy: #policy,
+            routes: &[#(#routes),*],
+        }
+    }
+}
+
+fn policy(policy: &Policy) -> TokenStream {
+    let access = match &policy.access {
+        Access::Public => quote!(Public),
+        Access::Authenticated => quote!(Authenticated),
+        Access::Scope(scope) => quote!(Scope(#scope)),
+    };
+    let group = match &policy.group {
+        Some(group) => quote!(Some(#group)),
+        None => quote!(None),
+    };
+    let idempotency_key = match policy.idempotency_key {
+        IdempotencyKeyUse::Ignored => quote!(Ignored),
+        IdempotencyKeyUse::Optional => quote!(Optional),
+        IdempotencyKeyUse::Required => quote!(Required),
+    };
+    let success_status = policy.success_status;
+    quote! {
+        ::rest::Policy {
+            access: ::rest::Access::#access,
+            group: #group,
+            success_status: #success_status,
+            idempotency_key: ::rest::IdempotencyKeyUse::#idempotency_key,
+        }
+    }
+}
