@@ -1,7 +1,7 @@
 //! Generates REST bindings from protobuf descriptors with HTTP rules; called from a `build.rs`.
 //!
-//! The way through it: [`model`] turns descriptors into plain structs with the help of
-//! [`options`], and the other modules turn those into code that stands on the crate `rest`. It
+//! The way through it: `model` turns descriptors into plain structs with the help of
+//! `options`, and the other modules turn those into code that stands on the crate `rest`. It
 //! compiles no `.proto` file, and makes no type for a message: that is for prost.
 
 mod bindings;

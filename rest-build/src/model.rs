@@ -117,13 +117,7 @@ impl Api {
                 rpcs: rpcs?,
             });
         }
-        let resources: Vec<_> =
-            api.messages.values().filter_map(|message| message.updates.clone()).collect();
-        for resource in resources {
-            let message = pool.get_message_by_name(&resource);
-            let message = message.ok_or_else(|| format!("(updates): there is no {resource}"))?;
-            api.add_message(&message)?;
-        }
+        api.add_resources(pool)?;
         Ok(api)
     }
 
@@ -151,6 +145,24 @@ impl Api {
         routes.flat_map(|route| &route.variables).map(String::as_str).collect()
     }
 
+    /// Adds the resources that requests update: what they have beside is read-only.
+    fn add_resources(&mut self, pool: &DescriptorPool) -> Result<(), String> {
+        let mut resources = Vec::new();
+        for message in self.messages.values() {
+            let Some(resource) = &message.updates else { continue };
+            let name = &message.name;
+            if !message.is_patch() {
+                let mask = "google.protobuf.FieldMask update_mask";
+                return Err(format!("{name}: (updates) needs a field {mask}"));
+            }
+            let found = pool.get_message_by_name(resource);
+            resources.push(found.ok_or_else(|| {
+                format!("{name}: (updates) names {resource}, which is not there")
+            })?);
+        }
+        resources.iter().try_for_each(|resource| self.add_message(resource))
+    }
+
     fn rpc(&mut self, method: &MethodDescriptor) -> Result<Rpc, String> {
         let pool = method.parent_pool();
         let rules = options::http_rules(pool, &method.options());
@@ -160,6 +172,10 @@ impl Api {
             return Err(format!("{name} is streaming and has an HTTP rule: not supported yet"));
         }
         for message in [method.input(), method.output()] {
+            if message.package_name() != method.parent_service().package_name() {
+                let name = method.full_name();
+                return Err(format!("{name} has a message of another package: not supported"));
+            }
             self.add_message(&message)?;
         }
         Ok(Rpc {

@@ -1,0 +1,123 @@
+//! What the generator refuses: each with a sentence that names the element.
+
+use protox::Compiler;
+use protox::file::{
+    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
+};
+
+const NAME: &str = "refused/v1/service.proto";
+
+struct Source(String);
+
+impl FileResolver for Source {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        match name {
+            NAME => File::from_source(name, &self.0),
+            other => Err(protox::Error::file_not_found(other)),
+        }
+    }
+}
+
+/// The code for a service with one RPC, over messages with these fields.
+fn generate(rpc: &str, request: &str, response: &str) -> Result<String, String> {
+    let source = format!(
+        r#"syntax = "proto3";
+        package refused.v1;
+        import "google/api/annotations.proto";
+        import "google/protobuf/any.proto";
+        import "google/protobuf/empty.proto";
+        import "google/protobuf/field_mask.proto";
+        import "orqit/v1/options.proto";
+        service S {{ rpc Do{rpc} }}
+        message Req {{ {request} }}
+        message Res {{ {response} }}"#
+    );
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(Source(source));
+    resolver.add(IncludeFileResolver::new("../proto".into()));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true).open_file(NAME).expect("the source compiles");
+    let descriptors = compiler.encode_file_descriptor_set();
+    rest_build::code(&descriptors, "refused.v1").map_err(|error| error.to_string())
+}
+
+fn refusal(rpc: &str, request: &str, response: &str) -> String {
+    generate(rpc, request, response).expect_err("it is refused")
+}
+
+const GET: &str = r#"(Req) returns (Res) { option (google.api.http) = {get: "/v1/{id}"}; }"#;
+
+#[test]
+fn a_streaming_rpc_may_not_have_an_http_rule() {
+    let streaming = GET.replace("returns (Res)", "returns (stream Res)");
+    assert_eq!(
+        refusal(&streaming, "string id = 1;", ""),
+        "refused.v1.S.Do is streaming and has an HTTP rule: not supported yet"
+    );
+    assert!(generate("(Req) returns (stream Res);", "string id = 1;", "").is_ok());
+}
+
+#[test]
+fn a_variable_must_be_a_field_that_text_can_write() {
+    assert!(generate(GET, "string id = 1;", "").is_ok());
+    for request in ["", "repeated string id = 1;", "Req id = 1;", "map<string, string> id = 1;"] {
+        assert_eq!(
+            refusal(GET, request, ""),
+            "Do: {id} is not a field that a path can set",
+            "{request}"
+        );
+    }
+}
+
+#[test]
+fn a_body_must_be_a_message() {
+    let post = r#"(Req) returns (Res) {
+        option (google.api.http) = {post: "/v1/{id}" body: "thing"};
+    }"#;
+    assert!(generate(post, "string id = 1; Req thing = 2;", "").is_ok());
+    for thing in ["string thing = 2;", "repeated Req thing = 2;", ""] {
+        assert_eq!(
+            refusal(post, &format!("string id = 1; {thing}"), ""),
+            r#"refused.v1.Req: body "thing" is not a field that is a message"#,
+            "{thing}"
+        );
+    }
+}
+
+#[test]
+fn a_response_body_must_be_a_field() {
+    let get = r#"(Req) returns (Res) {
+        option (google.api.http) = {get: "/v1" response_body: "thing"};
+    }"#;
+    assert!(generate(get, "", "repeated Res thing = 1;").is_ok());
+    assert!(generate(get, "", "string thing = 1;").is_ok());
+    assert_eq!(refusal(get, "", ""), "Do: Res has no field thing");
+}
+
+#[test]
+fn a_message_of_another_package_is_named() {
+    let sentence = refusal(GET, "string id = 1; google.protobuf.Any any = 2;", "");
+    assert_eq!(sentence, "refused.v1.Req.any has a type of another package: not supported");
+    let rpc = "(google.protobuf.Empty) returns (Res);";
+    let sentence = refusal(rpc, "", "");
+    assert_eq!(sentence, "refused.v1.S.Do has a message of another package: not supported");
+}
+
+#[test]
+fn an_updated_resource_must_exist_and_its_request_must_have_a_mask() {
+    let patch = r#"(Req) returns (Res) { option (google.api.http) = {patch: "/v1" body: "*"}; }"#;
+    let mask = "google.protobuf.FieldMask update_mask = 1;";
+    let updates = |name: &str| format!("option (orqit.v1.updates) = \"{name}\";");
+    let request = format!("{} {mask}", updates("refused.v1.Res"));
+    assert!(generate(patch, &request, "").is_ok());
+    let request = format!("{} {mask}", updates("refused.v1.Nothing"));
+    assert_eq!(
+        refusal(patch, &request, ""),
+        "Req: (updates) names refused.v1.Nothing, which is not there"
+    );
+    assert_eq!(
+        refusal(patch, &updates("refused.v1.Res"), ""),
+        "Req: (updates) needs a field google.protobuf.FieldMask update_mask"
+    );
+}
