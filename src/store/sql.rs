@@ -28,10 +28,6 @@ impl Parameters {
         Self { backend, values: Vec::new() }
     }
 
-    pub(super) fn backend(&self) -> DbBackend {
-        self.backend
-    }
-
     /// Adds a value; the answer is its placeholder, which may stand in the text more than once.
     pub(super) fn bind(&mut self, value: impl Into<Value>) -> String {
         self.values.push(value.into());

@@ -130,6 +130,21 @@ fn narrowest(filter: &TicketFilter) -> Option<Narrow> {
 }
 
 impl Narrow {
+    /// The index that finds the filter's tickets, by its name in the schema; none for a tag, which
+    /// is found in a table of its own.
+    pub(super) fn index(self) -> Option<&'static str> {
+        match self {
+            Self::ExternalId => Some("tickets_external_id_idx"),
+            Self::Parent => Some("tickets_parent_id_created_at_id_idx"),
+            Self::Tag => None,
+            Self::Assignee => Some("tickets_assignee_id_created_at_id_facet_idx"),
+            Self::Requester => Some("tickets_requester_id_created_at_id_facet_idx"),
+            Self::ExternalSource => Some("tickets_external_source_created_at_id_idx"),
+            Self::UpdatedAt => Some("tickets_updated_at_id_facet_idx"),
+            Self::CreatedAt => Some("tickets_created_at_id_facet_idx"),
+        }
+    }
+
     /// Whether what the filter finds comes out of its index in order of creation.
     pub(super) fn is_in_order_of_creation(self, filter: &TicketFilter) -> bool {
         match self {

@@ -1,0 +1,58 @@
+//! No list of tickets, however filtered and ordered, reads the whole table.
+
+use orqit::store::tickets::{CursorKey, PageRequest, Position};
+use sea_orm::ConnectionTrait;
+
+use crate::support::database::{TestStore, is_postgres};
+use crate::support::tickets::RandomTickets;
+use crate::ticket_lists::{all_sorts, single_filters};
+
+const TICKETS: usize = 4_000;
+
+#[tokio::test]
+async fn no_list_scans_the_table() {
+    let test = TestStore::create().await;
+    RandomTickets::insert_users(&test).await;
+    let tickets = RandomTickets::seeded(3).insert(&test, TICKETS).await;
+    let analyze = if is_postgres() { "VACUUM ANALYZE" } else { "ANALYZE" };
+    // With statistics and without them: SQLite usually has none.
+    for analyzed in [false, true] {
+        if analyzed {
+            test.database.connect().await.execute_unprepared(analyze).await.unwrap();
+        } else if is_postgres() {
+            continue;
+        }
+        let store = test.database.open(test.clock.clone()).await;
+        let reader = store.reader(test.workspace.id);
+        let mut filters = single_filters(&tickets);
+        filters.push(Default::default());
+        for filter in filters {
+            for sort in all_sorts() {
+                let cursor = CursorKey { value: Some(tickets[TICKETS / 2].created_at.0), id: 5 };
+                for position in [Position::Page(1), Position::Page(3), Position::After(cursor)] {
+                    let page = PageRequest { per_page: 20, position };
+                    let plan = reader.explain_list(&filter, sort, page).await.unwrap();
+                    let scan = plan.iter().find(|line| is_scan(line));
+                    assert_eq!(
+                        scan,
+                        None,
+                        "{filter:?} {sort:?} {position:?} analyzed {analyzed}:\n{}",
+                        plan.join("\n")
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Whether the line of a plan says that a table of tickets is read from end to end.
+fn is_scan(line: &str) -> bool {
+    let line = line.trim_start().trim_start_matches("-> ").trim_start();
+    if is_postgres() {
+        return line.contains("Seq Scan on ticket") && !line.contains("ticket_counts");
+    }
+    // SQLite: `SCAN t`, also `SCAN t USING INDEX`; t and x are tickets, g their tags, c counts.
+    ["SCAN t", "SCAN x", "SCAN g", "SCAN c"].iter().any(|scan| {
+        line.strip_prefix(scan).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    })
+}
