@@ -1,4 +1,7 @@
 //! What tests need before they can begin.
 
 pub mod database;
+pub mod grpc;
+pub mod rest;
+pub mod server;
 pub mod tickets;

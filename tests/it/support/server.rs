@@ -1,0 +1,209 @@
+//! A server in this process on a port of its own, over a database of its own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::HeaderValue;
+use orqit::clock::Clock;
+use orqit::connections::Bounds;
+use orqit::event::{Actor, RecordedEvent};
+use orqit::key::KeyText;
+use orqit::pb::ticket_service_client::TicketServiceClient;
+use orqit::scope::Scopes;
+use orqit::server::Server;
+use orqit::store::{NewKey, NewUser, NewWorkspace, Role, Store, Workspace};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Endpoint};
+
+use super::database::{START, TestDatabase};
+
+/// A running service with one workspace.
+pub struct Orqit {
+    pub address: SocketAddr,
+    pub clock: Clock,
+    pub store: Store,
+    pub workspace: Workspace,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<()>>,
+    _database: TestDatabase,
+}
+
+/// What a test may want otherwise.
+#[derive(Clone)]
+pub struct Options {
+    pub reflection: bool,
+    pub cors_origins: Vec<HeaderValue>,
+    pub request_timeout: Duration,
+    pub body_timeout: Duration,
+    pub header_timeout: Duration,
+    pub tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            reflection: true,
+            cors_origins: Vec::new(),
+            request_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(15),
+            header_timeout: Duration::from_secs(30),
+            tls: None,
+        }
+    }
+}
+
+impl Orqit {
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let clock = Clock::manual(START);
+        let database = TestDatabase::create().await;
+        let store = database.open(clock.clone()).await;
+        let workspace = make_workspace(&store, "default").await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let server = Server {
+            store: store.clone(),
+            clock: clock.clone(),
+            tls: options.tls,
+            reflection: options.reflection,
+            cors_origins: options.cors_origins,
+            request_timeout: options.request_timeout,
+            body_timeout: options.body_timeout,
+            bounds: Bounds {
+                header_timeout: options.header_timeout,
+                drain_timeout: Duration::from_secs(10),
+                connections_max: 1000,
+            },
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            let stop = async { drop(stopped.await) };
+            server.run(listener, stop).await.expect("a sound contract");
+        });
+        let (stop, running) = (Some(stop), Some(running));
+        Self { address, clock, store, workspace, stop, running, _database: database }
+    }
+
+    /// Asks the server to stop and waits until it has.
+    pub async fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(running) = self.running.take() {
+            running.await.expect("the server does not panic");
+        }
+    }
+
+    /// A key of the default workspace with these scopes.
+    pub async fn key(&self, scopes: &[&str]) -> String {
+        self.key_of(&self.workspace, scopes).await
+    }
+
+    /// A key of another workspace.
+    pub async fn key_of(&self, workspace: &Workspace, scopes: &[&str]) -> String {
+        self.key_with(workspace, scopes, |_| {}).await
+    }
+
+    /// A key that differs in `change` from the usual.
+    pub async fn key_with(
+        &self,
+        workspace: &Workspace,
+        scopes: &[&str],
+        change: impl FnOnce(&mut NewKey),
+    ) -> String {
+        let key = KeyText::generate();
+        let native = Scopes::of_names(scopes).expect("known scopes");
+        let mut new = NewKey {
+            key_id: key.id().to_owned(),
+            key_hash: key.hash().0,
+            name: "Test key".to_owned(),
+            description: None,
+            scopes: native.names().into_iter().map(str::to_owned).collect(),
+            requested_scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            per_minute: 0,
+            group_per_minute: 0,
+            expires_at: None,
+            created_by: None,
+            last_four: key.last_four().to_owned(),
+        };
+        change(&mut new);
+        let tx = self.store.begin(workspace.id, Actor::operator()).await.expect("begun");
+        tx.insert_key(new).await.expect("a key");
+        tx.commit().await.expect("committed");
+        key.reveal().to_owned()
+    }
+
+    /// A further workspace.
+    pub async fn workspace(&self, slug: &str) -> Workspace {
+        make_workspace(&self.store, slug).await
+    }
+
+    /// A further user of the default workspace; its id.
+    pub async fn user(&self, name: &str) -> i64 {
+        self.user_of(&self.workspace, name).await
+    }
+
+    /// A further user of another workspace; its id.
+    pub async fn user_of(&self, workspace: &Workspace, name: &str) -> i64 {
+        let tx = self.store.begin(workspace.id, Actor::operator()).await.expect("begun");
+        let email = format!("{}@test.example", name.to_lowercase());
+        let user = tx.insert_user(NewUser::new(name, email, Role::Agent)).await.expect("a user");
+        tx.commit().await.expect("committed");
+        user.id
+    }
+
+    /// The events of the default workspace, oldest first.
+    pub async fn events(&self) -> Vec<RecordedEvent> {
+        self.store.reader(self.workspace.id).list_events(0, 1000).await.expect("events")
+    }
+
+    /// The payloads of those events.
+    pub async fn payloads(&self) -> Vec<Value> {
+        let events = self.events().await;
+        let payloads = events.iter().map(|event| event.payload(&self.workspace.public_id));
+        payloads.map(|text| serde_json::from_str(&text).expect("JSON")).collect()
+    }
+
+    /// The URL of a path such as `/tickets`, below the base path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/api/public/v1{path}", self.address)
+    }
+
+    /// REST as this key.
+    pub fn rest(&self, key: &str) -> super::rest::Rest {
+        super::rest::Rest::new(format!("http://{}", self.address), key)
+    }
+
+    /// REST as a new key with these scopes.
+    pub async fn rest_as(&self, scopes: &[&str]) -> super::rest::Rest {
+        self.rest(&self.key(scopes).await)
+    }
+
+    /// A gRPC connection.
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).expect("a URL");
+        endpoint.connect().await.expect("a connection")
+    }
+
+    /// TicketService by gRPC.
+    pub async fn tickets(&self) -> TicketServiceClient<Channel> {
+        TicketServiceClient::new(self.channel().await)
+    }
+}
+
+async fn make_workspace(store: &Store, slug: &str) -> Workspace {
+    let new = NewWorkspace { slug: slug.to_owned(), name: slug.to_uppercase(), admin_email: None };
+    store.insert_workspace(new).await.expect("a workspace")
+}
+
+/// A message with a key.
+pub fn with_key<M>(key: &str, message: M) -> tonic::Request<M> {
+    let mut request = tonic::Request::new(message);
+    let bearer = format!("Bearer {key}").parse().expect("ASCII");
+    request.metadata_mut().insert("authorization", bearer);
+    request
+}
