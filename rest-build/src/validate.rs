@@ -69,20 +69,20 @@ fn validate(api: &Api, message: &Message, updatable: &[&Field]) -> TokenStream {
     let mask = message
         .is_patch()
         .then(|| quote!(let mask = <Self as ::rest::Patch>::mask(self, violations);));
-    let checks =
-        message.fields.iter().map(|field| {
-            if !updatable.iter().any(|updatable| updatable.proto == field.proto) {
-                return check_field(api, message, field);
-            }
-            let (name, json) = (&field.proto, &field.json);
-            let optional = Rules { required: false, ..field.rules.clone() };
-            let check = check_field(api, message, &Field { rules: optional, ..field.clone() });
-            let is_set = is_set(message, field);
-            let not_null = field.rules.required.then(|| quote! {
+    let checks = message.fields.iter().map(|field| {
+        if !updatable.iter().any(|updatable| updatable.proto == field.proto) {
+            return check_field(api, message, field);
+        }
+        let (name, json) = (&field.proto, &field.json);
+        let optional = Rules { required: false, ..field.rules.clone() };
+        let check = check_field(api, message, &Field { rules: optional, ..field.clone() });
+        let is_set = is_set(message, field);
+        let not_null = quote! {
             ::rest::validate::updated(mask.has(#name), #is_set, &at.field(#json), violations);
-        });
-            quote!(#not_null #check)
-        });
+        };
+        let not_null = Some(not_null).filter(|_| field.rules.required);
+        quote!(#not_null #check)
+    });
     quote! {
         impl ::rest::Validate for #path {
             #[allow(unused_variables)]
@@ -101,7 +101,8 @@ fn check_field(api: &Api, owner: &Message, field: &Field) -> TokenStream {
     let is_plain = check.is_none();
     let check = check.unwrap_or_else(|| quote!(|_, _, _| {}));
     let is_number = matches!(field.kind, Kind::Bool | Kind::Int64 | Kind::Integer | Kind::Float);
-    let list = |function: TokenStream| quote!(::rest::validate::#function(&self.#name, #rules, #at, violations, #check););
+    let arguments = quote!(&self.#name, #rules, #at, violations, #check);
+    let list = |function: TokenStream| quote!(::rest::validate::#function(#arguments););
     match &field.shape {
         Shape::List => {
             let list = list(quote!(list));

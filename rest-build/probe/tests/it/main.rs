@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod descriptors;
+mod fuzz;
 mod kinds;
 mod masks;
 mod paths;

@@ -9,6 +9,7 @@ use rest::{Call, Match, Patch, Refusal, Routes, Validate, Violations};
 use rest_probe::pb;
 use serde_json::Value;
 use tonic::codegen::tokio_stream;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status};
 
 pub struct Library;
@@ -152,11 +153,11 @@ impl pb::library_service_server::LibraryService for Library {
 }
 
 trait ExtendSeen {
-    fn extend_seen(&mut self, seen: Option<tonic::metadata::AsciiMetadataValue>);
+    fn extend_seen(&mut self, seen: Option<AsciiMetadataValue>);
 }
 
-impl ExtendSeen for tonic::metadata::MetadataMap {
-    fn extend_seen(&mut self, seen: Option<tonic::metadata::AsciiMetadataValue>) {
+impl ExtendSeen for MetadataMap {
+    fn extend_seen(&mut self, seen: Option<AsciiMetadataValue>) {
         if let Some(seen) = seen {
             self.insert("x-seen", seen);
         }
@@ -166,7 +167,7 @@ impl ExtendSeen for tonic::metadata::MetadataMap {
 /// What came back.
 #[derive(Debug)]
 pub enum Answer {
-    Reply { status: u16, json: Value, etag: Option<String>, metadata: tonic::metadata::MetadataMap },
+    Reply { status: u16, json: Value, etag: Option<String>, metadata: MetadataMap },
     Malformed(String),
     Refused(Status),
     NoRoute,
