@@ -26,27 +26,24 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
+    // From here on a signal stops the service properly, whatever it is doing.
+    let stop = stop()?;
     let clock = Clock::System;
     let store = super::migrate::open(&args.database).await?;
     let first = first_start(&store).await?;
+    if let Some(admin) = first.as_ref().filter(|_| args.demo) {
+        let failed = |error: Error| chain("cannot load the demo", &error);
+        let caller = caller(&store, admin).await.map_err(failed)?;
+        demo::load(&store, &clock, &caller).await.map_err(failed)?;
+    }
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
-        format!(
-            "cannot listen on {}: {error}; choose another address with ORQIT_LISTEN",
-            args.listen
-        )
+        let address = args.listen;
+        format!("cannot listen on {address}: {error}; choose another address with ORQIT_LISTEN")
     })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let url = format!("{scheme}://{address}");
     println!("Orqit listens on {url}");
     if let Some(admin) = &first {
-        if args.demo {
-            let caller = caller(&store, admin)
-                .await
-                .map_err(|error| chain("cannot load the demo", &error))?;
-            demo::load(&store, &clock, &caller)
-                .await
-                .map_err(|error| chain("cannot load the demo", &error))?;
-        }
         println!("{}", welcome(&url, admin));
     }
     let server = Server {
@@ -63,7 +60,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
             connections_max: args.connections_max,
         },
     };
-    server.run(listener, stop()?).await?;
+    server.run(listener, stop).await?;
     store.close().await.map_err(|error| chain("cannot close the database", &error))
 }
 

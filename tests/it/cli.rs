@@ -1,0 +1,289 @@
+//! The `orqit` binary as an operator and a user meet it.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::support::database::TestDatabase;
+use crate::support::rest::Rest;
+
+/// A machine with an empty database.
+struct Machine {
+    database: TestDatabase,
+    files: TempDir,
+}
+
+/// A running `orqit serve`.
+struct Serving {
+    child: Child,
+    out: Lines<BufReader<ChildStdout>>,
+    url: String,
+}
+
+impl Machine {
+    async fn new() -> Self {
+        let files = tempfile::tempdir().expect("a directory");
+        Self { database: TestDatabase::create().await, files }
+    }
+
+    fn orqit(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orqit"));
+        command.args(arguments).env("ORQIT_DATABASE_URL", self.database.url());
+        command.env("ORQIT_LISTEN", "127.0.0.1:0").kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        self.orqit(arguments).output().await.expect("it runs")
+    }
+
+    /// What a command that must succeed prints.
+    #[track_caller]
+    fn printed(output: Output) -> String {
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{log}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    async fn serve(&self, arguments: &[&str]) -> Serving {
+        let mut command = self.orqit(&[&["serve"], arguments].concat());
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut out = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let first = out.next_line().await.expect("text").expect("a line");
+        let url = first.strip_prefix("Orqit listens on ").expect("where it listens").to_owned();
+        Serving { child, out, url }
+    }
+
+    async fn key(&self, scope: &str) -> String {
+        let made = self.run(&["key", "create", "--name", "Test", "--scope", scope]).await;
+        Self::printed(made).trim_end().to_owned()
+    }
+
+    fn file(&self, name: &str, lines: &[serde_json::Value]) -> String {
+        let path = self.files.path().join(name);
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    }
+}
+
+impl Serving {
+    /// Asks it to stop, and what else it had printed.
+    async fn stop(mut self) -> String {
+        let pid = self.child.id().expect("it runs").to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().await;
+        assert!(asked.expect("kill runs").success());
+        let mut rest = String::new();
+        while let Some(line) = self.out.next_line().await.expect("text") {
+            rest += &line;
+            rest.push('\n');
+        }
+        assert!(self.child.wait().await.expect("it ended").success(), "it exits 0");
+        rest
+    }
+}
+
+/// The keys that a text shows.
+fn keys_in(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.len() == 49 && word.starts_with("orq_")).collect()
+}
+
+#[tokio::test]
+async fn the_first_start_prints_one_admin_key_and_later_ones_none() {
+    let machine = Machine::new().await;
+    let printed = machine.serve(&[]).await.stop().await;
+    let mut keys = keys_in(&printed);
+    keys.dedup();
+    assert_eq!(keys.len(), 1, "{printed}");
+
+    let again = machine.serve(&["--demo"]).await;
+    let tickets = Rest::new(again.url.clone(), keys[0]).get("/tickets").await;
+    assert_eq!(tickets.data(200), json!([]), "a demo is for a new database");
+    assert!(keys_in(&again.stop().await).is_empty());
+}
+
+#[tokio::test]
+async fn the_demo_has_tickets_to_look_at() {
+    let machine = Machine::new().await;
+    let mut serving = machine.serve(&["--demo"]).await;
+    let mut printed = String::new();
+    while keys_in(&printed).is_empty() {
+        printed += &serving.out.next_line().await.expect("text").expect("a line");
+    }
+    let rest = Rest::new(serving.url.clone(), keys_in(&printed)[0]);
+    let tickets = rest.get("/tickets?sort=createdAt").await;
+    assert_eq!(tickets.json()["meta"]["totalCount"], 8);
+    assert_eq!(tickets.data(200)[0]["status"], "IN_PROGRESS");
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn key_create_prints_the_key_alone_and_whoami_knows_it() {
+    let machine = Machine::new().await;
+    let serving = machine.serve(&[]).await;
+    let create = [
+        "key",
+        "create",
+        "--workspace",
+        "default",
+        "--name",
+        "Sales portal",
+        "--scope",
+        "create-ticket",
+        "--scope",
+        "tickets:read",
+        "--expires-in",
+        "30d",
+        "--limit-per-minute",
+        "unlimited",
+        "--group-limit-per-minute",
+        "5",
+    ];
+    let printed = Machine::printed(machine.run(&create).await);
+    assert_eq!(keys_in(&printed), [printed.trim_end()]);
+    let key = printed.trim_end();
+
+    let own = Rest::new(serving.url.clone(), key).get("/keys/self").await.data(200);
+    assert_eq!(own["name"], "Sales portal");
+    assert_eq!(own["scopes"], json!(["tickets:create", "tickets:read"]));
+    assert_eq!(own["requestedScopes"], json!(["create-ticket", "tickets:read"]));
+    assert_eq!(own["limits"], json!({"perMinute": 0, "groupPerMinute": 5}));
+    assert_ne!(own["expiresAt"], json!(null));
+
+    let mut whoami = machine.orqit(&["whoami"]);
+    whoami.env("ORQIT_URL", &serving.url).env("ORQIT_API_KEY", key);
+    let told = Machine::printed(whoami.output().await.expect("it runs"));
+    assert!(told.contains("Sales portal") && told.contains("Default (default)"), "{told}");
+    assert!(!told.contains(key));
+
+    let listed = Machine::printed(machine.run(&["key", "list"]).await);
+    assert!(listed.contains("Sales portal") && !listed.contains(key), "{listed}");
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_workspace_and_its_users_are_made_by_command() {
+    let machine = Machine::new().await;
+    Machine::printed(machine.run(&["migrate"]).await);
+    let made = Machine::printed(machine.run(&["workspace", "create", "acme"]).await);
+    assert!(made.starts_with("ws_") && made.ends_with("acme\n"), "{made}");
+    let user =
+        ["user", "create", "--workspace", "acme", "--name", "Ines", "--email", "i@acme.example"];
+    assert_eq!(Machine::printed(machine.run(&user).await), "3 i@acme.example\n");
+
+    let taken = machine.run(&["workspace", "create", "acme"]).await;
+    assert!(!taken.status.success());
+    assert!(String::from_utf8_lossy(&taken.stderr).contains("acme"));
+}
+
+#[tokio::test]
+async fn a_bad_value_stops_the_command_with_a_sentence() {
+    let machine = Machine::new().await;
+    let wrong: [(&[&str], &str); 6] = [
+        (&["key", "create", "--name", "x", "--scope", "tickets:delete"], "is no scope"),
+        (
+            &["key", "create", "--name", "x", "--scope", "admin", "--workspace", "nowhere"],
+            "orqit workspace create",
+        ),
+        (
+            &["key", "create", "--name", "x", "--scope", "admin", "--expires-in", "soon"],
+            "such as 30s",
+        ),
+        (&["serve", "--request-timeout", "0s"], "1ms to 1h"),
+        (&["serve", "--tls-cert", "none.pem"], "--tls-key"),
+        (&["--log", "orqit=loud", "migrate"], "ORQIT_LOG"),
+    ];
+    for (arguments, remedy) in wrong {
+        let output = machine.run(arguments).await;
+        let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(sentence.contains(remedy), "{arguments:?}: {sentence}");
+    }
+}
+
+fn incident(number: u32) -> serde_json::Value {
+    json!({
+        "externalId": format!("INC{number}"), "type": "INCIDENT", "title": format!("Symptom {number}"),
+        "impact": "HIGH", "urgency": "LOW", "priority": "MEDIUM", "location": 143,
+    })
+}
+
+fn event(number: u32, state: &str) -> serde_json::Value {
+    json!({"incident": number.to_string(), "state": state, "seq": 0})
+}
+
+async fn import(machine: &Machine, serving: &Serving, key: &str, files: [&str; 2]) -> String {
+    let mut import = machine.orqit(&["import", "tickets", files[0], "--events", files[1]]);
+    import.env("ORQIT_URL", &serving.url).env("ORQIT_API_KEY", key);
+    Machine::printed(import.output().await.expect("it runs"))
+}
+
+#[tokio::test]
+async fn an_import_tells_what_became_of_every_line_and_a_second_run_changes_nothing() {
+    let machine = Machine::new().await;
+    let serving = machine.serve(&[]).await;
+    let key = machine.key("tickets:write").await;
+    let tickets = [incident(1), incident(2), incident(3)];
+    let early = [event(1, "New"), event(2, "Active"), event(1, "-100"), event(1, "Resolved")];
+    let late = [event(1, "Awaiting User Info"), event(1, "Closed"), event(9, "New")];
+    let tickets = machine.file("tickets.ndjson", &tickets);
+    let some = machine.file("some.ndjson", &early);
+    let all = machine.file("all.ndjson", &[early.as_slice(), late.as_slice()].concat());
+
+    let reader = machine.key("read-only").await;
+    let mut refused = machine.orqit(&["import", "tickets", &tickets]);
+    refused.env("ORQIT_URL", &serving.url).env("ORQIT_API_KEY", &reader);
+    let refused = refused.output().await.expect("it runs");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("tickets:create"));
+
+    let key_that_reads = machine.run(&[
+        "key",
+        "create",
+        "--name",
+        "x",
+        "--scope",
+        "tickets:write",
+        "--scope",
+        "tickets:read",
+    ]);
+    let key_that_reads = Machine::printed(key_that_reads.await);
+    let first = import(&machine, &serving, &key, [&tickets, &some]).await;
+    assert_eq!(
+        first,
+        "tickets: 3 created, 0 found, 0 refused; 0 with another priority than in the file\n\
+         events: 2 changed, 1 unchanged, 0 refused as a transition, 1 refused as an unknown value, \
+         0 applied before, 0 without a ticket\n\
+         tickets end: 1 IN_PROGRESS, 1 RESOLVED\n"
+    );
+    let second = import(&machine, &serving, key_that_reads.trim_end(), [&tickets, &all]).await;
+    assert_eq!(
+        second,
+        "tickets: 0 created, 3 found, 0 refused; 0 with another priority than in the file\n\
+         events: 1 changed, 0 unchanged, 0 refused as a transition, 0 refused as an unknown value, \
+         5 applied before, 1 without a ticket\n\
+         tickets end: 1 CLOSED, 1 IN_PROGRESS\n"
+    );
+    let rest = Rest::new(serving.url.clone(), key_that_reads.trim_end());
+    assert_eq!(rest.get("/tickets").await.json()["meta"]["totalCount"], 3);
+    serving.stop().await;
+}
+
+#[test]
+fn every_setting_is_in_the_help() {
+    let source = include_str!("../../src/config.rs");
+    let help =
+        std::process::Command::new(env!("CARGO_BIN_EXE_orqit")).args(["serve", "--help"]).output();
+    let help = String::from_utf8(help.expect("it runs").stdout).expect("text");
+    let names: Vec<_> =
+        source.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(help.contains(name), "{name}");
+    }
+    assert!(!Path::new("orqit.db").exists(), "asking for help makes no database");
+}
