@@ -42,7 +42,7 @@ pub struct DatabaseArgs {
     #[arg(long, env = "ORQIT_DATABASE_CONNECTIONS", default_value_t = 8,
           value_parser = clap::value_parser!(u32).range(1..=100))]
     pub database_connections: u32,
-    /// How long one statement may take.
+    /// How long one statement may take (PostgreSQL; on SQLite the request timeout bounds it).
     #[arg(long, env = "ORQIT_STATEMENT_TIMEOUT", default_value = "10s", value_parser = bounded_duration)]
     pub statement_timeout: Duration,
 }
