@@ -38,10 +38,9 @@ pub struct DatabaseArgs {
         hide_env_values = true
     )]
     pub database_url: String,
-    /// The most connections that read (SQLite) or that read and write (PostgreSQL).
-    #[arg(long, env = "ORQIT_DATABASE_CONNECTIONS", default_value_t = 8,
-          value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub database_connections: u32,
+    /// The most connections: on SQLite those that read (4 by default), on PostgreSQL all (16).
+    #[arg(long, env = "ORQIT_DATABASE_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub database_connections: Option<u32>,
     /// How long one statement may take (PostgreSQL; on SQLite the request timeout bounds it).
     #[arg(long, env = "ORQIT_STATEMENT_TIMEOUT", default_value = "10s", value_parser = bounded_duration)]
     pub statement_timeout: Duration,
@@ -50,11 +49,12 @@ pub struct DatabaseArgs {
 impl DatabaseArgs {
     /// The settings of the store.
     pub fn settings(&self) -> Settings {
+        let default = Settings::default();
         Settings {
-            sqlite_readers: self.database_connections,
-            postgres_connections: self.database_connections,
+            sqlite_readers: self.database_connections.unwrap_or(default.sqlite_readers),
+            postgres_connections: self.database_connections.unwrap_or(default.postgres_connections),
             postgres_statement_timeout: self.statement_timeout,
-            ..Settings::default()
+            ..default
         }
     }
 }

@@ -67,7 +67,7 @@ impl Default for Settings {
         Self {
             sqlite_readers: 4,
             sqlite_busy_timeout: Duration::from_secs(5),
-            sqlite_cache_kib: 16 * 1024,
+            sqlite_cache_kib: 4 * 1024,
             postgres_connections: 16,
             postgres_statement_timeout: Duration::from_secs(15),
             postgres_test_idle_after: Duration::from_secs(30),
