@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tower::{BoxError, Layer, Service};
 
-use super::{Request, Response, ResponseFuture};
+use super::{Protocol, Request, Response, ResponseFuture};
 use crate::error::{Error, Kind};
 
 /// See the module.
@@ -65,9 +65,10 @@ fn exceeded(allowed: Duration) -> Error {
     Error::new(Kind::DeadlineExceeded, message)
 }
 
-/// The `grpc-timeout` of the request: at most eight digits and a unit.
+/// The `grpc-timeout` of a gRPC request: at most eight digits and a unit.
 fn asked(request: &Request) -> Result<Option<Duration>, Error> {
-    let Some(header) = request.headers().get("grpc-timeout") else {
+    let header = request.headers().get("grpc-timeout");
+    let Some(header) = header.filter(|_| Protocol::of(request) == Protocol::Grpc) else {
         return Ok(None);
     };
     let parsed = header.to_str().ok().and_then(parse);

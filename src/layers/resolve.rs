@@ -18,7 +18,7 @@ const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
 #[derive(Debug, Clone)]
 pub enum Target {
     /// An RPC, or health and reflection, by gRPC.
-    Grpc { demand: Demand },
+    Grpc { name: &'static str, demand: Demand },
     /// An RPC by its HTTP rule, with the decoded values of its path.
     Rest { binding: Binding, captures: Vec<String>, demand: Demand },
     /// The methods that the path has.
@@ -32,10 +32,22 @@ pub enum Target {
 }
 
 impl Target {
+    /// What the log calls it: never anything that the client wrote.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Grpc { name, .. } => name,
+            Self::Rest { binding, .. } => binding.rpc.grpc_path,
+            Self::Options { .. } => "OPTIONS",
+            Self::Live => "/livez",
+            Self::Ready => "/readyz",
+            Self::OpenApi => "openapi.json",
+        }
+    }
+
     /// What it demands of its caller.
     pub fn demand(&self) -> Demand {
         match self {
-            Self::Grpc { demand } | Self::Rest { demand, .. } => *demand,
+            Self::Grpc { demand, .. } | Self::Rest { demand, .. } => *demand,
             Self::Options { .. } | Self::Live | Self::Ready | Self::OpenApi => Demand::Nothing,
         }
     }
@@ -56,6 +68,7 @@ pub fn resolve(resolver: &Arc<Resolver>, mut request: Request) -> Result<Request
         Protocol::Grpc => resolver.grpc(request.method(), path)?,
         Protocol::Rest => resolver.rest(request.method(), path)?,
     };
+    tracing::Span::current().record("target", target.name());
     request.extensions_mut().insert(target);
     Ok(request)
 }
@@ -64,20 +77,19 @@ impl Resolver {
     fn grpc(&self, method: &Method, path: &str) -> Result<Target, Error> {
         let operational = path.starts_with("/grpc.health.v1.Health/")
             || (self.reflection && path.starts_with("/grpc.reflection.v1"));
-        let demand = match self.rpcs.find(path) {
-            Some((_, demand)) => demand,
-            None if operational => Demand::Nothing,
+        let (name, demand) = match self.rpcs.find(path) {
+            Some((rpc, demand)) => (rpc.grpc_path, demand),
+            None if operational => ("grpc.health or grpc.reflection", Demand::Nothing),
             None => {
                 let message =
                     format!("There is no RPC {path}. Server reflection lists those there are.");
                 return Err(Error::new(Kind::RouteNotFound, message));
             }
         };
-        if method == Method::POST {
-            Ok(Target::Grpc { demand })
-        } else {
-            Err(not_allowed(method, "POST"))
+        if method != Method::POST {
+            return Err(not_allowed(method, "POST"));
         }
+        Ok(Target::Grpc { name, demand })
     }
 
     fn rest(&self, method: &Method, path: &str) -> Result<Target, Error> {

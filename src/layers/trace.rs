@@ -1,6 +1,7 @@
 //! Opens the span that every log line of a request stands in, and logs how the request ended.
 //!
-//! It records neither headers nor query: a key may stand in either.
+//! It records neither headers nor path nor query: somebody may have put a key into any of them.
+//! What the request is for, `resolve` adds once it knows.
 
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -48,7 +49,7 @@ where
             "request",
             request_id = id,
             method = request.method().as_str(),
-            path = request.uri().path(),
+            target = tracing::field::Empty,
         );
         let started = Instant::now();
         let answered = self.inner.call(request);
