@@ -1,7 +1,7 @@
 //! The indexes that every list of tickets goes through: for each filter that can stand alone, and
 //! for each order of the tickets of one status and of one facet.
 //!
-//! An index that ends in `facet` lets a count look at the facet without fetching the row.
+//! An index that ends in `facet` shows the facet without fetching the row.
 
 use sea_orm_migration::prelude::*;
 
@@ -13,8 +13,8 @@ pub struct Migration;
 const INDEXES: [&[&str]; 13] = [
     &["created_at", "id", "facet"],
     &["updated_at", "id", "facet"],
-    &["due_at", "id"],
-    &["priority", "id"],
+    &["due_at", "id", "facet"],
+    &["priority", "id", "facet"],
     &["status", "created_at", "id"],
     &["status", "updated_at", "id"],
     &["status", "due_at", "id"],

@@ -1,6 +1,6 @@
 //! The event log: ordered, without a gap, and never ahead of what it tells of.
 
-use orqit::clock::{Clock, Timestamp};
+use orqit::clock::Timestamp;
 use orqit::event::{Actor, ActorKind, Event, RecordedEvent};
 use orqit::store::{Store, WorkspaceId};
 use serde_json::json;
@@ -136,20 +136,4 @@ async fn an_event_is_dated_when_it_commits() {
     let events = test.store.reader(test.workspace.id).list_events(0, 10).await.unwrap();
     assert_eq!(events[0].actor, operator);
     assert_eq!(events[0].created_at, Timestamp(crate::support::database::START.0 + 5_000));
-}
-
-#[tokio::test]
-async fn stores_that_open_one_database_at_once_migrate_it_once() {
-    let test = TestStore::create().await;
-    let opened: Vec<_> = (0..4)
-        .map(|_| {
-            let url = test.database.url().to_owned();
-            tokio::spawn(async move {
-                Store::open(&url, &orqit::store::Settings::default(), Clock::System).await
-            })
-        })
-        .collect();
-    for store in opened {
-        store.await.unwrap().unwrap().ping().await.unwrap();
-    }
 }

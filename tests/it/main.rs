@@ -4,6 +4,7 @@ mod support;
 
 mod cli;
 mod events;
+mod migrations;
 mod query_plans;
 mod ticket_lists;
 mod ticket_writes;

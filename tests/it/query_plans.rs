@@ -1,6 +1,6 @@
 //! No list of tickets, however filtered and ordered, reads the whole table.
 
-use orqit::store::tickets::{CursorKey, PageRequest, Position};
+use orqit::store::tickets::{CursorKey, PageRequest, Position, TicketFilter};
 use sea_orm::ConnectionTrait;
 
 use crate::support::database::{TestStore, is_postgres};
@@ -32,7 +32,9 @@ async fn no_list_scans_the_table() {
                 for position in [Position::Page(1), Position::Page(3), Position::After(cursor)] {
                     let page = PageRequest { per_page: 20, position };
                     let plan = reader.explain_list(&filter, sort, page).await.unwrap();
-                    let scan = plan.iter().find(|line| is_scan(line));
+                    let narrow = !finds_pages_by_walking(&filter);
+                    let scan =
+                        plan.iter().find(|line| is_scan(line) || narrow && is_whole_index(line));
                     assert_eq!(
                         scan,
                         None,
@@ -43,6 +45,27 @@ async fn no_list_scans_the_table() {
             }
         }
     }
+}
+
+/// Whether a page of this list is found by walking along its order until it is full. Every other
+/// list has a filter whose index is to be searched by more than the workspace.
+fn finds_pages_by_walking(filter: &TicketFilter) -> bool {
+    let TicketFilter { status, priority, ticket_type, category, unassigned, .. } = filter.clone();
+    let facets = TicketFilter {
+        status,
+        priority,
+        ticket_type,
+        category,
+        unassigned,
+        ..TicketFilter::default()
+    };
+    *filter == facets
+}
+
+/// Whether the line says that an index is searched by nothing but the workspace: read from end to
+/// end, where there is one workspace.
+fn is_whole_index(line: &str) -> bool {
+    line.trim() == "Index Cond: (workspace_id = '1'::bigint)" || line.ends_with("(workspace_id=?)")
 }
 
 /// Whether the line of a plan says that a table of tickets is read from end to end.

@@ -18,7 +18,7 @@ async fn a_workspace_begins_with_its_administrator_and_its_system_user() {
     assert_eq!(system.role, Role::System);
     let found = test.store.find_workspace_by_slug("default").await.unwrap();
     assert_eq!(found.as_ref(), Some(&test.workspace));
-    assert_eq!(test.store.list_workspaces().await.unwrap(), std::slice::from_ref(&test.workspace));
+    assert_eq!(test.store.list_workspaces().await.unwrap().first(), Some(&test.workspace));
 
     let again =
         NewWorkspace { slug: "default".to_owned(), name: "Again".to_owned(), admin_email: None };

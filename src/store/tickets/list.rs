@@ -50,7 +50,9 @@ impl Reader<'_> {
         let list = self.list(filter, sort);
         let mut statements = vec![list.total()];
         for part in sort.parts() {
-            statements.push(list.page(first_piece(*part, page)));
+            let piece = first_piece(*part, page);
+            statements.extend(list.probe(piece));
+            statements.push(list.page(piece));
         }
         if sort.parts().len() > 1 {
             statements.push(list.dated_total());
@@ -170,7 +172,13 @@ async fn read_piece(
     list: List<'_>,
     piece: Piece,
 ) -> Result<(Vec<Ticket>, Option<i64>), Error> {
-    let rows = connection.query_all_raw(list.page(piece)).await.map_err(failed)?;
+    let mut rows = match list.probe(piece) {
+        Some(probe) => connection.query_all_raw(probe).await.map_err(failed)?,
+        None => Vec::new(),
+    };
+    if (rows.len() as u64) < piece.limit {
+        rows = connection.query_all_raw(list.page(piece)).await.map_err(failed)?;
+    }
     let total = rows.first().map(|row| row.try_get_by_index(COLUMN_COUNT)).transpose();
     let tickets: Result<_, Error> = rows.iter().map(decode).collect();
     Ok((tickets?, total.map_err(failed)?))

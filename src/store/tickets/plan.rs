@@ -10,6 +10,8 @@
 //! | a time range of what the list is in order of | along that index, within the range | counted along the range |
 //! | anything else | all that the narrowest filter's index finds, then sorted | counted through that index |
 //!
+//! A merge over facets is preceded by a probe (`page`), which spares it most of the time.
+//!
 //! The first three cost the same however many tickets there are; the last two as much as the range
 //! or the narrowest filter finds.
 //!
