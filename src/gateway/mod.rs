@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::Full;
 use rest::{Binding, Call, Refusal, Reply};
 use tonic::body::Body;
@@ -50,8 +50,7 @@ impl Service<Request> for Gateway {
         let target = request.extensions_mut().remove::<Target>();
         let gateway = self.clone();
         Box::pin(async move {
-            let head = request.method() == Method::HEAD;
-            let response = match target {
+            Ok(match target {
                 Some(Target::Rest { binding, captures, .. }) => {
                     gateway.answer(request, binding, captures).await?
                 }
@@ -67,8 +66,7 @@ impl Service<Request> for Gateway {
                 Some(Target::Grpc { .. }) | None => {
                     return Err(Error::internal("a request reached the gateway unresolved").into());
                 }
-            };
-            Ok(if head { without_body(response) } else { response })
+            })
         })
     }
 }
@@ -142,14 +140,4 @@ fn options(allow: &str) -> Result<Response, Error> {
     let allow = HeaderValue::from_str(allow).map_err(Error::internal)?;
     response.headers_mut().insert(ALLOW, allow);
     Ok(response)
-}
-
-/// What HEAD answers: the same head, the length that the body would have had, and no body.
-fn without_body(response: Response) -> Response {
-    let len = http_body::Body::size_hint(response.body()).exact();
-    let mut response = response.map(|_| Body::empty());
-    if let Some(len) = len {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
-    }
-    response
 }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::Full;
 use serde::Serialize;
 use tonic::body::Body;
@@ -55,27 +55,36 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let protocol = Protocol::of(&request);
+        let head = request.method() == Method::HEAD;
         let request_id = request.extensions().get::<RequestId>().cloned();
         let answered = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
-            let error = match answered.await {
-                Ok(Ok(mut response)) => match response.extensions_mut().remove::<Status>() {
-                    Some(status) if status.code() != Code::Ok => match Error::of_status(status) {
-                        Ok(error) => error,
-                        Err(_) => return Ok(response),
-                    },
-                    _ => return Ok(response),
-                },
-                Ok(Err(error)) => Error::of_box(error),
-                Err(panic) => Error::of_panic(panic.as_ref()),
+            let answered = match answered.await {
+                Ok(Ok(response)) => refusal_in(response),
+                Ok(Err(error)) => Err(Error::of_box(error)),
+                Err(panic) => Err(Error::of_panic(panic.as_ref())),
             };
-            log(&error);
-            let request_id = request_id.as_ref().map_or("", RequestId::as_str);
-            Ok(match protocol {
-                Protocol::Grpc => status(&error, request_id).into_http(),
-                Protocol::Rest => envelope(&error, request_id),
-            })
+            let response = answered.unwrap_or_else(|error| {
+                log(&error);
+                let request_id = request_id.as_ref().map_or("", RequestId::as_str);
+                match protocol {
+                    Protocol::Grpc => status(&error, request_id).into_http(),
+                    Protocol::Rest => envelope(&error, request_id),
+                }
+            });
+            Ok(if head { without_body(response) } else { response })
         })
+    }
+}
+
+/// The refusal that a service left in the response's extensions; the response when it left none.
+fn refusal_in(mut response: Response) -> Result<Response, Error> {
+    match response.extensions_mut().remove::<Status>() {
+        Some(status) if status.code() != Code::Ok => match Error::of_status(status) {
+            Ok(error) => Err(error),
+            Err(_) => Ok(response),
+        },
+        _ => Ok(response),
     }
 }
 
@@ -217,6 +226,17 @@ fn headers(kind: &Kind, headers: &mut HeaderMap) {
         }
         _ => {}
     }
+}
+
+/// What HEAD answers: the same head, the length that the body would have had, and no body. hyper
+/// drops the body by itself on HTTP/1.1 alone.
+fn without_body(response: Response) -> Response {
+    let len = http_body::Body::size_hint(response.body()).exact();
+    let mut response = response.map(|_| Body::empty());
+    if let Some(len) = len {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
+    }
+    response
 }
 
 fn status(error: &Error, request_id: &str) -> Status {
