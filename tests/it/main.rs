@@ -3,6 +3,7 @@
 mod support;
 
 mod cli;
+mod envelope;
 mod events;
 mod migrations;
 mod query_plans;

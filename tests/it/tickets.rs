@@ -5,25 +5,11 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::support::grpc::{error_info, violations};
+use crate::support::requests::{vpn, vpn_with};
+use crate::support::rest::{Answer, Rest, send};
 use crate::support::server::{Orqit, with_key};
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
-
-fn vpn() -> Value {
-    json!({
-        "title": "VPN not connecting",
-        "description": "User cannot connect.",
-        "type": "INCIDENT",
-        "category": "NETWORK",
-    })
-}
-
-fn vpn_with(more: Value) -> Value {
-    let mut ticket = vpn();
-    let fields = more.as_object().expect("an object").clone();
-    ticket.as_object_mut().expect("an object").extend(fields);
-    ticket
-}
 
 #[tokio::test]
 async fn a_new_ticket_is_answered_with_every_field() {
@@ -104,7 +90,7 @@ async fn impact_and_urgency_give_the_priority_of_a_new_ticket_alone() {
 }
 
 /// Moves ticket 1 through `path`, asserting that each step is allowed.
-async fn walk(rest: &crate::support::rest::Rest, path: &[&str]) -> Value {
+async fn walk(rest: &Rest, path: &[&str]) -> Value {
     let mut ticket = Value::Null;
     for status in path {
         ticket = rest.patch("/tickets/1", json!({"status": status})).await.data(200);
@@ -227,7 +213,7 @@ async fn an_update_changes_what_it_names_and_null_clears() {
     assert_eq!((&cleared["dueAt"], &cleared["impact"]), (&Value::Null, &Value::Null));
 
     let put = rest.request(http::Method::PUT, "/tickets/TCK-1").json(&json!({"title": "Again"}));
-    let put = crate::support::rest::send(put).await.data(200);
+    let put = send(put).await.data(200);
     assert_eq!((&put["title"], &put["version"]), (&json!("Again"), &json!(4)));
 }
 
@@ -286,7 +272,7 @@ async fn a_version_guards_against_lost_updates() {
     rest.post("/tickets", vpn()).await.data(201);
     let update = |if_match: &'static str, title: &str| {
         let request = rest.request(http::Method::PATCH, "/tickets/1").header("if-match", if_match);
-        crate::support::rest::send(request.json(&json!({"title": title})))
+        send(request.json(&json!({"title": title})))
     };
     assert_eq!(update("\"1\"", "two").await.data(200)["version"], 2);
     update("\"1\"", "lost").await.error(412, "VERSION_CONFLICT");
@@ -344,7 +330,7 @@ async fn tickets_nest_five_deep_and_never_in_a_circle() {
     for parent in 1..=4 {
         rest.post("/tickets", vpn_with(json!({"parentId": parent}))).await.data(201);
     }
-    let wrong = |answer: crate::support::rest::Answer, code: &str| {
+    let wrong = |answer: Answer, code: &str| {
         answer.error(400, "VALIDATION_FAILED");
         assert_eq!(answer.json()["error"]["details"][0]["code"], code);
         assert_eq!(answer.wrong_fields(), ["parentId"]);

@@ -2,6 +2,8 @@
 
 pub mod database;
 pub mod grpc;
+pub mod requests;
 pub mod rest;
 pub mod server;
 pub mod tickets;
+pub mod wire;

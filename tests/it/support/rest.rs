@@ -26,6 +26,12 @@ impl Rest {
         Self { client, origin, key: key.to_owned() }
     }
 
+    /// The same over HTTP/2.
+    pub fn over_http2(&self) -> Self {
+        let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+        Self { client: client.build().expect("a client"), ..self.clone() }
+    }
+
     /// A request to a path below the base path, or to any path if it begins with `//`.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = match path.strip_prefix('/').filter(|rest| rest.starts_with('/')) {
