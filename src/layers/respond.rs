@@ -263,3 +263,53 @@ fn status(error: &Error, request_id: &str) -> Status {
     }
     Status::with_error_details(error.kind.table().2, &error.message, details)
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::layers::request_id::RequestIdLayer;
+
+    async fn answer(content_type: &'static str) -> Response {
+        let panicking = tower::service_fn(|request: Request| async move {
+            assert!(request.uri().path().is_empty(), "the secret of this test");
+            Ok::<Response, BoxError>(Response::default())
+        });
+        let mut stack = RequestIdLayer.layer(RespondLayer.layer(panicking));
+        let request = http::Request::post("/orqit.v1.TicketService/GetTicket")
+            .header(CONTENT_TYPE, content_type)
+            .header("x-request-id", "trace-1");
+        let answered = stack.call(request.body(Body::empty()).expect("a request")).await;
+        answered.expect("a panic becomes an answer")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_that_tells_only_the_request_id() {
+        let rest = answer("application/json").await;
+        assert_eq!(
+            (rest.status().as_u16(), &rest.headers()["x-request-id"]),
+            (500, &"trace-1".parse().expect("ASCII"))
+        );
+        let body = rest.into_body().collect().await.expect("a body").to_bytes();
+        let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let text =
+            "Something failed on our side. Try again; if it persists, report the request id.";
+        let error =
+            serde_json::json!({"code": "INTERNAL_ERROR", "message": text, "requestId": "trace-1"});
+        assert_eq!(json, serde_json::json!({"success": false, "error": error}));
+
+        let grpc = answer("application/grpc").await;
+        assert_eq!(
+            (grpc.status().as_u16(), &grpc.headers()["x-request-id"]),
+            (200, &"trace-1".parse().expect("ASCII"))
+        );
+        let status = Status::from_header_map(grpc.headers()).expect("a status");
+        assert_eq!((status.code(), status.message()), (Code::Internal, text));
+        let info = status.get_details_error_info().expect("an ErrorInfo");
+        assert_eq!(
+            (info.reason.as_str(), info.metadata["requestId"].as_str()),
+            ("INTERNAL_ERROR", "trace-1")
+        );
+    }
+}

@@ -3,6 +3,7 @@
 mod support;
 
 mod cli;
+mod credentials;
 mod envelope;
 mod events;
 mod migrations;
