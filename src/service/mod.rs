@@ -27,18 +27,23 @@ fn accept<M: Validate>(
     mut request: tonic::Request<M>,
     check: impl FnOnce(&M, &mut Violations),
 ) -> Result<Accepted<M>, Error> {
-    let extensions = request.extensions_mut();
-    let mut violations = extensions.remove::<Violations>().unwrap_or_default();
-    let caller = extensions.remove::<Arc<Caller>>();
-    let message = request.into_inner();
-    message.validate(&mut violations);
-    check(&message, &mut violations);
-    if !violations.is_empty() {
-        return Err(Error::invalid(violations));
-    }
+    let caller = request.extensions_mut().remove::<Arc<Caller>>();
+    let message = accept_public(request, check)?;
     let caller =
         caller.ok_or_else(|| Error::internal("an RPC that needs a caller was called without"))?;
     Ok(Accepted { caller, message })
+}
+
+/// The same for an RPC that anybody may call.
+fn accept_public<M: Validate>(
+    mut request: tonic::Request<M>,
+    check: impl FnOnce(&M, &mut Violations),
+) -> Result<M, Error> {
+    let mut violations = request.extensions_mut().remove::<Violations>().unwrap_or_default();
+    let message = request.into_inner();
+    message.validate(&mut violations);
+    check(&message, &mut violations);
+    if violations.is_empty() { Ok(message) } else { Err(Error::invalid(violations)) }
 }
 
 /// No rules beyond those of the `.proto` file.

@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::{accept_public, no_more};
 use crate::pb;
 
 /// Answers for the service itself; it has no state.
@@ -12,8 +13,9 @@ pub struct Systems;
 impl pb::system_service_server::SystemService for Systems {
     async fn ping(
         &self,
-        _: Request<pb::PingRequest>,
+        request: Request<pb::PingRequest>,
     ) -> Result<Response<pb::PingResponse>, Status> {
+        accept_public(request, no_more)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Ok(Response::new(pb::PingResponse { status: "ok".to_owned(), version }))
     }
