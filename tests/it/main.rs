@@ -3,10 +3,13 @@
 mod support;
 
 mod bad_input;
+mod browsers;
 mod cli;
 mod credentials;
 mod envelope;
 mod events;
+mod grpc;
+mod lists;
 mod migrations;
 mod query_plans;
 mod ticket_lists;

@@ -11,7 +11,8 @@ use orqit::key::KeyText;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
 use orqit::server::Server;
-use orqit::store::{NewKey, NewUser, NewWorkspace, Role, Store, Workspace};
+use orqit::store::tickets::{Category, NewTicket, Priority, Source, Status, TicketType};
+use orqit::store::{NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID, Store, Tx, Workspace};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -154,6 +155,33 @@ impl Orqit {
         let user = tx.insert_user(NewUser::new(name, email, Role::Agent)).await.expect("a user");
         tx.commit().await.expect("committed");
         user.id
+    }
+
+    /// A change that is under way until it is dropped: who creates a ticket meanwhile has to wait.
+    pub async fn hold_writes(&self) -> Tx {
+        let mut tx = self.store.begin(self.workspace.id, Actor::operator()).await.expect("begun");
+        let new = NewTicket {
+            title: "Never committed".to_owned(),
+            description: "Holds the counter of the workspace's ids.".to_owned(),
+            ticket_type: TicketType::Incident,
+            category: Category::Other,
+            priority: Priority::Low,
+            impact: None,
+            urgency: None,
+            status: Status::Open,
+            requester_id: None,
+            assignee_id: None,
+            watcher_user_ids: Vec::new(),
+            parent_id: None,
+            tags: Vec::new(),
+            due_at: None,
+            source: Source::Api,
+            external_source: None,
+            external_id: None,
+            created_by: SYSTEM_USER_ID,
+        };
+        tx.insert_ticket(new).await.expect("a ticket");
+        tx
     }
 
     /// The events of the default workspace, oldest first.
