@@ -5,6 +5,7 @@ mod support;
 mod bad_input;
 mod browsers;
 mod cli;
+mod connections;
 mod credentials;
 mod envelope;
 mod events;

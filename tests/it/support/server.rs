@@ -40,6 +40,7 @@ pub struct Options {
     pub request_timeout: Duration,
     pub body_timeout: Duration,
     pub header_timeout: Duration,
+    pub drain_timeout: Duration,
     pub tls: Option<tokio_rustls::TlsAcceptor>,
 }
 
@@ -51,6 +52,7 @@ impl Default for Options {
             request_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             header_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
             tls: None,
         }
     }
@@ -78,7 +80,7 @@ impl Orqit {
             body_timeout: options.body_timeout,
             bounds: Bounds {
                 header_timeout: options.header_timeout,
-                drain_timeout: Duration::from_secs(10),
+                drain_timeout: options.drain_timeout,
                 connections_max: 1000,
             },
         };
@@ -194,11 +196,6 @@ impl Orqit {
         let events = self.events().await;
         let payloads = events.iter().map(|event| event.payload(&self.workspace.public_id));
         payloads.map(|text| serde_json::from_str(&text).expect("JSON")).collect()
-    }
-
-    /// The URL of a path such as `/tickets`, below the base path.
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}/api/public/v1{path}", self.address)
     }
 
     /// REST as this key.
