@@ -67,6 +67,30 @@ impl KeyText {
     }
 }
 
+/// Whether `text` holds something that is shaped like a key.
+pub fn holds_key(text: &str) -> bool {
+    find(text).is_some()
+}
+
+/// Cuts everything that is shaped like a key out of `text`, but for its public id.
+pub fn redact(text: &mut String) {
+    while let Some(at) = find(text) {
+        text.replace_range(at + PREFIX.len() + ID_LEN..at + LEN, "…");
+    }
+}
+
+/// Where the first thing that is shaped like a key begins; its checksum may be wrong.
+fn find(text: &str) -> Option<usize> {
+    let shaped = |at: &usize| {
+        let key = text.as_bytes()[*at..].get(..LEN);
+        key.is_some_and(|key| {
+            let (id, rest) = key[PREFIX.len()..].split_at(ID_LEN);
+            id.iter().chain(&rest[1..]).all(u8::is_ascii_alphanumeric) && rest[0] == b'_'
+        })
+    };
+    text.match_indices(PREFIX).map(|(at, _)| at).find(shaped)
+}
+
 impl fmt::Debug for KeyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PREFIX}{}_…", self.id())
@@ -98,6 +122,17 @@ mod tests {
         assert_eq!(key.last_four(), &text[45..]);
         assert!(KeyText::parse(text).is_some());
         assert!(!format!("{key:?}").contains(&text[13..]));
+    }
+
+    #[test]
+    fn a_key_in_a_text_is_cut_but_for_its_id() {
+        let key = KeyText::generate();
+        let mut text = format!("orq_ {} is no field, nor is {}é", key.reveal(), key.reveal());
+        assert!(holds_key(&text));
+        redact(&mut text);
+        let id = key.id();
+        assert_eq!(text, format!("orq_ orq_{id}… is no field, nor is orq_{id}…é"));
+        assert!(!holds_key(&text));
     }
 
     #[test]

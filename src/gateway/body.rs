@@ -57,8 +57,8 @@ fn is_json(method: &Method, content_type: &str) -> bool {
     let json = essence.eq_ignore_ascii_case("application/json")
         || (merge_patch && *method == Method::PATCH);
     let utf8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
         }
         _ => true,
     });

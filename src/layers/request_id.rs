@@ -7,6 +7,7 @@ use tower::{BoxError, Layer, Service};
 
 use super::{Request, Response, ResponseFuture};
 use crate::id;
+use crate::key::holds_key;
 
 /// The header that carries the id, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -18,7 +19,8 @@ const LEN_MAX: usize = 128;
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The id that the client sent, or a new one when it sent none, several or a bad one.
+    /// The id that the client sent, or a new one when it sent none, several or a bad one. A key is
+    /// a bad one: ids stand in answers and logs.
     fn of(request: &Request) -> Self {
         let mut sent = request.headers().get_all(X_REQUEST_ID).iter();
         match (sent.next(), sent.next()) {
@@ -34,7 +36,10 @@ impl RequestId {
 }
 
 fn is_valid(value: &[u8]) -> bool {
-    (1..=LEN_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic)
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    (1..=LEN_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !holds_key(text)
 }
 
 /// See the module.

@@ -1,26 +1,28 @@
 //! Renders every refusal and failure, as the JSON envelope or as a gRPC status with details.
 //!
 //! Nothing else renders an error: what the layers and services return comes here as `Error`, a
-//! panic is caught here, and what tonic refuses by itself is put into our words here.
+//! panic is caught here, and what tonic refuses by itself is put into our words here. A key that
+//! somebody wrote into a field's name, and that a refusal would therefore repeat, is cut here.
+
+mod grpc;
+mod json;
 
 use std::error::Error as _;
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method};
-use http_body_util::Full;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method};
 use serde::Serialize;
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
 use tower::{BoxError, Layer, Service};
 
 use super::request_id::RequestId;
 use super::{Protocol, Request, Response, ResponseFuture};
 use crate::error::{Error, Kind, causes};
+use crate::key::redact;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -66,10 +68,11 @@ where
             };
             let response = answered.unwrap_or_else(|error| {
                 log(&error);
+                let error = redacted(error);
                 let request_id = request_id.as_ref().map_or("", RequestId::as_str);
                 match protocol {
-                    Protocol::Grpc => status(&error, request_id).into_http(),
-                    Protocol::Rest => envelope(&error, request_id),
+                    Protocol::Grpc => grpc::status(&error, request_id).into_http(),
+                    Protocol::Rest => json::envelope(&error, request_id),
                 }
             });
             Ok(if head { without_body(response) } else { response })
@@ -103,6 +106,10 @@ impl Error {
                 Ok(Self::new(Kind::ValidationFailed, message))
             }
             Code::OutOfRange | Code::ResourceExhausted => Ok(Self::too_large()),
+            Code::Unimplemented if status.message().starts_with("Content is compressed") => {
+                let message = "Messages must be compressed with gzip, or not at all.";
+                Ok(Self::new(Kind::UnsupportedMediaType, message))
+            }
             _ => Err(status),
         }
     }
@@ -130,29 +137,25 @@ fn log(error: &Error) {
     tracing::error!(code = error.code(), cause = causes(source), "request failed");
 }
 
-#[derive(Serialize)]
-struct Envelope<'e> {
-    success: bool,
-    error: ErrorBody<'e>,
+/// The error without any key that the request had where it does not belong.
+fn redacted(mut error: Error) -> Error {
+    redact(&mut error.message);
+    for violation in &mut error.details {
+        redact(&mut violation.field);
+        redact(&mut violation.message);
+    }
+    error
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ErrorBody<'e> {
-    code: &'e str,
-    message: &'e str,
-    request_id: &'e str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    details: Vec<Detail<'e>>,
-    #[serde(flatten)]
-    facts: Facts<'e>,
-}
-
-#[derive(Serialize)]
-struct Detail<'e> {
-    field: &'e str,
-    code: &'e str,
-    message: &'e str,
+/// What HEAD answers: the same head, the length that the body would have had, and no body. hyper
+/// drops the body by itself on HTTP/1.1 alone.
+fn without_body(response: Response) -> Response {
+    let len = http_body::Body::size_hint(response.body()).exact();
+    let mut response = response.map(|_| Body::empty());
+    if let Some(len) = len {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
+    }
+    response
 }
 
 /// What a kind tells beside its text.
@@ -188,85 +191,11 @@ impl<'e> Facts<'e> {
     }
 }
 
-fn envelope(error: &Error, request_id: &str) -> Response {
-    let details = error.details.iter().map(|violation| Detail {
-        field: &violation.field,
-        code: violation.code,
-        message: &violation.message,
-    });
-    let body = Envelope {
-        success: false,
-        error: ErrorBody {
-            code: error.code(),
-            message: &error.message,
-            request_id,
-            details: details.collect(),
-            facts: Facts::of(&error.kind),
-        },
-    };
-    let bytes = serde_json::to_vec(&body).expect("strings and numbers always serialize");
-    let mut response = http::Response::new(Body::new(Full::new(Bytes::from(bytes))));
-    *response.status_mut() = error.kind.table().1;
-    headers(&error.kind, response.headers_mut());
-    response
-}
-
-fn headers(kind: &Kind, headers: &mut HeaderMap) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    match kind {
-        Kind::MissingApiKey | Kind::InvalidApiKey | Kind::ApiKeyExpired => {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        Kind::MethodNotAllowed { allow } => {
-            let allow = HeaderValue::from_str(allow).expect("method names are ASCII");
-            headers.insert(ALLOW, allow);
-        }
-        Kind::ServiceUnavailable { retry_after_secs } => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_secs));
-        }
-        _ => {}
-    }
-}
-
-/// What HEAD answers: the same head, the length that the body would have had, and no body. hyper
-/// drops the body by itself on HTTP/1.1 alone.
-fn without_body(response: Response) -> Response {
-    let len = http_body::Body::size_hint(response.body()).exact();
-    let mut response = response.map(|_| Body::empty());
-    if let Some(len) = len {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
-    }
-    response
-}
-
-fn status(error: &Error, request_id: &str) -> Status {
-    let mut details = ErrorDetails::new();
-    let facts = Facts::of(&error.kind);
-    let allowed = facts.allowed.map(|allowed| allowed.join(","));
-    let metadata = [
-        ("requestId", (!request_id.is_empty()).then_some(request_id)),
-        ("requiredScope", facts.required_scope),
-        ("from", facts.from),
-        ("to", facts.to),
-        ("allowed", allowed.as_deref()),
-    ];
-    let metadata = metadata
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect::<std::collections::HashMap<_, _>>();
-    details.set_error_info(error.code(), "orqit", metadata);
-    for violation in &error.details {
-        details.add_bad_request_violation(&violation.field, &violation.message);
-    }
-    if let Some(secs) = facts.retry_after_seconds {
-        details.set_retry_info(Some(std::time::Duration::from_secs(secs.into())));
-    }
-    Status::with_error_details(error.kind.table().2, &error.message, details)
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
     use http_body_util::BodyExt;
+    use tonic_types::StatusExt;
 
     use super::*;
     use crate::layers::request_id::RequestIdLayer;

@@ -17,33 +17,39 @@ pub enum Precondition {
     /// Any.
     #[default]
     None,
-    /// One of these.
-    OneOf(Vec<i64>),
+    /// The one with one of these entity tags, without their quotes.
+    OneOf(Vec<String>),
 }
 
 /// The `If-Match` of the request: `*`, or entity tags joined by commas (RFC 9110 section 13.1.1).
 /// A weak tag never matches.
 pub fn if_match(metadata: &MetadataMap) -> Result<Precondition, ()> {
-    let mut values = metadata.get_all("if-match").iter().peekable();
-    if values.peek().is_none() {
-        return Ok(Precondition::None);
+    let values = metadata.get_all("if-match").iter();
+    let lines: Vec<_> =
+        values.map(|value| value.to_str()).collect::<Result<_, _>>().map_err(|_| ())?;
+    match lines.as_slice() {
+        [] => Ok(Precondition::None),
+        [line] if line.trim() == "*" => Ok(Precondition::None),
+        lines => entity_tags(&lines.join(",")).map(Precondition::OneOf).ok_or(()),
     }
-    let mut versions = Vec::new();
-    for value in values {
-        let text = value.to_str().map_err(|_| ())?;
-        if text.trim() == "*" {
-            return Ok(Precondition::None);
+}
+
+/// The strong ones of a list of entity tags; `None` when it is not one.
+fn entity_tags(list: &str) -> Option<Vec<String>> {
+    let mut tags = Vec::new();
+    let mut rest = list.trim();
+    loop {
+        let opaque = rest.strip_prefix("W/").unwrap_or(rest);
+        let (tag, after) = opaque.strip_prefix('"')?.split_once('"')?;
+        if opaque.len() == rest.len() {
+            tags.push(tag.to_owned());
         }
-        for tag in text.split(',').map(str::trim) {
-            let strong = tag.strip_prefix("W/").unwrap_or(tag);
-            let opaque =
-                strong.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(())?;
-            // A tag of another form is a valid one that names no version of ours.
-            let version = opaque.parse::<i64>().ok().filter(|_| strong.len() == tag.len());
-            versions.extend(version);
+        let after = after.trim_start();
+        if after.is_empty() {
+            return Some(tags);
         }
+        rest = after.strip_prefix(',')?.trim_start();
     }
-    Ok(Precondition::OneOf(versions))
 }
 
 impl Precondition {
@@ -51,7 +57,7 @@ impl Precondition {
     pub fn hold(&self, ticket: &Ticket, version: Option<i64>) -> Result<(), Error> {
         let matched = match self {
             Self::None => true,
-            Self::OneOf(versions) => versions.contains(&ticket.version),
+            Self::OneOf(tags) => tags.contains(&ticket.version.to_string()),
         };
         if matched && version.is_none_or(|version| version == ticket.version) {
             return Ok(());

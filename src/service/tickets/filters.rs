@@ -3,6 +3,7 @@
 use rest::Violations;
 
 use super::messages;
+use crate::clock::Timestamp;
 use crate::config::{PAGED_ROWS_MAX, PER_PAGE_DEFAULT};
 use crate::error::Error;
 use crate::pb;
@@ -87,6 +88,13 @@ impl Query {
     }
 }
 
+/// The first whole millisecond at `time` or later. The store keeps whole ones, so a bound between
+/// two of them bounds the same tickets as the later one.
+fn next_milli(time: prost_types::Timestamp) -> Timestamp {
+    let finer = i64::from(time.nanos % 1_000_000 > 0);
+    Timestamp::from(time).plus_millis(finer)
+}
+
 /// The order that a name such as `-dueAt` stands for; validation refuses all others.
 fn sort(name: &str) -> Sort {
     let (name, direction) = match name.strip_prefix('-') {
@@ -113,9 +121,9 @@ fn filter(message: &pb::ListTicketsRequest) -> TicketFilter {
         parent_ids: message.parent_id.clone(),
         tag: message.tag.clone(),
         unassigned: message.unassigned,
-        created_after: message.created_after.map(Into::into),
-        created_before: message.created_before.map(Into::into),
-        updated_since: message.updated_since.map(Into::into),
+        created_after: message.created_after.map(next_milli),
+        created_before: message.created_before.map(next_milli),
+        updated_since: message.updated_since.map(next_milli),
         external_source: message.external_source.clone(),
         external_id: message.external_id.clone(),
     }

@@ -87,10 +87,8 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let mut after = changes::apply(&before, &accepted.message, &mask, tx.now())?;
         references::check_changed(&mut tx, &before, &after).await?;
         if after != before {
-            after.version += 1;
-            after.updated_at = tx.now();
             after.updated_by = accepted.caller.key.system_user_id;
-            tx.update_ticket(&before, &after).await?;
+            after = tx.update_ticket(&before, &after).await?;
             tx.record(changes::updated(&before, &after));
             tx.commit().await?;
         }

@@ -49,7 +49,12 @@ async fn check(
     if let Some(parent) = parent {
         check_parent(tx, parent, child, &mut violations).await?;
     }
-    if violations.is_empty() { Ok(()) } else { Err(Error::invalid_reference(violations)) }
+    let dangling = violations.as_slice().iter().all(|wrong| wrong.code == "INVALID_REFERENCE");
+    match violations.is_empty() {
+        true => Ok(()),
+        false if dangling => Err(Error::invalid_reference(violations)),
+        false => Err(Error::invalid(violations)),
+    }
 }
 
 /// Checks that `parent` exists, and that hanging `child` (none: a new ticket) under it makes
@@ -69,7 +74,8 @@ async fn check_parent(
     let above = tx.ancestors(parent).await?;
     if child.is_some_and(|child| child == parent || above.contains(&child)) {
         let message = "parentId must not be the ticket itself or one that is part of it";
-        return Err(Error::invalid_field("parentId", "CYCLE", message));
+        violations.add("parentId", "CYCLE", message);
+        return Ok(());
     }
     let below = match child {
         Some(child) => tx.subtree_height(child).await?,
@@ -78,7 +84,7 @@ async fn check_parent(
     // What is above the parent, the parent, the ticket itself, and what is below it.
     if above.len() as i64 + 2 + below > PARENT_DEPTH_MAX {
         let message = format!("parentId would nest tickets more than {PARENT_DEPTH_MAX} deep");
-        return Err(Error::invalid_field("parentId", "TOO_DEEP", message));
+        violations.add("parentId", "TOO_DEEP", message);
     }
     Ok(())
 }
