@@ -16,6 +16,10 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// The most streams that one HTTP/2 connection may have open.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 100;
+/// The most bytes of a refused body that are read and dropped, so that its sender gets to read why.
+pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a refused body is read and dropped.
+pub const DRAIN_REFUSED_WITHIN: Duration = Duration::from_secs(2);
 /// The most keys whose callers are kept in memory.
 pub const KEYS_CACHED_MAX: usize = 100_000;
 /// The deepest row that `page` and `perPage` reach.
@@ -35,6 +39,7 @@ pub struct DatabaseArgs {
         long,
         env = "ORQIT_DATABASE_URL",
         default_value = "sqlite://orqit.db",
+        value_parser = database_url,
         hide_env_values = true
     )]
     pub database_url: String,
@@ -127,6 +132,13 @@ fn bounded_duration(text: &str) -> Result<Duration, String> {
     } else {
         Err("a timeout must be 1ms to 1h".to_owned())
     }
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    let schemes = ["sqlite:", "postgres://", "postgresql://"];
+    let known = schemes.iter().any(|scheme| text.starts_with(scheme));
+    let remedy = "a database is sqlite://file.db or postgres://user:password@host/name";
+    if known { Ok(text.to_owned()) } else { Err(remedy.to_owned()) }
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {

@@ -15,7 +15,9 @@ pub mod keyring;
 pub mod rpc;
 pub mod scope;
 
+pub mod body;
 pub mod gateway;
+pub mod grpc;
 pub mod pb;
 pub mod service;
 

@@ -7,28 +7,30 @@ use std::time::Duration;
 use http::HeaderValue;
 use rest::Routes;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tonic::body::Body;
-use tonic::codec::CompressionEncoding::Gzip;
 use tonic_web::GrpcWebLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
 use crate::clock::Clock;
-use crate::config::{BODY_BYTES_MAX, COMPRESS_BYTES_MIN};
+use crate::config::COMPRESS_BYTES_MIN;
 use crate::connections::{self, Bounds};
 use crate::gateway::Gateway;
+use crate::grpc::{Grpc, Services};
 use crate::keyring::KeyRing;
 use crate::layers::authenticate::authenticate;
 use crate::layers::authorize::authorize;
 use crate::layers::cors::CorsLayer;
-use crate::layers::deadline::DeadlineLayer;
+use crate::layers::deadline::{self, DeadlineLayer};
+use crate::layers::drain::DrainLayer;
 use crate::layers::request_id::RequestIdLayer;
 use crate::layers::resolve::{Resolver, Target, resolve};
 use crate::layers::respond::RespondLayer;
 use crate::layers::trace::TraceLayer;
-use crate::layers::{Request, Response, ResponseFuture};
+use crate::layers::{Protocol, Request, Response, ResponseFuture};
 use crate::pb;
 use crate::rpc::Rpcs;
 use crate::service::keys::Keys;
@@ -60,31 +62,39 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> Result<(), String> {
         let (tls, bounds) = (self.tls.clone(), self.bounds);
-        let stack = self.stack().await?;
+        let (stop_streams, stopping) = watch::channel(false);
+        let stack = self.stack(stopping).await?;
+        let stop = async {
+            stop.await;
+            stop_streams.send_replace(true);
+        };
         connections::serve(listener, tls, stack, bounds, stop).await;
         Ok(())
     }
 
     async fn stack(
         self,
+        stopping: watch::Receiver<bool>,
     ) -> Result<
         impl Service<Request, Response = Response, Error = BoxError, Future: Send + 'static> + Clone,
         String,
     > {
-        let system = Arc::new(Systems);
-        let keys = Arc::new(Keys { clock: self.clock.clone() });
-        let tickets = Arc::new(Tickets { store: self.store.clone() });
+        let services = Services {
+            system: Arc::new(Systems),
+            keys: Arc::new(Keys { clock: self.clock.clone() }),
+            tickets: Arc::new(Tickets { store: self.store.clone() }),
+        };
         let bindings = [
-            pb::system_service_bindings(system.clone()),
-            pb::key_service_bindings(keys.clone()),
-            pb::ticket_service_bindings(tickets.clone()),
+            pb::system_service_bindings(services.system.clone()),
+            pb::key_service_bindings(services.keys.clone()),
+            pb::ticket_service_bindings(services.tickets.clone()),
         ];
         let resolver = Arc::new(Resolver {
             rpcs: Rpcs::new(pb::RPCS)?,
             routes: Routes::new(bindings.concat())?,
             reflection: self.reflection,
         });
-        let grpc = grpc(system, keys, tickets, self.reflection).await?;
+        let grpc = Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
         let store = self.store.clone();
         let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI };
         let keyring = Arc::new(KeyRing::new(self.store));
@@ -101,6 +111,8 @@ impl Server {
             .filter_async(move |request| authenticate(keyring.clone(), clock.clone(), request))
             // A caller without the scope learns nothing of the rules of the body.
             .filter(authorize)
+            // With the request itself, as the last of what a header can be wrong about.
+            .filter(deadline::check)
             .service(Dispatch { grpc, gateway });
         let branches = Branches {
             // gRPC-web becomes gRPC here: the layer refuses REST, so it stands on its branch alone.
@@ -119,48 +131,10 @@ impl Server {
             .layer(TraceLayer)
             // A browser must be able to read refusals too, so it stands above what refuses.
             .layer(CorsLayer::new(&self.cors_origins))
+            // Above all that refuses: only here is known that nobody will read the body any more.
+            .layer(DrainLayer)
             .service(branches))
     }
-}
-
-/// The gRPC side: our services, health, and reflection when it is on.
-async fn grpc(
-    system: Arc<Systems>,
-    keys: Arc<Keys>,
-    tickets: Arc<Tickets>,
-    reflection: bool,
-) -> Result<tonic::service::Routes, String> {
-    // Each server bounds its messages as the gateway bounds bodies.
-    macro_rules! bounded {
-        ($server:path, $service:expr) => {
-            <$server>::from_arc($service)
-                .max_decoding_message_size(BODY_BYTES_MAX)
-                .accept_compressed(Gzip)
-                .send_compressed(Gzip)
-        };
-    }
-    let mut routes = tonic::service::Routes::builder();
-    routes
-        .add_service(bounded!(pb::system_service_server::SystemServiceServer::<_>, system))
-        .add_service(bounded!(pb::key_service_server::KeyServiceServer::<_>, keys))
-        .add_service(bounded!(pb::ticket_service_server::TicketServiceServer::<_>, tickets));
-    let (health, health_server) = tonic_health::server::health_reporter();
-    health.set_serving::<pb::system_service_server::SystemServiceServer<Systems>>().await;
-    health.set_serving::<pb::key_service_server::KeyServiceServer<Keys>>().await;
-    health.set_serving::<pb::ticket_service_server::TicketServiceServer<Tickets>>().await;
-    routes.add_service(health_server);
-    if reflection {
-        let describe = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        let failed =
-            |error| format!("the protobuf definitions cannot be served by reflection: {error}");
-        routes.add_service(describe().build_v1().map_err(failed)?);
-        routes.add_service(describe().build_v1alpha().map_err(failed)?);
-    }
-    Ok(routes.routes().prepare())
 }
 
 /// The three ways in, by content type.
@@ -188,24 +162,21 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let content_type = request.headers().get(http::header::CONTENT_TYPE);
-        let kind = content_type.map_or(&b""[..], HeaderValue::as_bytes);
-        let under_api = request.uri().path().starts_with("/api/");
-        if !under_api && kind.starts_with(b"application/grpc-web") {
-            Box::pin(self.grpc_web.call(request))
-        } else if !under_api && kind.starts_with(b"application/grpc") {
-            Box::pin(self.shared.call(request))
-        } else {
-            let answered = self.rest.call(request);
-            Box::pin(async move { Ok(answered.await?.map(Body::new)) })
+        match Protocol::of(&request) {
+            Protocol::GrpcWeb => Box::pin(self.grpc_web.call(request)),
+            Protocol::Grpc => Box::pin(self.shared.call(request)),
+            Protocol::Rest => {
+                let answered = self.rest.call(request);
+                Box::pin(async move { Ok(answered.await?.map(Body::new)) })
+            }
         }
     }
 }
 
-/// The end of the shared stack: tonic for gRPC, the gateway for the rest.
+/// The end of the shared stack.
 #[derive(Clone)]
 struct Dispatch {
-    grpc: tonic::service::Routes,
+    grpc: Grpc,
     gateway: Gateway,
 }
 
@@ -220,10 +191,7 @@ impl Service<Request> for Dispatch {
 
     fn call(&mut self, request: Request) -> Self::Future {
         match request.extensions().get::<Target>() {
-            Some(Target::Grpc { .. }) => {
-                let answered = self.grpc.call(request);
-                Box::pin(async move { answered.await.map_err(Into::into) })
-            }
+            Some(Target::Grpc { .. } | Target::GrpcStream { .. }) => self.grpc.call(request),
             _ => self.gateway.call(request),
         }
     }

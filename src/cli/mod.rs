@@ -101,9 +101,12 @@ fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
     Ok(())
 }
 
-/// A failure with everything that is behind it, for the operator.
+/// A failure for the operator: what is behind it if something is, else what a caller would read.
 fn chain(what: &str, error: &crate::error::Error) -> String {
-    format!("{what}: {}", causes(error))
+    match std::error::Error::source(error) {
+        Some(source) => format!("{what}: {}", causes(source)),
+        None => format!("{what}: {}", error.message),
+    }
 }
 
 /// A name or description: 1 to 255 characters, none of them a control character.

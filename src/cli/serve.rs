@@ -29,6 +29,12 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     // From here on a signal stops the service properly, whatever it is doing.
     let stop = stop()?;
     let clock = Clock::System;
+    // Bound before anything is made: the key that a first start prints is printed only once.
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+        let address = args.listen;
+        format!("cannot listen on {address}: {error}; choose another address with ORQIT_LISTEN")
+    })?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
     let store = super::migrate::open(&args.database).await?;
     let first = first_start(&store).await?;
     if let Some(admin) = first.as_ref().filter(|_| args.demo) {
@@ -36,11 +42,6 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         let caller = caller(&store, admin).await.map_err(failed)?;
         demo::load(&store, &clock, &caller).await.map_err(failed)?;
     }
-    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
-        let address = args.listen;
-        format!("cannot listen on {address}: {error}; choose another address with ORQIT_LISTEN")
-    })?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
     let url = format!("{scheme}://{address}");
     println!("Orqit listens on {url}");
     if let Some(admin) = &first {
@@ -64,15 +65,24 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     store.close().await.map_err(|error| chain("cannot close the database", &error))
 }
 
-/// Makes the workspace `default` and one admin key, if the database has no workspace yet.
+/// Makes the workspace `default` if the database has no workspace yet, and an admin key for it if
+/// it has no key: a first start that was cut off in between is made up for.
 async fn first_start(store: &Store) -> Result<Option<KeyText>, String> {
+    const SLUG: &str = "default";
     let failed = |error: Error| chain("cannot make the first workspace", &error);
-    if !store.list_workspaces().await.map_err(failed)?.is_empty() {
+    let found = store.find_workspace_by_slug(SLUG).await.map_err(failed)?;
+    let workspace = match found {
+        Some(workspace) => workspace,
+        None if store.list_workspaces().await.map_err(failed)?.is_empty() => {
+            let (slug, name) = (SLUG.to_owned(), "Default".to_owned());
+            let new = NewWorkspace { slug, name, admin_email: None };
+            store.insert_workspace(new).await.map_err(failed)?
+        }
+        None => return Ok(None),
+    };
+    if !store.reader(workspace.id).list_keys().await.map_err(failed)?.is_empty() {
         return Ok(None);
     }
-    let new =
-        NewWorkspace { slug: "default".to_owned(), name: "Default".to_owned(), admin_email: None };
-    let workspace = store.insert_workspace(new).await.map_err(failed)?;
     let admin = KeyText::generate();
     let new = key::new_key(&admin, "Admin".to_owned(), vec!["admin".to_owned()])?;
     let tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;

@@ -1,16 +1,16 @@
-//! Reads the body of a REST request within its bounds: media type, size, time, decompression.
+//! The body of a REST request within its bounds: media type, size, time, decompression.
 
 use std::io::Read;
 use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tonic::body::Body;
 
+use crate::body;
 use crate::config::BODY_BYTES_MAX;
 use crate::error::{Error, Kind};
 
@@ -23,13 +23,15 @@ pub async fn read(
 ) -> Result<Bytes, Error> {
     check_media_type(method, headers)?;
     let gzipped = is_gzipped(headers)?;
-    let raw = collect(headers, body, within).await?;
+    let raw = body::collect(headers, body, BODY_BYTES_MAX, within).await?;
     if gzipped { gunzip(&raw) } else { Ok(raw) }
 }
 
 /// Refuses a body on a route that takes none: what a client sends is never ignored.
 pub async fn read_none(headers: &HeaderMap, body: Body, within: Duration) -> Result<(), Error> {
-    if body.is_end_stream() || collect(headers, body, within).await?.is_empty() {
+    if body.is_end_stream()
+        || body::collect(headers, body, BODY_BYTES_MAX, within).await?.is_empty()
+    {
         return Ok(());
     }
     let message = "This route takes no body: send what it should know in the path and query.";
@@ -74,28 +76,6 @@ fn is_gzipped(headers: &HeaderMap) -> Result<bool, Error> {
         _ => {
             let message = "Content-Encoding must be gzip, or absent.";
             Err(Error::new(Kind::UnsupportedMediaType, message))
-        }
-    }
-}
-
-async fn collect(headers: &HeaderMap, body: Body, within: Duration) -> Result<Bytes, Error> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|len: u64| len > BODY_BYTES_MAX as u64) {
-        return Err(Error::too_large());
-    }
-    let collected =
-        tokio::time::timeout(within, Limited::new(body, BODY_BYTES_MAX).collect()).await;
-    match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::too_large()),
-        Ok(Err(_)) => {
-            let message = "The body broke off before its end.";
-            Err(Error::new(Kind::MalformedJson, message))
-        }
-        Err(_) => {
-            let message =
-                format!("The body did not arrive within {within:?}. Send the request again.");
-            Err(Error::new(Kind::RequestTimeout, message))
         }
     }
 }

@@ -19,7 +19,7 @@ use tonic::metadata::MetadataMap;
 use tower::{BoxError, Service};
 
 use crate::error::{Error, Kind};
-use crate::layers::resolve::Target;
+use crate::layers::resolve::{Page, Target};
 use crate::layers::{Request, Response, ResponseFuture};
 use crate::store::Store;
 
@@ -55,15 +55,8 @@ impl Service<Request> for Gateway {
                     gateway.answer(request, binding, captures).await?
                 }
                 Some(Target::Options { allow }) => options(&allow)?,
-                Some(Target::Live) => text("ok"),
-                Some(Target::Ready) => {
-                    gateway.store.ping().await?;
-                    text("ok")
-                }
-                Some(Target::OpenApi) => {
-                    json(StatusCode::OK, Bytes::from_static(gateway.openapi.as_bytes()))
-                }
-                Some(Target::Grpc { .. }) | None => {
+                Some(Target::Page(page)) => gateway.show(request, page).await?,
+                Some(Target::Grpc { .. } | Target::GrpcStream { .. }) | None => {
                     return Err(Error::internal("a request reached the gateway unresolved").into());
                 }
             })
@@ -72,6 +65,23 @@ impl Service<Request> for Gateway {
 }
 
 impl Gateway {
+    /// Answers what is no RPC. Nothing that a client sends is ignored there either.
+    async fn show(&self, request: Request, page: Page) -> Result<Response, Error> {
+        let (parts, body) = request.into_parts();
+        body::read_none(&parts.headers, body, self.body_timeout).await?;
+        if parts.uri.query().is_some() {
+            return Err(Error::new(Kind::UnknownField, "This path takes no query parameters."));
+        }
+        Ok(match page {
+            Page::Live => text("ok"),
+            Page::Ready => {
+                self.store.ping().await?;
+                text("ok")
+            }
+            Page::OpenApi => json(StatusCode::OK, Bytes::from_static(self.openapi.as_bytes())),
+        })
+    }
+
     async fn answer(
         &self,
         request: Request,

@@ -47,10 +47,8 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let allowed = match asked(&request) {
-            Ok(asked) => asked.map_or(self.longest, |asked| asked.min(self.longest)),
-            Err(error) => return Box::pin(async move { Err(error.into()) }),
-        };
+        let asked = asked(&request).ok().flatten();
+        let allowed = asked.map_or(self.longest, |asked| asked.min(self.longest));
         let answered = self.inner.call(request);
         Box::pin(async move {
             tokio::time::timeout(allowed, answered)
@@ -58,6 +56,12 @@ where
                 .unwrap_or_else(|_| Err(exceeded(allowed).into()))
         })
     }
+}
+
+/// Refuses a `grpc-timeout` that cannot be read; route, credentials and scope are told first.
+pub fn check(request: Request) -> Result<Request, BoxError> {
+    asked(&request)?;
+    Ok(request)
 }
 
 fn exceeded(allowed: Duration) -> Error {

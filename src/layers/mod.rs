@@ -7,6 +7,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod cors;
 pub mod deadline;
+pub mod drain;
 pub mod request_id;
 pub mod resolve;
 pub mod respond;
@@ -23,10 +24,12 @@ pub type Response = http::Response<Body>;
 pub type ResponseFuture =
     std::pin::Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
 
-/// Which of the protocols a request speaks; gRPC-web has become gRPC by the time a layer asks.
+/// Which of the protocols a request speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Grpc,
+    /// Becomes `Grpc` on its branch of the stack; the layers below never see it.
+    GrpcWeb,
     Rest,
 }
 
@@ -34,8 +37,16 @@ impl Protocol {
     /// By content type, except that everything under `/api/` is REST whatever it claims to be.
     pub fn of<B>(request: &http::Request<B>) -> Self {
         let content_type = request.headers().get(http::header::CONTENT_TYPE);
-        let grpc =
-            content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
-        if grpc && !request.uri().path().starts_with("/api/") { Self::Grpc } else { Self::Rest }
+        let content_type = content_type.map_or(&b""[..], http::HeaderValue::as_bytes);
+        let begins_with = |prefix: &[u8]| {
+            content_type.get(..prefix.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(prefix))
+        };
+        if !begins_with(b"application/grpc") || request.uri().path().starts_with("/api/") {
+            Self::Rest
+        } else if begins_with(b"application/grpc-web") {
+            Self::GrpcWeb
+        } else {
+            Self::Grpc
+        }
     }
 }

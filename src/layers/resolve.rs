@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, Version};
 use rest::{Binding, Match, Routes};
 use tower::BoxError;
 
@@ -14,15 +14,32 @@ use crate::rpc::{Demand, Rpcs};
 /// What `Allow` says of the paths that are not RPCs.
 const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
 
+/// The RPCs of grpc.health.v1.
+const HEALTH: [&str; 2] = ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
+/// The RPCs of server reflection.
+const REFLECTION: [&str; 2] = [
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
 /// What a request is for.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// An RPC, or health and reflection, by gRPC.
+    /// An RPC by gRPC; its request is one message.
     Grpc { name: &'static str, demand: Demand },
+    /// Health or reflection, which may stay open.
+    GrpcStream { name: &'static str },
     /// An RPC by its HTTP rule, with the decoded values of its path.
     Rest { binding: Binding, captures: Vec<String>, demand: Demand },
     /// The methods that the path has.
     Options { allow: String },
+    /// Something that is no RPC.
+    Page(Page),
+}
+
+/// What is served beside the RPCs, without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
     /// Whether the process is up.
     Live,
     /// Whether the service can answer: it reaches its database.
@@ -31,16 +48,24 @@ pub enum Target {
     OpenApi,
 }
 
+impl Page {
+    const ALL: [(&'static str, Self); 3] = [
+        ("/livez", Self::Live),
+        ("/readyz", Self::Ready),
+        ("/api/public/v1/openapi.json", Self::OpenApi),
+    ];
+}
+
 impl Target {
     /// What the log calls it: never anything that the client wrote.
     fn name(&self) -> &'static str {
         match self {
-            Self::Grpc { name, .. } => name,
+            Self::Grpc { name, .. } | Self::GrpcStream { name } => name,
             Self::Rest { binding, .. } => binding.rpc.grpc_path,
             Self::Options { .. } => "OPTIONS",
-            Self::Live => "/livez",
-            Self::Ready => "/readyz",
-            Self::OpenApi => "openapi.json",
+            Self::Page(Page::Live) => "/livez",
+            Self::Page(Page::Ready) => "/readyz",
+            Self::Page(Page::OpenApi) => "openapi.json",
         }
     }
 
@@ -48,7 +73,7 @@ impl Target {
     pub fn demand(&self) -> Demand {
         match self {
             Self::Grpc { demand, .. } | Self::Rest { demand, .. } => *demand,
-            Self::Options { .. } | Self::Live | Self::Ready | Self::OpenApi => Demand::Nothing,
+            Self::GrpcStream { .. } | Self::Options { .. } | Self::Page(_) => Demand::Nothing,
         }
     }
 }
@@ -65,7 +90,7 @@ pub struct Resolver {
 pub fn resolve(resolver: &Arc<Resolver>, mut request: Request) -> Result<Request, BoxError> {
     let path = request.uri().path();
     let target = match Protocol::of(&request) {
-        Protocol::Grpc => resolver.grpc(request.method(), path)?,
+        Protocol::Grpc | Protocol::GrpcWeb => resolver.grpc(&request, path)?,
         Protocol::Rest => resolver.rest(request.method(), path)?,
     };
     tracing::Span::current().record("target", target.name());
@@ -74,38 +99,43 @@ pub fn resolve(resolver: &Arc<Resolver>, mut request: Request) -> Result<Request
 }
 
 impl Resolver {
-    fn grpc(&self, method: &Method, path: &str) -> Result<Target, Error> {
-        let operational = path.starts_with("/grpc.health.v1.Health/")
-            || (self.reflection && path.starts_with("/grpc.reflection.v1"));
-        let (name, demand) = match self.rpcs.find(path) {
-            Some((rpc, demand)) => (rpc.grpc_path, demand),
-            None if operational => ("grpc.health or grpc.reflection", Demand::Nothing),
-            None => {
-                let message =
-                    format!("There is no RPC {path}. Server reflection lists those there are.");
-                return Err(Error::new(Kind::RouteNotFound, message));
-            }
-        };
-        if method != Method::POST {
-            return Err(not_allowed(method, "POST"));
+    fn grpc(&self, request: &Request, path: &str) -> Result<Target, Error> {
+        if request.version() < Version::HTTP_2 {
+            let message = "gRPC needs HTTP/2, or else gRPC-web.";
+            return Err(Error::new(Kind::UnsupportedMediaType, message));
         }
-        Ok(Target::Grpc { name, demand })
+        let target = self.grpc_target(path)?;
+        if request.method() != Method::POST {
+            return Err(not_allowed(request.method(), "POST"));
+        }
+        Ok(target)
+    }
+
+    fn grpc_target(&self, path: &str) -> Result<Target, Error> {
+        if let Some((rpc, demand)) = self.rpcs.find(path) {
+            return Ok(Target::Grpc { name: rpc.grpc_path, demand });
+        }
+        let reflection = REFLECTION.iter().filter(|_| self.reflection);
+        let Some(name) = HEALTH.iter().chain(reflection).find(|name| **name == path) else {
+            let message = "There is no such RPC. Server reflection lists those there are.";
+            return Err(Error::new(Kind::RouteNotFound, message));
+        };
+        Ok(Target::GrpcStream { name })
     }
 
     fn rest(&self, method: &Method, path: &str) -> Result<Target, Error> {
-        let operational = match path {
-            "/livez" => Some(Target::Live),
-            "/readyz" => Some(Target::Ready),
-            "/api/public/v1/openapi.json" => Some(Target::OpenApi),
-            _ => None,
-        };
+        let page = Page::ALL.iter().find(|(known, _)| *known == path).map(|(_, page)| *page);
         if method == Method::OPTIONS {
-            let unknown = if operational.is_some() { ALLOW_READ } else { "OPTIONS" };
-            let allow = self.routes.allow(path).unwrap_or(unknown).to_owned();
+            let unrouted = match page {
+                Some(_) => ALLOW_READ,
+                None if self.rpcs.find(path).is_some() => "OPTIONS, POST",
+                None => "OPTIONS",
+            };
+            let allow = self.routes.allow(path).unwrap_or(unrouted).to_owned();
             return Ok(Target::Options { allow });
         }
-        match operational {
-            Some(target) if method == Method::GET || method == Method::HEAD => Ok(target),
+        match page {
+            Some(page) if method == Method::GET || method == Method::HEAD => Ok(Target::Page(page)),
             Some(_) => Err(not_allowed(method, ALLOW_READ)),
             None => self.route(method, path),
         }

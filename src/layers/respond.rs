@@ -71,7 +71,9 @@ where
                 let error = redacted(error);
                 let request_id = request_id.as_ref().map_or("", RequestId::as_str);
                 match protocol {
-                    Protocol::Grpc => grpc::status(&error, request_id).into_http(),
+                    Protocol::Grpc | Protocol::GrpcWeb => {
+                        grpc::status(&error, request_id).into_http()
+                    }
                     Protocol::Rest => json::envelope(&error, request_id),
                 }
             });
