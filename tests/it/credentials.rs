@@ -7,10 +7,11 @@ use orqit::pb;
 use serde_json::{Value, json};
 use tonic::Code;
 
+use crate::support::database::START;
 use crate::support::grpc::{self, assert_refused, error_info, frame};
 use crate::support::requests::{vpn, vpn_message};
 use crate::support::rest::{Answer, Rest, send};
-use crate::support::server::{Orqit, START, with_key};
+use crate::support::server::{Orqit, with_key};
 
 const LIST: &str = "/orqit.v1.TicketService/ListTickets";
 

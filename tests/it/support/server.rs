@@ -11,8 +11,7 @@ use orqit::key::KeyText;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
 use orqit::server::Server;
-use orqit::store::tickets::{Category, NewTicket, Priority, Source, Status, TicketType};
-use orqit::store::{NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID, Store, Tx, Workspace};
+use orqit::store::{NewKey, NewUser, NewWorkspace, Role, Store, Tx, Workspace};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -20,6 +19,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
 use super::database::{START, TestDatabase};
+use super::tickets::new_ticket;
 
 /// A running service with one workspace.
 pub struct Orqit {
@@ -162,27 +162,7 @@ impl Orqit {
     /// A change that is under way until it is dropped: who creates a ticket meanwhile has to wait.
     pub async fn hold_writes(&self) -> Tx {
         let mut tx = self.store.begin(self.workspace.id, Actor::operator()).await.expect("begun");
-        let new = NewTicket {
-            title: "Never committed".to_owned(),
-            description: "Holds the counter of the workspace's ids.".to_owned(),
-            ticket_type: TicketType::Incident,
-            category: Category::Other,
-            priority: Priority::Low,
-            impact: None,
-            urgency: None,
-            status: Status::Open,
-            requester_id: None,
-            assignee_id: None,
-            watcher_user_ids: Vec::new(),
-            parent_id: None,
-            tags: Vec::new(),
-            due_at: None,
-            source: Source::Api,
-            external_source: None,
-            external_id: None,
-            created_by: SYSTEM_USER_ID,
-        };
-        tx.insert_ticket(new).await.expect("a ticket");
+        tx.insert_ticket(new_ticket("Never committed")).await.expect("a ticket");
         tx
     }
 
