@@ -295,8 +295,10 @@ macro_rules! reflect {
             ask(MessageRequest::ListServices(String::new())),
             ask(MessageRequest::FileContainingSymbol("orqit.v1.TicketService".to_owned())),
         ];
-        let mut answers =
-            client.server_reflection_info(futures_util::stream::iter(questions)).await?.into_inner();
+        let mut answers = client
+            .server_reflection_info(futures_util::stream::iter(questions))
+            .await?
+            .into_inner();
         let mut names = Vec::new();
         while let Some(answer) = answers.message().await? {
             match answer.message_response {

@@ -3,16 +3,20 @@
 mod support;
 
 mod bad_input;
+mod bad_queries;
 mod browsers;
 mod cli;
 mod connections;
 mod credentials;
 mod envelope;
 mod events;
+mod every_rpc;
 mod grpc;
 mod lists;
 mod migrations;
+mod openapi;
 mod query_plans;
 mod ticket_lists;
 mod ticket_writes;
 mod tickets;
+mod tidy;

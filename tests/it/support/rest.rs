@@ -112,4 +112,31 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("text"))
     }
+
+    /// Status and code of a refusal, and the wrong fields with their codes, in order of the fields.
+    pub fn told(&self) -> (u16, String, Vec<(String, String)>) {
+        let json = self.json();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let details = json["error"]["details"].as_array().cloned().unwrap_or_default();
+        let fields = details.iter().map(|wrong| (text(&wrong["field"]), text(&wrong["code"])));
+        let mut fields: Vec<_> = fields.collect();
+        fields.sort();
+        (self.status.as_u16(), text(&json["error"]["code"]), fields)
+    }
+
+    /// Asserts that the answer to `input` is a 400 of this code that names these fields, each with
+    /// its code and a sentence that begins with it, and no other.
+    #[track_caller]
+    pub fn assert_wrong(&self, input: &str, code: &str, fields: &[(&str, &str)]) {
+        let (status, told_code, told) = self.told();
+        let body = String::from_utf8_lossy(&self.body);
+        assert_eq!((status, told_code.as_str()), (400, code), "{input}: {body}");
+        let told: Vec<_> = told.iter().map(|(f, c)| (f.as_str(), c.as_str())).collect();
+        assert_eq!(told, fields, "{input}: {body}");
+        for detail in self.json()["error"]["details"].as_array().into_iter().flatten() {
+            let field = detail["field"].as_str().expect("a field");
+            let message = detail["message"].as_str().expect("a message");
+            assert!(message.contains(field), "{input}: {detail}");
+        }
+    }
 }
