@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use http::Method;
 use orqit::pb;
 use orqit::scope::{Scope, Scopes};
@@ -85,7 +84,7 @@ async fn by_grpc(orqit: &Orqit, rpc: &Rpc, key: &str, id: &str) -> Status {
     }
     let headers = [("x-api-key", key), ("x-request-id", "the-same")];
     let headers = if key.is_empty() { &headers[1..] } else { &headers[..] };
-    call(orqit.address, rpc.grpc_path, headers, Bytes::from(frame(&message))).await.status()
+    call(orqit.address, rpc.grpc_path, headers, frame(&message)).await.status()
 }
 
 #[test]
