@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, Version};
 use rest::Routes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -161,9 +161,13 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         match Protocol::of(&request) {
-            Protocol::GrpcWeb => Box::pin(self.grpc_web.call(request)),
+            Protocol::GrpcWeb => {
+                // What the layer hands on is gRPC, which the layers below demand over HTTP/2.
+                *request.version_mut() = Version::HTTP_2;
+                Box::pin(self.grpc_web.call(request))
+            }
             Protocol::Grpc => Box::pin(self.shared.call(request)),
             Protocol::Rest => {
                 let answered = self.rest.call(request);

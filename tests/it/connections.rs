@@ -345,3 +345,16 @@ async fn a_stop_waits_for_nobody_beyond_its_time() {
     read_until(&mut running, "100 Continue\r\n\r\n").await;
     soon(orqit.stop()).await;
 }
+
+#[tokio::test]
+async fn a_stop_ends_open_streams_with_a_status() {
+    let mut orqit = Orqit::start().await;
+    let channel = orqit.channel().await;
+    let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+    let everything = tonic_health::pb::HealthCheckRequest { service: String::new() };
+    let mut watching = health.watch(everything).await.expect("a stream").into_inner();
+    assert!(watching.message().await.expect("a message").is_some());
+    soon(orqit.stop()).await;
+    let end = watching.message().await.expect_err("the stream has ended");
+    assert_eq!(end.code(), Code::Unavailable);
+}

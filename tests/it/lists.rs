@@ -140,6 +140,19 @@ async fn a_time_filter_includes_its_instant_or_excludes_it_as_it_is_called() {
 }
 
 #[tokio::test]
+async fn an_instant_between_two_milliseconds_bounds_as_it_says() {
+    let orqit = Orqit::start().await;
+    let rest = orqit.rest_as(&["tickets:write", "tickets:read"]).await;
+    rest.post("/tickets", vpn()).await.data(201);
+    let (at, past) = ("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000001Z");
+    assert_finds(&rest, &format!("createdAfter={at}"), &[1]).await;
+    assert_finds(&rest, &format!("createdAfter={past}"), &[]).await;
+    assert_finds(&rest, &format!("updatedSince={past}"), &[]).await;
+    assert_finds(&rest, &format!("createdBefore={at}"), &[]).await;
+    assert_finds(&rest, &format!("createdAfter={at}&createdBefore={past}"), &[1]).await;
+}
+
+#[tokio::test]
 async fn a_list_is_in_the_order_that_was_asked_for() {
     let orqit = Orqit::start().await;
     let rest = orqit.rest_as(&SCOPES).await;

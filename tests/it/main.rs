@@ -16,6 +16,7 @@ mod lists;
 mod migrations;
 mod openapi;
 mod query_plans;
+mod refusals;
 mod ticket_lists;
 mod ticket_writes;
 mod tickets;
