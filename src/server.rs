@@ -21,15 +21,16 @@ use crate::connections::{self, Bounds};
 use crate::gateway::Gateway;
 use crate::grpc::{Grpc, Services};
 use crate::keyring::KeyRing;
+use crate::layers::around::AroundLayer;
 use crate::layers::authenticate::authenticate;
 use crate::layers::authorize::authorize;
-use crate::layers::cors::CorsLayer;
-use crate::layers::deadline::{self, DeadlineLayer};
-use crate::layers::drain::DrainLayer;
-use crate::layers::request_id::RequestIdLayer;
+use crate::layers::cors::Cors;
+use crate::layers::deadline::{self, Deadline};
+use crate::layers::drain::Drain;
+use crate::layers::request_id::RequestIds;
 use crate::layers::resolve::{Resolver, Target, resolve};
-use crate::layers::respond::RespondLayer;
-use crate::layers::trace::TraceLayer;
+use crate::layers::respond::Respond;
+use crate::layers::trace::Trace;
 use crate::layers::{Protocol, Request, Response, ResponseFuture};
 use crate::pb;
 use crate::rpc::Rpcs;
@@ -102,9 +103,9 @@ impl Server {
 
         let shared = ServiceBuilder::new()
             // Renders every refusal of what is below it, and catches what panics there.
-            .layer(RespondLayer)
+            .layer(AroundLayer(Respond))
             // Counts from the moment the request is known, and covers all that can wait.
-            .layer(DeadlineLayer { longest: self.request_timeout })
+            .layer(AroundLayer(Deadline { longest: self.request_timeout }))
             // What the request is for decides what it must bring: 404 and 405 need no key.
             .filter(move |request| resolve(&resolver, request))
             // Who calls is known before anything is read that the caller sent.
@@ -126,13 +127,13 @@ impl Server {
         };
         Ok(ServiceBuilder::new()
             // First, so that every answer has an id.
-            .layer(RequestIdLayer)
+            .layer(AroundLayer(RequestIds))
             // Its span holds the id, and everything logged below is in it.
-            .layer(TraceLayer)
+            .layer(AroundLayer(Trace))
             // A browser must be able to read refusals too, so it stands above what refuses.
-            .layer(CorsLayer::new(&self.cors_origins))
+            .layer(AroundLayer(Cors::new(&self.cors_origins)))
             // Above all that refuses: only here is known that nobody will read the body any more.
-            .layer(DrainLayer)
+            .layer(AroundLayer(Drain))
             .service(branches))
     }
 }

@@ -3,53 +3,30 @@
 //! The bound is the server's own, or the client's `grpc-timeout` when that is sooner. A stream has
 //! begun its answer once it is open, so it is not cut.
 
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tower::{BoxError, Layer, Service};
+use tower::BoxError;
 
-use super::{Protocol, Request, Response, ResponseFuture};
+use super::around::{Answered, Around};
+use super::{Protocol, Request, ResponseFuture};
 use crate::error::{Error, Kind};
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub struct DeadlineLayer {
+pub struct Deadline {
     /// The server's own bound.
     pub longest: Duration,
 }
 
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = Deadline<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Deadline { inner, longest: self.longest }
-    }
-}
-
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct Deadline<S> {
-    inner: S,
-    longest: Duration,
-}
-
-impl<S> Service<Request> for Deadline<S>
-where
-    S: Service<Request, Response = Response, Error = BoxError>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = BoxError;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
+impl Around for Deadline {
+    fn around<F: Answered>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> ResponseFuture {
         let asked = asked(&request).ok().flatten();
         let allowed = asked.map_or(self.longest, |asked| asked.min(self.longest));
-        let answered = self.inner.call(request);
+        let answered = next(request);
         Box::pin(async move {
             tokio::time::timeout(allowed, answered)
                 .await

@@ -13,52 +13,30 @@ use http_body_util::{BodyExt, Limited};
 use tokio::sync::oneshot;
 use tonic::Status;
 use tonic::body::Body;
-use tower::{BoxError, Layer, Service};
 
-use super::{Protocol, Request, Response, ResponseFuture};
+use super::around::{Answered, Around};
+use super::{Protocol, Request, ResponseFuture};
 use crate::config::{DRAIN_REFUSED_WITHIN, DRAINED_BYTES_MAX};
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub struct DrainLayer;
+pub struct Drain;
 
-impl<S> Layer<S> for DrainLayer {
-    type Service = Drain<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Drain { inner }
-    }
-}
-
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct Drain<S> {
-    inner: S,
-}
-
-impl<S> Service<Request> for Drain<S>
-where
-    S: Service<Request, Response = Response, Error = BoxError>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = BoxError;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
+impl Around for Drain {
+    fn around<F: Answered>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> ResponseFuture {
         // A client that asks first (Expect: 100-continue) has not begun to send.
         let nothing_to_come = request.body().is_end_stream()
             || request.headers().contains_key(EXPECT)
             || Protocol::of(&request) != Protocol::Rest;
         if nothing_to_come {
-            return Box::pin(self.inner.call(request));
+            return Box::pin(next(request));
         }
         let (give_back, left) = oneshot::channel();
-        let answered = self.inner.call(
+        let answered = next(
             request.map(|body| Body::new(Lent { body: Some(body), give_back: Some(give_back) })),
         );
         Box::pin(async move {

@@ -1,11 +1,9 @@
 //! Gives every request an id and puts it on the answer.
 
-use std::task::{Context, Poll};
-
 use http::{HeaderName, HeaderValue};
-use tower::{BoxError, Layer, Service};
 
-use super::{Request, Response, ResponseFuture};
+use super::around::{Answered, Around};
+use super::{Request, ResponseFuture};
 use crate::id;
 use crate::key::holds_key;
 
@@ -44,39 +42,17 @@ fn is_valid(value: &[u8]) -> bool {
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestIdLayer;
+pub struct RequestIds;
 
-impl<S> Layer<S> for RequestIdLayer {
-    type Service = RequestIds<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        RequestIds { inner }
-    }
-}
-
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct RequestIds<S> {
-    inner: S,
-}
-
-impl<S> Service<Request> for RequestIds<S>
-where
-    S: Service<Request, Response = Response, Error = BoxError>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = BoxError;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
+impl Around for RequestIds {
+    fn around<F: Answered>(
+        &self,
+        mut request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> ResponseFuture {
         let id = RequestId::of(&request);
         request.extensions_mut().insert(id.clone());
-        let answered = self.inner.call(request);
+        let answered = next(request);
         Box::pin(async move {
             let mut response = answered.await?;
             response.headers_mut().insert(X_REQUEST_ID, id.0);

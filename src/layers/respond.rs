@@ -8,8 +8,7 @@ mod grpc;
 mod json;
 
 use std::error::Error as _;
-use std::panic::AssertUnwindSafe;
-use std::task::{Context, Poll};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
 use http::header::CONTENT_LENGTH;
@@ -17,8 +16,9 @@ use http::{HeaderValue, Method};
 use serde::Serialize;
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tower::{BoxError, Layer, Service};
+use tower::BoxError;
 
+use super::around::{Answered, Around};
 use super::request_id::RequestId;
 use super::{Protocol, Request, Response, ResponseFuture};
 use crate::error::{Error, Kind, causes};
@@ -26,42 +26,25 @@ use crate::key::redact;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub struct RespondLayer;
+pub struct Respond;
 
-impl<S> Layer<S> for RespondLayer {
-    type Service = Respond<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Respond { inner }
-    }
-}
-
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct Respond<S> {
-    inner: S,
-}
-
-impl<S> Service<Request> for Respond<S>
-where
-    S: Service<Request, Response = Response, Error = BoxError>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = BoxError;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
+impl Around for Respond {
+    fn around<F: Answered>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> ResponseFuture {
         let protocol = Protocol::of(&request);
         let head = request.method() == Method::HEAD;
         let request_id = request.extensions().get::<RequestId>().cloned();
-        let answered = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        // What is below may panic before it has given a future as well as in it.
+        let answered = catch_unwind(AssertUnwindSafe(|| AssertUnwindSafe(next(request))));
         Box::pin(async move {
-            let answered = match answered.await {
+            let answered = match answered {
+                Ok(answered) => answered.catch_unwind().await,
+                Err(panic) => Err(panic),
+            };
+            let answered = match answered {
                 Ok(Ok(response)) => refusal_in(response),
                 Ok(Err(error)) => Err(Error::of_box(error)),
                 Err(panic) => Err(Error::of_panic(panic.as_ref())),
@@ -199,15 +182,18 @@ mod tests {
     use http_body_util::BodyExt;
     use tonic_types::StatusExt;
 
+    use tower::{Layer, Service};
+
     use super::*;
-    use crate::layers::request_id::RequestIdLayer;
+    use crate::layers::around::AroundLayer;
+    use crate::layers::request_id::RequestIds;
 
     async fn answer(content_type: &'static str) -> Response {
         let panicking = tower::service_fn(|request: Request| async move {
             assert!(request.uri().path().is_empty(), "the secret of this test");
             Ok::<Response, BoxError>(Response::default())
         });
-        let mut stack = RequestIdLayer.layer(RespondLayer.layer(panicking));
+        let mut stack = AroundLayer(RequestIds).layer(AroundLayer(Respond).layer(panicking));
         let request = http::Request::post("/orqit.v1.TicketService/GetTicket")
             .header(CONTENT_TYPE, content_type)
             .header("x-request-id", "trace-1");

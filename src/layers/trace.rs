@@ -3,48 +3,25 @@
 //! It records neither headers nor path nor query: somebody may have put a key into any of them.
 //! What the request is for, `resolve` adds once it knows.
 
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::Method;
-use tower::{BoxError, Layer, Service};
 use tracing::{Instrument, debug, info_span};
 
+use super::around::{Answered, Around};
 use super::request_id::RequestId;
-use super::{Request, Response, ResponseFuture};
+use super::{Request, ResponseFuture};
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub struct TraceLayer;
+pub struct Trace;
 
-impl<S> Layer<S> for TraceLayer {
-    type Service = Trace<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Trace { inner }
-    }
-}
-
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct Trace<S> {
-    inner: S,
-}
-
-impl<S> Service<Request> for Trace<S>
-where
-    S: Service<Request, Response = Response, Error = BoxError>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = BoxError;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
+impl Around for Trace {
+    fn around<F: Answered>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> ResponseFuture {
         let id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str);
         let span = info_span!(
             "request",
@@ -53,7 +30,7 @@ where
             target = tracing::field::Empty,
         );
         let started = Instant::now();
-        let answered = self.inner.call(request);
+        let answered = next(request);
         let answered = async move {
             let response = answered.await?;
             let latency_us = started.elapsed().as_micros();
