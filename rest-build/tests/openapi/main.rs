@@ -304,21 +304,23 @@ fn examples_fit_their_schemas() {
 }
 
 #[test]
-fn the_example_of_a_new_ticket_is_the_one_of_the_guide() {
+fn the_example_of_a_new_ticket_begins_with_the_one_of_the_guide() {
     let document = api();
     let create = &document["paths"][TICKETS]["post"];
-    let body = json!({
+    let guide = json!({
         "title": "VPN not connecting",
         "description": "User cannot connect to corporate VPN from home.",
         "type": "INCIDENT",
         "category": "NETWORK",
         "priority": "MEDIUM",
     });
-    assert_eq!(create["requestBody"]["content"]["application/json"]["example"], body);
+    let body = &create["requestBody"]["content"]["application/json"]["example"];
+    let given = body.as_object().into_iter().flatten().take(5);
+    assert!(given.eq(guide.as_object().into_iter().flatten()), "{body}");
     let answer = &create["responses"]["201"]["content"]["application/json"]["example"]["data"];
     assert_eq!(answer["category"], "NETWORK");
     assert_eq!(answer["status"], "OPEN");
-    assert_eq!(answer["tags"], json!([]), "none were sent");
+    assert_eq!(answer["tags"], body["tags"]);
 }
 
 #[test]
