@@ -8,9 +8,6 @@ use crate::place::Place;
 use crate::read::Field;
 use crate::violations::{Violations, Wrong};
 
-/// The field that guards an update against a lost one; it is never itself updated.
-pub(crate) const GUARD: &str = "version";
-
 /// The fields that an update changes, by their proto names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mask {

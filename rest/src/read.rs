@@ -17,6 +17,9 @@ use crate::place::Place;
 use crate::text::FromText;
 use crate::violations::{Violations, Wrong};
 
+/// The field that guards an update against a lost one; it is never itself updated.
+const GUARD: &str = "version";
+
 /// The two names of a field; callers may use either, messages use the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -95,7 +98,7 @@ pub fn body<T: ReadJson>(
 
 /// The update mask that the fields named by a body stand for.
 pub fn mask(named: Vec<&'static str>) -> FieldMask {
-    let paths = named.into_iter().filter(|name| *name != crate::mask::GUARD);
+    let paths = named.into_iter().filter(|name| *name != GUARD);
     FieldMask { paths: paths.map(str::to_owned).collect() }
 }
 

@@ -118,3 +118,14 @@ fn name(text: &str) -> Result<String, String> {
         Err("it must be 1 to 255 characters in one line".to_owned())
     }
 }
+
+/// Checks the shape of an e-mail address: one `@`, something on both sides, no blanks.
+fn email(text: &str) -> Result<String, String> {
+    let parts = text.split_once('@');
+    let whole = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let right = whole
+        && text.len() <= 254
+        && text.matches('@').count() == 1
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    if right { Ok(text.to_owned()) } else { Err("an e-mail address is name@host".to_owned()) }
+}

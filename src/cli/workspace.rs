@@ -23,7 +23,7 @@ pub struct CreateArgs {
     #[arg(long)]
     name: Option<String>,
     /// The e-mail address of its admin.
-    #[arg(long, value_parser = super::user::email)]
+    #[arg(long, value_parser = super::email)]
     admin_email: Option<String>,
     #[command(flatten)]
     database: DatabaseArgs,

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{accept, no_more};
+use super::{accept, no_more, pages};
 use crate::caller::Caller;
 use crate::clock::{Clock, Timestamp};
 use crate::config::PER_PAGE_DEFAULT;
@@ -31,7 +31,7 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::ListAccountsRequest>,
     ) -> Result<Response<pb::ListAccountsResponse>, Status> {
         let accepted = accept(request, |message: &pb::ListAccountsRequest, violations| {
-            super::tickets::check_depth(message.page, message.per_page, violations);
+            pages::check_depth(message.page, message.per_page, violations);
         })?;
         let page = accepted.message.page.unwrap_or(1);
         let per_page = accepted.message.per_page.unwrap_or(PER_PAGE_DEFAULT as i32);

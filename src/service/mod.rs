@@ -4,6 +4,7 @@
 //! nothing of HTTP: both protocols call the same methods.
 
 pub mod keys;
+mod pages;
 pub mod system;
 pub mod tickets;
 

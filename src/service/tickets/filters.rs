@@ -4,9 +4,10 @@ use rest::Violations;
 
 use super::messages;
 use crate::clock::Timestamp;
-use crate::config::{PAGED_ROWS_MAX, PER_PAGE_DEFAULT};
+use crate::config::PER_PAGE_DEFAULT;
 use crate::error::Error;
 use crate::pb;
+use crate::service::pages;
 use crate::store::tickets::{
     CursorKey, Direction, PageRequest, Position, Sort, SortField, TicketFilter, TicketPage,
 };
@@ -20,19 +21,9 @@ pub struct Query {
     workspace: WorkspaceId,
 }
 
-/// Refuses pages beyond the depth to which rows are counted off.
-pub fn check_depth(page: Option<i32>, per_page: Option<i32>, violations: &mut Violations) {
-    let page = i64::from(page.unwrap_or(1));
-    let per_page = per_page.map_or(i64::from(PER_PAGE_DEFAULT), i64::from);
-    if page.saturating_mul(per_page) > PAGED_ROWS_MAX {
-        let remedy = "page × perPage must be at most 100,000; read on with cursor, from nextCursor of the page before";
-        violations.add("page", "OUT_OF_RANGE", remedy);
-    }
-}
-
 /// The rules of a list that no single field can tell.
 pub fn check(message: &pb::ListTicketsRequest, violations: &mut Violations) {
-    check_depth(message.page, message.per_page, violations);
+    pages::check_depth(message.page, message.per_page, violations);
     if message.page.is_some() && message.cursor.is_some() {
         let remedy = "cursor cannot be combined with page: send one of them";
         violations.add("cursor", "INVALID_COMBINATION", remedy);

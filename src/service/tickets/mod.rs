@@ -8,8 +8,6 @@ pub mod status;
 
 use tonic::{Request, Response, Status};
 
-pub(super) use filters::check_depth;
-
 use super::{accept, no_more};
 use crate::error::{Error, Kind};
 use crate::pb;
