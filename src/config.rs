@@ -137,8 +137,10 @@ fn bounded_duration(text: &str) -> Result<Duration, String> {
 fn database_url(text: &str) -> Result<String, String> {
     let schemes = ["sqlite:", "postgres://", "postgresql://"];
     let known = schemes.iter().any(|scheme| text.starts_with(scheme));
-    let remedy = "a database is sqlite://file.db or postgres://user:password@host/name";
-    if known { Ok(text.to_owned()) } else { Err(remedy.to_owned()) }
+    // Every connection to memory has a database of its own: what one writes no other would see.
+    let in_memory = text.contains(":memory:") || text.contains("mode=memory");
+    let remedy = "a database is sqlite://file.db or postgres://user:password@host/name; it is not kept in memory";
+    if known && !in_memory { Ok(text.to_owned()) } else { Err(remedy.to_owned()) }
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {
@@ -166,6 +168,17 @@ mod tests {
         }
         assert!(bounded_duration("0s").is_err());
         assert!(bounded_duration("2h").is_err());
+    }
+
+    #[test]
+    fn a_database_is_a_file_or_a_server() {
+        for right in ["sqlite://orqit.db", "sqlite:orqit.db", "postgres://me@host/orqit"] {
+            assert!(database_url(right).is_ok(), "{right}");
+        }
+        for wrong in ["orqit.db", "mysql://host/orqit", "sqlite::memory:", "sqlite://?mode=memory"]
+        {
+            assert!(database_url(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
