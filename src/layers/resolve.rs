@@ -93,7 +93,7 @@ pub fn resolve(resolver: &Arc<Resolver>, mut request: Request) -> Result<Request
         Protocol::Grpc | Protocol::GrpcWeb => resolver.grpc(&request, path)?,
         Protocol::Rest => resolver.rest(request.method(), path)?,
     };
-    tracing::Span::current().record("target", target.name());
+    tracing::Span::current().record("rpc", target.name());
     request.extensions_mut().insert(target);
     Ok(request)
 }

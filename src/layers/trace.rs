@@ -27,13 +27,13 @@ impl Around for Trace {
             "request",
             request_id = id,
             method = known(request.method()),
-            target = tracing::field::Empty,
+            rpc = tracing::field::Empty,
         );
         let started = Instant::now();
-        let answered = next(request);
+        let answered = span.in_scope(|| next(request));
         let answered = async move {
             let response = answered.await?;
-            let latency_us = started.elapsed().as_micros();
+            let latency_us = started.elapsed().as_micros() as u64;
             debug!(status = response.status().as_u16(), latency_us, "answered");
             Ok(response)
         };
