@@ -1,17 +1,18 @@
 //! The accept loop: TCP, TLS when configured, HTTP/1.1 and HTTP/2 on one port, and the bounds of a
 //! connection. It knows nothing of what is served.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tonic::body::Body;
-use tower::{BoxError, Service, ServiceExt};
+use tower::{BoxError, Service};
 
 use crate::config::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::layers::{self, Response};
@@ -129,35 +130,51 @@ impl Connection {
         S::Future: Send + 'static,
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer = Peer(self.peer);
         let begun = Arc::new(AtomicBool::new(false));
-        let seen = begun.clone();
-        let service = stack.map_request(move |request: http::Request<Incoming>| {
-            seen.store(true, Ordering::Relaxed);
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
-            request
-        });
+        let service =
+            Requests { stack: RefCell::new(stack), peer: Peer(self.peer), begun: begun.clone() };
         let builder = builder(self.bounds.header_timeout);
-        let connection = builder
-            .serve_connection(TokioIo::new(io), TowerToHyperService::new(service))
-            .into_owned();
+        let connection = builder.serve_connection(TokioIo::new(io), service).into_owned();
         let mut connection = std::pin::pin!(self.watcher.watch(connection));
         // hyper's own header timeout starts once it knows the protocol; a client that never says
         // enough to tell is cut here.
-        let silent = tokio::time::sleep(self.bounds.header_timeout);
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = silent => {
-                if !begun.load(Ordering::Relaxed) {
-                    return;
-                }
-                connection.await
+        let mut silent = std::pin::pin!(tokio::time::sleep(self.bounds.header_timeout));
+        let ended = std::future::poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended);
             }
-        };
+            let cut = !begun.load(Ordering::Relaxed) && silent.as_mut().poll(cx).is_ready();
+            if cut { Poll::Ready(Ok(())) } else { Poll::Pending }
+        });
+        let ended = ended.await;
         if let Err(error) = ended {
             tracing::debug!(%error, peer = %self.peer, "connection ended");
         }
+    }
+}
+
+/// The requests of one connection, on their way into its own copy of the stack. A copy for every
+/// request would cost more than most layers do; no layer holds back, so none is needed.
+struct Requests<S> {
+    stack: RefCell<S>,
+    peer: Peer,
+    /// Whether there was one.
+    begun: Arc<AtomicBool>,
+}
+
+impl<S> hyper::service::Service<http::Request<Incoming>> for Requests<S>
+where
+    S: Service<layers::Request, Response = Response, Error = BoxError>,
+{
+    type Response = Response;
+    type Error = BoxError;
+    type Future = S::Future;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        self.begun.store(true, Ordering::Relaxed);
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer);
+        self.stack.borrow_mut().call(request)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::body;
 use crate::config::BODY_BYTES_MAX;
 use crate::error::{Error, Kind};
 use crate::layers::resolve::Target;
-use crate::layers::{Request, Response, ResponseFuture};
+use crate::layers::{Request, Response};
 use crate::pb;
 use crate::pb::key_service_server::KeyServiceServer;
 use crate::pb::system_service_server::SystemServiceServer;
@@ -42,7 +42,6 @@ pub struct Services {
 }
 
 /// Answers everything that is gRPC.
-#[derive(Clone)]
 pub struct Grpc {
     routes: Routes,
     body_timeout: Duration,
@@ -92,43 +91,33 @@ impl Grpc {
         Ok(Self { routes: routes.routes().prepare(), body_timeout, stopping })
     }
 
+    /// Answers a request whose target is known.
+    pub async fn answer(self: Arc<Self>, request: Request) -> Result<Response, BoxError> {
+        match request.extensions().get::<Target>() {
+            Some(Target::Grpc { .. }) => self.unary(request).await,
+            _ => self.streaming(request).await,
+        }
+    }
+
     /// A call whose request is one message: it is read here, within its time.
-    async fn unary(mut self, request: Request) -> Result<Response, BoxError> {
+    async fn unary(&self, request: Request) -> Result<Response, BoxError> {
         let (parts, body) = request.into_parts();
         let max = FRAME_HEAD_BYTES + BODY_BYTES_MAX;
         let bytes = body::collect(&parts.headers, body, max, self.body_timeout).await?;
         one_message(&bytes)?;
         let request = Request::from_parts(parts, Body::new(Full::new(bytes)));
-        self.routes.call(request).await.map_err(Into::into)
+        self.routes.clone().call(request).await.map_err(Into::into)
     }
 
     /// A call of health or reflection, which may stay open.
-    async fn streaming(mut self, request: Request) -> Result<Response, BoxError> {
-        let response = self.routes.call(request).await?;
-        let mut stopping = self.stopping;
+    async fn streaming(&self, request: Request) -> Result<Response, BoxError> {
+        let response = self.routes.clone().call(request).await?;
+        let mut stopping = self.stopping.clone();
         let stop = Box::pin(async move {
             // A sender that is gone means the same: nobody serves any more.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         });
         Ok(response.map(|body| Body::new(UntilStop { body, stop, ended: false })))
-    }
-}
-
-impl Service<Request> for Grpc {
-    type Response = Response;
-    type Error = BoxError;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let grpc = self.clone();
-        match request.extensions().get::<Target>() {
-            Some(Target::Grpc { .. }) => Box::pin(grpc.unary(request)),
-            _ => Box::pin(grpc.streaming(request)),
-        }
     }
 }
 

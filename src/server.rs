@@ -114,7 +114,7 @@ impl Server {
             .filter(authorize)
             // With the request itself, as the last of what a header can be wrong about.
             .filter(deadline::check)
-            .service(Dispatch { grpc, gateway });
+            .service(Dispatch { grpc: Arc::new(grpc), gateway: Arc::new(gateway) });
         let branches = Branches {
             // gRPC-web becomes gRPC here: the layer refuses REST, so it stands on its branch alone.
             grpc_web: GrpcWebLayer::new().layer(shared.clone()),
@@ -150,7 +150,7 @@ impl<G, R, S, B> Service<Request> for Branches<G, R, S>
 where
     G: Service<Request, Response = Response, Error = BoxError, Future: Send + 'static>,
     R: Service<Request, Response = http::Response<B>, Error = BoxError, Future: Send + 'static>,
-    S: Service<Request, Response = Response, Error = BoxError, Future: Send + 'static>,
+    S: Service<Request, Response = Response, Error = BoxError, Future = ResponseFuture>,
     B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response;
@@ -169,7 +169,7 @@ where
                 *request.version_mut() = Version::HTTP_2;
                 Box::pin(self.grpc_web.call(request))
             }
-            Protocol::Grpc => Box::pin(self.shared.call(request)),
+            Protocol::Grpc => self.shared.call(request),
             Protocol::Rest => {
                 let answered = self.rest.call(request);
                 Box::pin(async move { Ok(answered.await?.map(Body::new)) })
@@ -181,8 +181,8 @@ where
 /// The end of the shared stack.
 #[derive(Clone)]
 struct Dispatch {
-    grpc: Grpc,
-    gateway: Gateway,
+    grpc: Arc<Grpc>,
+    gateway: Arc<Gateway>,
 }
 
 impl Service<Request> for Dispatch {
@@ -196,8 +196,10 @@ impl Service<Request> for Dispatch {
 
     fn call(&mut self, request: Request) -> Self::Future {
         match request.extensions().get::<Target>() {
-            Some(Target::Grpc { .. } | Target::GrpcStream { .. }) => self.grpc.call(request),
-            _ => self.gateway.call(request),
+            Some(Target::Grpc { .. } | Target::GrpcStream { .. }) => {
+                Box::pin(self.grpc.clone().answer(request))
+            }
+            _ => Box::pin(self.gateway.clone().answer(request)),
         }
     }
 }

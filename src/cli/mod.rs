@@ -12,6 +12,9 @@ mod workspace;
 use std::io::IsTerminal;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{DatabaseArgs, ServeArgs};
 use crate::error::causes;
@@ -88,15 +91,16 @@ pub async fn run(cli: Cli) -> Result<(), String> {
 
 /// Logs go to stderr: stdout is for what a command was asked for.
 fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+    let filter: Targets = filter
+        .parse()
         .map_err(|error| format!("ORQIT_LOG is not a log filter: {error}; try `info`"))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filtered = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => filtered.with(lines).init(),
+        LogFormat::Json => filtered.with(lines.json()).init(),
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 
 mod body;
 
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,18 +16,17 @@ use http_body_util::Full;
 use rest::{Binding, Call, Refusal, Reply};
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
-use tower::{BoxError, Service};
+use tower::BoxError;
 
 use crate::error::{Error, Kind};
 use crate::layers::resolve::{Page, Target};
-use crate::layers::{Request, Response, ResponseFuture};
+use crate::layers::{Request, Response};
 use crate::store::Store;
 
 /// Headers that become metadata of the call; no other header reaches a service.
 const METADATA: [&str; 1] = ["if-match"];
 
 /// Answers everything that is not gRPC.
-#[derive(Clone)]
 pub struct Gateway {
     /// What readiness asks.
     pub store: Store,
@@ -37,34 +36,21 @@ pub struct Gateway {
     pub openapi: &'static str,
 }
 
-impl Service<Request> for Gateway {
-    type Response = Response;
-    type Error = BoxError;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let target = request.extensions_mut().remove::<Target>();
-        let gateway = self.clone();
-        Box::pin(async move {
-            Ok(match target {
-                Some(Target::Rest { binding, captures, .. }) => {
-                    gateway.answer(request, binding, captures).await?
-                }
-                Some(Target::Options { allow }) => options(&allow)?,
-                Some(Target::Page(page)) => gateway.show(request, page).await?,
-                Some(Target::Grpc { .. } | Target::GrpcStream { .. }) | None => {
-                    return Err(Error::internal("a request reached the gateway unresolved").into());
-                }
-            })
+impl Gateway {
+    /// Answers a request whose target is known.
+    pub async fn answer(self: Arc<Self>, mut request: Request) -> Result<Response, BoxError> {
+        Ok(match request.extensions_mut().remove::<Target>() {
+            Some(Target::Rest { binding, captures, .. }) => {
+                self.call(request, binding, captures).await?
+            }
+            Some(Target::Options { allow }) => options(&allow)?,
+            Some(Target::Page(page)) => self.show(request, page).await?,
+            Some(Target::Grpc { .. } | Target::GrpcStream { .. }) | None => {
+                return Err(Error::internal("a request reached the gateway unresolved").into());
+            }
         })
     }
-}
 
-impl Gateway {
     /// Answers what is no RPC. Nothing that a client sends is ignored there either.
     async fn show(&self, request: Request, page: Page) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
@@ -82,7 +68,7 @@ impl Gateway {
         })
     }
 
-    async fn answer(
+    async fn call(
         &self,
         request: Request,
         binding: Binding,

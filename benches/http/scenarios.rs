@@ -1,0 +1,110 @@
+//! What is asked of whom.
+
+use orqit::pb;
+use prost::Message;
+
+use crate::load::{Call, Protocol};
+
+/// How many different tickets are asked for in turn, so that no single row is measured.
+const TICKETS_ASKED: u32 = 1000;
+
+pub const PING: &str = "/api/public/v1/ping";
+pub const LIST: &str = "/api/public/v1/tickets?page=1&perPage=20";
+pub const GRPC_PING: &str = "/orqit.v1.SystemService/Ping";
+pub const GRPC_TICKET: &str = "/orqit.v1.TicketService/GetTicket";
+pub const GRPC_LIST: &str = "/orqit.v1.TicketService/ListTickets";
+
+/// One question, and who is asked it.
+pub struct Scenario {
+    pub name: String,
+    pub protocol: Protocol,
+    /// Goes with every request, also to those who do not look at it.
+    pub key: String,
+    /// The first is what the others are compared with.
+    pub contenders: Vec<Contender>,
+}
+
+/// Somebody who answers.
+pub struct Contender {
+    pub name: &'static str,
+    pub side: Side,
+    /// The requests, sent in turn.
+    pub calls: Vec<Call>,
+}
+
+/// Which of the servers.
+#[derive(Debug, Clone, Copy)]
+pub enum Side {
+    Orqit,
+    Bare,
+    /// Another build of Orqit.
+    Other,
+}
+
+impl Scenario {
+    /// Asks another build what Orqit is asked.
+    pub fn ask_the_other_too(&mut self) {
+        if let Some(orqit) = self.contenders.last() {
+            let calls = orqit.calls.clone();
+            self.contenders.push(Contender { name: "the other build", side: Side::Other, calls });
+        }
+    }
+}
+
+/// All scenarios, on a workspace with so many tickets.
+pub fn all(tickets: u32, key: &str) -> Vec<Scenario> {
+    let step = (tickets / TICKETS_ASKED).max(1) as usize;
+    let ids: Vec<u32> = (1..=tickets).step_by(step).collect();
+    let each = |path: &str| ids.iter().map(|id| rest(&format!("{path}{id}"))).collect::<Vec<_>>();
+    let ticket = |id: &u32| pb::GetTicketRequest { id: id.to_string() };
+    let tickets = ids.iter().map(|id| grpc(GRPC_TICKET, &ticket(id))).collect();
+    let list = pb::ListTicketsRequest { page: Some(1), per_page: Some(20), ..Default::default() };
+    let scenario = |name: &str, protocol, contenders| Scenario {
+        name: name.to_owned(),
+        protocol,
+        key: key.to_owned(),
+        contenders,
+    };
+    vec![
+        scenario("ping, REST", Protocol::Rest, beside_bare(vec![rest(PING)])),
+        scenario(
+            "GET ticket, REST",
+            Protocol::Rest,
+            beside_sqlx(each("/api/public/v1/tickets/"), each("/sqlx/tickets/")),
+        ),
+        scenario(
+            "LIST 20, REST",
+            Protocol::Rest,
+            beside_sqlx(vec![rest(LIST)], vec![rest("/sqlx/tickets")]),
+        ),
+        scenario(
+            "ping, gRPC",
+            Protocol::Grpc,
+            beside_bare(vec![grpc(GRPC_PING, &pb::PingRequest {})]),
+        ),
+        scenario("GET ticket, gRPC", Protocol::Grpc, beside_bare(tickets)),
+        scenario("LIST 20, gRPC", Protocol::Grpc, beside_bare(vec![grpc(GRPC_LIST, &list)])),
+    ]
+}
+
+fn beside_bare(calls: Vec<Call>) -> Vec<Contender> {
+    vec![
+        Contender { name: "bare handler", side: Side::Bare, calls: calls.clone() },
+        Contender { name: "Orqit", side: Side::Orqit, calls },
+    ]
+}
+
+fn beside_sqlx(calls: Vec<Call>, sqlx: Vec<Call>) -> Vec<Contender> {
+    let mut contenders = beside_bare(calls);
+    contenders
+        .insert(1, Contender { name: "bare handler with sqlx", side: Side::Bare, calls: sqlx });
+    contenders
+}
+
+fn rest(path: &str) -> Call {
+    Call { path: path.to_owned(), message: Vec::new() }
+}
+
+fn grpc(path: &str, message: &impl Message) -> Call {
+    Call { path: path.to_owned(), message: message.encode_to_vec() }
+}
