@@ -180,8 +180,8 @@ def a_message_that_is_too_large_is_refused():
 def a_passed_deadline_leaves_the_connection_usable():
     # Whoever notices first, client or service, the code is the same.
     try:
-        tickets.ListTickets(pb.ListTicketsRequest(), metadata=ADMIN, timeout=1e-6)
-        raise AssertionError("answered within a microsecond")
+        tickets.ListTickets(pb.ListTicketsRequest(), metadata=ADMIN, timeout=-1)
+        raise AssertionError("answered before it was asked")
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
     tickets.ListTickets(pb.ListTicketsRequest(), metadata=ADMIN, timeout=10)
