@@ -92,7 +92,7 @@ impl Grpc {
     }
 
     /// Answers a request whose target is known.
-    pub async fn answer(self: Arc<Self>, request: Request) -> Result<Response, BoxError> {
+    pub async fn answer(&self, request: Request) -> Result<Response, BoxError> {
         match request.extensions().get::<Target>() {
             Some(Target::Grpc { .. }) => self.unary(request).await,
             _ => self.streaming(request).await,

@@ -1,24 +1,42 @@
 //! Where random names come from.
 
 use rand::Rng;
-use rand::distr::Alphanumeric;
+
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// So many digits are drawn at once: 62 to this power still fits into 64 bits.
+const DRAWN: u32 = 10;
 
 /// `len` random characters of `0-9A-Za-z`, from the operating system's seeded generator.
 pub fn base62(len: usize) -> String {
-    rand::rng().sample_iter(Alphanumeric).take(len).map(char::from).collect()
+    with_base62("", len)
+}
+
+/// `text` and then `len` random characters.
+fn with_base62(prefix: &str, len: usize) -> String {
+    let mut random = rand::rng();
+    let mut text = String::with_capacity(prefix.len() + len);
+    text.push_str(prefix);
+    while text.len() < prefix.len() + len {
+        let mut drawn = random.random_range(0..62_u64.pow(DRAWN));
+        for _ in 0..(prefix.len() + len - text.len()).min(DRAWN as usize) {
+            text.push(DIGITS[(drawn % 62) as usize].into());
+            drawn /= 62;
+        }
+    }
+    text
 }
 
 /// The id of a workspace, such as `ws_3kTq8ZbN1xYw`.
 pub fn workspace() -> String {
-    format!("ws_{}", base62(12))
+    with_base62("ws_", 12)
 }
 
 /// The id of an event, such as `evt_5b0JmN…` (22 characters: 131 bits).
 pub fn event() -> String {
-    format!("evt_{}", base62(22))
+    with_base62("evt_", 22)
 }
 
 /// The id of a request that came without one.
 pub fn request() -> String {
-    format!("req_{}", base62(22))
+    with_base62("req_", 22)
 }

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use orqit::cli;
 
+/// Half the price of the C library's for the many small pieces that a request is made of.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let command_line = cli::Cli::parse();

@@ -90,31 +90,23 @@ impl Server {
             pb::key_service_bindings(services.keys.clone()),
             pb::ticket_service_bindings(services.tickets.clone()),
         ];
-        let resolver = Arc::new(Resolver {
+        let resolver = Resolver {
             rpcs: Rpcs::new(pb::RPCS)?,
             routes: Routes::new(bindings.concat())?,
             reflection: self.reflection,
-        });
+        };
         let grpc = Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
         let store = self.store.clone();
         let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI };
-        let keyring = Arc::new(KeyRing::new(self.store));
-        let clock = self.clock;
+        let keys = KeyRing::new(self.store);
+        let inner = Inner { resolver, keys, clock: self.clock, grpc, gateway };
 
         let shared = ServiceBuilder::new()
             // Renders every refusal of what is below it, and catches what panics there.
             .layer(AroundLayer(Respond))
             // Counts from the moment the request is known, and covers all that can wait.
             .layer(AroundLayer(Deadline { longest: self.request_timeout }))
-            // What the request is for decides what it must bring: 404 and 405 need no key.
-            .filter(move |request| resolve(&resolver, request))
-            // Who calls is known before anything is read that the caller sent.
-            .filter_async(move |request| authenticate(keyring.clone(), clock.clone(), request))
-            // A caller without the scope learns nothing of the rules of the body.
-            .filter(authorize)
-            // With the request itself, as the last of what a header can be wrong about.
-            .filter(deadline::check)
-            .service(Dispatch { grpc: Arc::new(grpc), gateway: Arc::new(gateway) });
+            .service(Dispatch(Arc::new(inner)));
         let branches = Branches {
             // gRPC-web becomes gRPC here: the layer refuses REST, so it stands on its branch alone.
             grpc_web: GrpcWebLayer::new().layer(shared.clone()),
@@ -150,7 +142,7 @@ impl<G, R, S, B> Service<Request> for Branches<G, R, S>
 where
     G: Service<Request, Response = Response, Error = BoxError, Future: Send + 'static>,
     R: Service<Request, Response = http::Response<B>, Error = BoxError, Future: Send + 'static>,
-    S: Service<Request, Response = Response, Error = BoxError, Future = ResponseFuture>,
+    S: Service<Request, Response = Response, Error = BoxError, Future: Send + 'static>,
     B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response;
@@ -169,7 +161,7 @@ where
                 *request.version_mut() = Version::HTTP_2;
                 Box::pin(self.grpc_web.call(request))
             }
-            Protocol::Grpc => self.shared.call(request),
+            Protocol::Grpc => Box::pin(self.shared.call(request)),
             Protocol::Rest => {
                 let answered = self.rest.call(request);
                 Box::pin(async move { Ok(answered.await?.map(Body::new)) })
@@ -178,12 +170,37 @@ where
     }
 }
 
-/// The end of the shared stack.
-#[derive(Clone)]
-struct Dispatch {
-    grpc: Arc<Grpc>,
-    gateway: Arc<Gateway>,
+/// The end of the shared stack: what refuses before anything is read, and what answers.
+struct Inner {
+    resolver: Resolver,
+    keys: KeyRing,
+    clock: Clock,
+    grpc: Grpc,
+    gateway: Gateway,
 }
+
+impl Inner {
+    async fn answer(&self, mut request: Request) -> Result<Response, BoxError> {
+        // What the request is for decides what it must bring: 404 and 405 need no key.
+        resolve(&self.resolver, &mut request)?;
+        // Who calls is known before anything is read that the caller sent.
+        authenticate(&self.keys, &self.clock, &mut request).await?;
+        // A caller without the scope learns nothing of the rules of the body.
+        authorize(&request)?;
+        // With the request itself, as the last of what a header can be wrong about.
+        deadline::check(&request)?;
+        match request.extensions().get::<Target>() {
+            Some(Target::Grpc { .. } | Target::GrpcStream { .. }) => {
+                self.grpc.answer(request).await
+            }
+            _ => self.gateway.answer(request).await,
+        }
+    }
+}
+
+/// [`Inner`] as a tower service.
+#[derive(Clone)]
+struct Dispatch(Arc<Inner>);
 
 impl Service<Request> for Dispatch {
     type Response = Response;
@@ -195,11 +212,7 @@ impl Service<Request> for Dispatch {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        match request.extensions().get::<Target>() {
-            Some(Target::Grpc { .. } | Target::GrpcStream { .. }) => {
-                Box::pin(self.grpc.clone().answer(request))
-            }
-            _ => Box::pin(self.gateway.clone().answer(request)),
-        }
+        let inner = self.0.clone();
+        Box::pin(async move { inner.answer(request).await })
     }
 }

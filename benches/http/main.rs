@@ -62,9 +62,9 @@ struct RunArgs {
     /// Only the scenarios whose name has this text in it.
     #[arg(long, default_value = "")]
     only: String,
-    /// Another build of the `orqit` binary to measure beside this one.
+    /// Another build of the `orqit` binary to measure beside this one; may be given several times.
     #[arg(long)]
-    against: Option<PathBuf>,
+    against: Vec<PathBuf>,
     /// Where to keep the database, for a later run to measure the same tickets.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -121,16 +121,14 @@ async fn benchmark(run: &RunArgs) -> Result<(), String> {
     drop(orqit);
     let orqit = Orqit::start(folder, true).await?;
     let mut subjects = Subjects::new(orqit, folder, true).await?;
-    if let Some(other) = &run.against {
-        subjects.other = Some(processes::serve(other, folder, true).await?);
+    for build in &run.against {
+        subjects.others.push(processes::serve(build, folder, true).await?);
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let fresh_kib = subjects.orqit.server.rss_kib()?;
 
     let mut scenarios = scenarios::all(subjects.tickets, &subjects.orqit.key);
-    if subjects.other.is_some() {
-        scenarios.iter_mut().for_each(Scenario::ask_the_other_too);
-    }
+    scenarios.iter_mut().for_each(|scenario| scenario.ask_too(&run.against));
     let scenarios = scenarios.into_iter().filter(|scenario| scenario.name.contains(&run.only));
     let extent = Extent::Time(Duration::from_secs(run.seconds));
     let mut tables = Vec::new();
@@ -171,8 +169,8 @@ fn load_tickets(orqit: &Orqit, run: &RunArgs, folder: &Path) -> Result<(), Strin
 struct Subjects {
     orqit: Orqit,
     bare: Server,
-    /// Another build of the service, on the same database.
-    other: Option<Server>,
+    /// Other builds of the service, on the same database.
+    others: Vec<Server>,
     tickets: u32,
 }
 
@@ -184,7 +182,7 @@ impl Subjects {
         let mut command = processes::command(&me, pinned);
         command.arg("bare").arg(folder).arg(folder.join("orqit.db"));
         let bare = Server::start(command, BARE_READY).await?;
-        Ok(Self { orqit, bare, other: None, tickets })
+        Ok(Self { orqit, bare, others: Vec::new(), tickets })
     }
 
     async fn measure(
@@ -196,7 +194,7 @@ impl Subjects {
         let server = |side| match side {
             Side::Orqit => &self.orqit.server,
             Side::Bare => &self.bare,
-            Side::Other => self.other.as_ref().expect("only asked when there is one"),
+            Side::Other(number) => &self.others[number],
         };
         measure::measure(scenario, server, rounds, extent).await
     }

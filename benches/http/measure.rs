@@ -23,16 +23,16 @@ pub async fn measure<'s>(
         }
     }
     let contenders = scenario.contenders.iter().zip(&samples);
-    let rows = contenders.map(|(contender, samples)| row(contender.name, samples)).collect();
+    let rows = contenders.map(|(contender, samples)| row(&contender.name, samples)).collect();
     Ok(Table { scenario: scenario.name.clone(), rows })
 }
 
-fn row(name: &'static str, samples: &[Sample]) -> Row {
+fn row(name: &str, samples: &[Sample]) -> Row {
     let each = |figure: &dyn Fn(&Sample) -> f64| median(samples.iter().map(figure).collect());
     let count = |sample: &Sample| sample.latencies.count() as f64;
     let micros = |share: f64| each(&|sample| sample.latencies.quantile(share) as f64 / 1e3);
     Row {
-        name,
+        name: name.to_owned(),
         per_second: each(&|sample| count(sample) / sample.seconds),
         p50_us: micros(0.5),
         p99_us: micros(0.99),

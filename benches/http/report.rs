@@ -9,7 +9,7 @@ pub struct Table {
 
 /// The figures of one contender.
 pub struct Row {
-    pub name: &'static str,
+    pub name: String,
     pub per_second: f64,
     pub p50_us: f64,
     pub p99_us: f64,

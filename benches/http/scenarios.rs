@@ -1,5 +1,7 @@
 //! What is asked of whom.
 
+use std::path::PathBuf;
+
 use orqit::pb;
 use prost::Message;
 
@@ -26,7 +28,7 @@ pub struct Scenario {
 
 /// Somebody who answers.
 pub struct Contender {
-    pub name: &'static str,
+    pub name: String,
     pub side: Side,
     /// The requests, sent in turn.
     pub calls: Vec<Call>,
@@ -37,17 +39,20 @@ pub struct Contender {
 pub enum Side {
     Orqit,
     Bare,
-    /// Another build of Orqit.
-    Other,
+    /// Another build of Orqit, by its number.
+    Other(usize),
 }
 
 impl Scenario {
-    /// Asks another build what Orqit is asked.
-    pub fn ask_the_other_too(&mut self) {
-        if let Some(orqit) = self.contenders.last() {
-            let calls = orqit.calls.clone();
-            self.contenders.push(Contender { name: "the other build", side: Side::Other, calls });
-        }
+    /// Asks other builds what Orqit is asked.
+    pub fn ask_too(&mut self, builds: &[PathBuf]) {
+        let calls = self.contenders.last().map_or_else(Vec::new, |orqit| orqit.calls.clone());
+        let contenders = builds.iter().enumerate().map(|(number, build)| Contender {
+            name: build.display().to_string(),
+            side: Side::Other(number),
+            calls: calls.clone(),
+        });
+        self.contenders.extend(contenders);
     }
 }
 
@@ -89,15 +94,17 @@ pub fn all(tickets: u32, key: &str) -> Vec<Scenario> {
 
 fn beside_bare(calls: Vec<Call>) -> Vec<Contender> {
     vec![
-        Contender { name: "bare handler", side: Side::Bare, calls: calls.clone() },
-        Contender { name: "Orqit", side: Side::Orqit, calls },
+        Contender { name: "bare handler".to_owned(), side: Side::Bare, calls: calls.clone() },
+        Contender { name: "Orqit".to_owned(), side: Side::Orqit, calls },
     ]
 }
 
 fn beside_sqlx(calls: Vec<Call>, sqlx: Vec<Call>) -> Vec<Contender> {
     let mut contenders = beside_bare(calls);
-    contenders
-        .insert(1, Contender { name: "bare handler with sqlx", side: Side::Bare, calls: sqlx });
+    contenders.insert(
+        1,
+        Contender { name: "bare handler with sqlx".to_owned(), side: Side::Bare, calls: sqlx },
+    );
     contenders
 }
 

@@ -6,12 +6,11 @@
 
 mod body;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::Full;
 use rest::{Binding, Call, Refusal, Reply};
 use tonic::body::Body;
@@ -24,7 +23,7 @@ use crate::layers::{Request, Response};
 use crate::store::Store;
 
 /// Headers that become metadata of the call; no other header reaches a service.
-const METADATA: [&str; 1] = ["if-match"];
+const METADATA: [HeaderName; 1] = [IF_MATCH];
 
 /// Answers everything that is not gRPC.
 pub struct Gateway {
@@ -38,7 +37,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Answers a request whose target is known.
-    pub async fn answer(self: Arc<Self>, mut request: Request) -> Result<Response, BoxError> {
+    pub async fn answer(&self, mut request: Request) -> Result<Response, BoxError> {
         Ok(match request.extensions_mut().remove::<Target>() {
             Some(Target::Rest { binding, captures, .. }) => {
                 self.call(request, binding, captures).await?
@@ -97,8 +96,8 @@ impl Gateway {
 fn metadata(headers: &HeaderMap) -> MetadataMap {
     let mut allowed = HeaderMap::new();
     for name in METADATA {
-        for value in headers.get_all(name) {
-            allowed.append(name, value.clone());
+        for value in headers.get_all(&name) {
+            allowed.append(&name, value.clone());
         }
     }
     MetadataMap::from_headers(allowed)

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use tower::BoxError;
+use http::{HeaderMap, HeaderName};
 
 use super::Request;
 use super::resolve::Target;
@@ -15,18 +14,20 @@ use crate::key::KeyText;
 use crate::keyring::KeyRing;
 use crate::rpc::Demand;
 
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// Puts the [`Caller`] into the request, or refuses.
 pub async fn authenticate(
-    keys: Arc<KeyRing>,
-    clock: Clock,
-    mut request: Request,
-) -> Result<Request, BoxError> {
+    keys: &KeyRing,
+    clock: &Clock,
+    request: &mut Request,
+) -> Result<(), Error> {
     let demand = request.extensions().get::<Target>().map_or(Demand::Key, Target::demand);
     if demand != Demand::Nothing {
-        let caller = identify(&keys, &clock, request.headers()).await?;
+        let caller = identify(keys, clock, request.headers()).await?;
         request.extensions_mut().insert(caller);
     }
-    Ok(request)
+    Ok(())
 }
 
 async fn identify(
@@ -49,8 +50,8 @@ async fn identify(
 
 /// The one credential of the request, whichever header it came in.
 fn credential(headers: &HeaderMap) -> Result<&str, Error> {
-    let bearer = only(headers, AUTHORIZATION.as_str())?.map(token);
-    let api_key = only(headers, "x-api-key")?.map(str::trim);
+    let bearer = only(headers, &AUTHORIZATION)?.map(token);
+    let api_key = only(headers, &X_API_KEY)?.map(str::trim);
     match (bearer, api_key) {
         (Some(bearer), Some(api_key)) if bearer != api_key => Err(ambiguous()),
         (Some(credential), _) | (None, Some(credential)) => Ok(credential),
@@ -62,7 +63,7 @@ fn credential(headers: &HeaderMap) -> Result<&str, Error> {
 }
 
 /// The value of a header that may stand there once. What is not text cannot be a key: "".
-fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Error> {
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Error> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(ambiguous()),

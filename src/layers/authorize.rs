@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tower::BoxError;
-
 use super::Request;
 use super::resolve::Target;
 use crate::caller::Caller;
@@ -11,20 +9,20 @@ use crate::error::{Error, Kind};
 use crate::rpc::Demand;
 
 /// Lets the request through if its caller has the scope.
-pub fn authorize(request: Request) -> Result<Request, BoxError> {
+pub fn authorize(request: &Request) -> Result<(), Error> {
     let extensions = request.extensions();
     let demand = extensions.get::<Target>().map_or(Demand::Key, Target::demand);
     let Demand::Scope(scope) = demand else {
-        return Ok(request);
+        return Ok(());
     };
     match extensions.get::<Arc<Caller>>() {
-        Some(caller) if caller.scopes.has(scope) => Ok(request),
+        Some(caller) if caller.scopes.has(scope) => Ok(()),
         _ => {
             let required = scope.name();
             let message = format!(
                 "The key lacks the scope `{required}`. Use a key that has it, or ask a workspace admin for one."
             );
-            Err(Error::new(Kind::InsufficientScope { required }, message).into())
+            Err(Error::new(Kind::InsufficientScope { required }, message))
         }
     }
 }

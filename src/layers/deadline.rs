@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
-use tower::BoxError;
+use http::HeaderName;
 
 use super::around::{Answered, Around};
 use super::{Protocol, Request, ResponseFuture};
 use crate::error::{Error, Kind};
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +38,8 @@ impl Around for Deadline {
 }
 
 /// Refuses a `grpc-timeout` that cannot be read; route, credentials and scope are told first.
-pub fn check(request: Request) -> Result<Request, BoxError> {
-    asked(&request)?;
-    Ok(request)
+pub fn check(request: &Request) -> Result<(), Error> {
+    asked(request).map(|_| ())
 }
 
 fn exceeded(allowed: Duration) -> Error {
@@ -48,7 +49,7 @@ fn exceeded(allowed: Duration) -> Error {
 
 /// The `grpc-timeout` of a gRPC request: at most eight digits and a unit.
 fn asked(request: &Request) -> Result<Option<Duration>, Error> {
-    let header = request.headers().get("grpc-timeout");
+    let header = request.headers().get(GRPC_TIMEOUT);
     let Some(header) = header.filter(|_| Protocol::of(request) == Protocol::Grpc) else {
         return Ok(None);
     };

@@ -23,7 +23,7 @@ impl RequestId {
         let mut sent = request.headers().get_all(X_REQUEST_ID).iter();
         match (sent.next(), sent.next()) {
             (Some(value), None) if is_valid(value.as_bytes()) => Self(value.clone()),
-            _ => Self(HeaderValue::from_str(&id::request()).expect("base62 is visible ASCII")),
+            _ => Self(HeaderValue::try_from(id::request()).expect("base62 is visible ASCII")),
         }
     }
 

@@ -1,11 +1,8 @@
 //! Finds out what a request is for, before anything else is done with it: an RPC by its gRPC path
 //! or by its HTTP rule, or one of the few things that are not RPCs.
 
-use std::sync::Arc;
-
 use http::{Method, Version};
 use rest::{Binding, Match, Routes};
-use tower::BoxError;
 
 use super::{Protocol, Request};
 use crate::error::{Error, Kind};
@@ -87,15 +84,15 @@ pub struct Resolver {
 }
 
 /// Puts the [`Target`] into the request, or refuses what leads nowhere.
-pub fn resolve(resolver: &Arc<Resolver>, mut request: Request) -> Result<Request, BoxError> {
+pub fn resolve(resolver: &Resolver, request: &mut Request) -> Result<(), Error> {
     let path = request.uri().path();
-    let target = match Protocol::of(&request) {
-        Protocol::Grpc | Protocol::GrpcWeb => resolver.grpc(&request, path)?,
+    let target = match Protocol::of(request) {
+        Protocol::Grpc | Protocol::GrpcWeb => resolver.grpc(request, path)?,
         Protocol::Rest => resolver.rest(request.method(), path)?,
     };
-    tracing::Span::current().record("rpc", target.name());
+    tracing::Span::current().record("rpc", tracing::field::display(target.name()));
     request.extensions_mut().insert(target);
-    Ok(request)
+    Ok(())
 }
 
 impl Resolver {

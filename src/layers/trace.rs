@@ -25,8 +25,9 @@ impl Around for Trace {
         let id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str);
         let span = info_span!(
             "request",
-            request_id = id,
-            method = known(request.method()),
+            // Shown as they are: as plain text they would be escaped letter by letter.
+            request_id = %id,
+            method = %known(request.method()),
             rpc = tracing::field::Empty,
         );
         let started = Instant::now();

@@ -12,7 +12,9 @@ mod entity;
 mod events;
 mod failure;
 mod keys;
+mod rows;
 mod sql;
+mod sqlite_reads;
 pub mod tickets;
 mod tx;
 mod users;
@@ -20,7 +22,7 @@ mod workspaces;
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -33,6 +35,7 @@ pub use users::{NewUser, Role, User, UserStatus};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace};
 
 use failure::failed;
+use sqlite_reads::SqliteReads;
 
 /// The number of a workspace inside the database. It is never shown: the API knows workspaces by
 /// [`Workspace::public_id`].
@@ -82,6 +85,8 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub struct Store {
     reads: DatabaseConnection,
+    /// Only where the database is SQLite.
+    sqlite_reads: Option<SqliteReads>,
     writes: DatabaseConnection,
     clock: Clock,
 }
@@ -91,12 +96,16 @@ impl Store {
     /// `postgres://…`.
     pub async fn open(url: &str, settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let (reads, writes) = connect::connect(url, settings).await.map_err(failed)?;
-        Ok(Self { reads, writes, clock })
+        let sqlite_reads = match reads.get_database_backend() {
+            DbBackend::Sqlite => Some(SqliteReads::open(url, settings)?),
+            _ => None,
+        };
+        Ok(Self { reads, sqlite_reads, writes, clock })
     }
 
     /// Reads of one workspace.
     pub fn reader(&self, workspace: WorkspaceId) -> Reader<'_> {
-        Reader { connection: &self.reads, workspace }
+        Reader { connection: &self.reads, sqlite: self.sqlite_reads.as_ref(), workspace }
     }
 
     /// Begins a change of one workspace by `actor`. On SQLite it waits until no other change is
@@ -116,6 +125,9 @@ impl Store {
 
     /// Closes every connection; what is under way is waited for.
     pub async fn close(self) -> Result<(), Error> {
+        if let Some(sqlite_reads) = self.sqlite_reads {
+            sqlite_reads.close();
+        }
         self.reads.close().await.map_err(failed)?;
         self.writes.close().await.map_err(failed)
     }
@@ -125,6 +137,7 @@ impl Store {
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     connection: &'a DatabaseConnection,
+    sqlite: Option<&'a SqliteReads>,
     workspace: WorkspaceId,
 }
 

@@ -8,11 +8,12 @@ use sea_orm::{
 
 use super::filter::{PageRequest, Position, Sort, TicketFilter, TicketPage};
 use super::page::{List, Piece};
-use super::plan::Part;
-use super::row::{COLUMN_COUNT, decode};
+use super::plan::{Part, is_short};
+use super::row::decode_listed;
 use super::{Reader, Ticket};
 use crate::error::Error;
 use crate::store::failure::failed;
+use crate::store::rows::RowSource;
 
 impl Reader<'_> {
     /// A page of the tickets that pass `filter`, in the order of `sort`.
@@ -27,11 +28,15 @@ impl Reader<'_> {
     ) -> Result<TicketPage, Error> {
         let list = self.list(filter, sort);
         let found = match sort.parts() {
-            [part] => read_part(self.connection, list, *part, page).await?,
+            [part] => {
+                let is_short = is_short(filter, sort, page);
+                let reader = if is_short { RowSource::Short } else { RowSource::Reader };
+                read_part(reader(*self), list, *part, page).await?
+            }
             // Two statements, which have to be of one moment.
             _ => {
                 let snapshot = self.begin_snapshot().await.map_err(failed)?;
-                let found = read_due(&snapshot, list, page).await?;
+                let found = read_due(RowSource::Snapshot(&snapshot), list, page).await?;
                 snapshot.commit().await.map_err(failed)?;
                 found
             }
@@ -112,19 +117,19 @@ impl Found {
 
 /// A list in order of a column that has no NULL: one statement for page and total.
 async fn read_part(
-    connection: &impl ConnectionTrait,
+    source: RowSource<'_>,
     list: List<'_>,
     part: Part,
     page: PageRequest,
 ) -> Result<Found, Error> {
-    let (tickets, total) = read_piece(connection, list, first_piece(part, page)).await?;
-    let total_count = read_total(connection, list, page, total).await?;
+    let (tickets, total) = read_piece(source, list, first_piece(part, page)).await?;
+    let total_count = read_total(source, list, page, total).await?;
     Ok(Found { tickets, total_count })
 }
 
 /// A list in order of due dates: those that have one, then those that have none.
 async fn read_due(
-    connection: &impl ConnectionTrait,
+    source: RowSource<'_>,
     list: List<'_>,
     page: PageRequest,
 ) -> Result<Found, Error> {
@@ -133,7 +138,7 @@ async fn read_due(
     let past_dated = dated.after.is_some_and(|key| key.value.is_none());
     let (mut tickets, mut total) = (Vec::new(), None);
     if !past_dated {
-        (tickets, total) = read_piece(connection, list, dated).await?;
+        (tickets, total) = read_piece(source, list, dated).await?;
         undated = Piece { after: None, ..undated };
     }
 
@@ -143,15 +148,15 @@ async fn read_due(
         undated.offset = match undated.offset {
             // The page begins behind all that have a due date: how many are they?
             offset @ 1.. if found == 0 => {
-                offset.saturating_sub(read_number(connection, list.dated_total()).await? as u64)
+                offset.saturating_sub(read_number(source, list.dated_total()).await? as u64)
             }
             _ => 0,
         };
-        let (more, undated_total) = read_piece(connection, list, undated).await?;
+        let (more, undated_total) = read_piece(source, list, undated).await?;
         tickets.extend(more);
         total = total.or(undated_total);
     }
-    let total_count = read_total(connection, list, page, total).await?;
+    let total_count = read_total(source, list, page, total).await?;
     Ok(Found { tickets, total_count })
 }
 
@@ -168,26 +173,25 @@ fn first_piece(part: Part, page: PageRequest) -> Piece {
 
 /// The tickets of a piece, and the total of the list if there are any.
 async fn read_piece(
-    connection: &impl ConnectionTrait,
+    source: RowSource<'_>,
     list: List<'_>,
     piece: Piece,
 ) -> Result<(Vec<Ticket>, Option<i64>), Error> {
     let mut rows = match list.probe(piece) {
-        Some(probe) => connection.query_all_raw(probe).await.map_err(failed)?,
+        Some(probe) => source.read(probe, decode_listed).await?,
         None => Vec::new(),
     };
     if (rows.len() as u64) < piece.limit {
-        rows = connection.query_all_raw(list.page(piece)).await.map_err(failed)?;
+        rows = source.read(list.page(piece), decode_listed).await?;
     }
-    let total = rows.first().map(|row| row.try_get_by_index(COLUMN_COUNT)).transpose();
-    let tickets: Result<_, Error> = rows.iter().map(decode).collect();
-    Ok((tickets?, total.map_err(failed)?))
+    let total = rows.first().map(|(_, total)| *total);
+    Ok((rows.into_iter().map(|(ticket, _)| ticket).collect(), total))
 }
 
 /// The total, if no row has brought it: an empty first page has none, an empty page further on
 /// has to ask.
 async fn read_total(
-    connection: &impl ConnectionTrait,
+    source: RowSource<'_>,
     list: List<'_>,
     page: PageRequest,
     total: Option<i64>,
@@ -195,14 +199,11 @@ async fn read_total(
     match (total, page.position) {
         (Some(total), _) => Ok(total),
         (None, Position::Page(1)) => Ok(0),
-        (None, _) => read_number(connection, list.total()).await,
+        (None, _) => read_number(source, list.total()).await,
     }
 }
 
-async fn read_number(
-    connection: &impl ConnectionTrait,
-    statement: Statement,
-) -> Result<i64, Error> {
-    let row = connection.query_one_raw(statement).await.map_err(failed)?;
-    row.map_or(Ok(0), |row| row.try_get_by_index(0)).map_err(failed)
+async fn read_number(source: RowSource<'_>, statement: Statement) -> Result<i64, Error> {
+    let found = source.read(statement, |row| row.get(0)).await?;
+    Ok(found.into_iter().next().unwrap_or(0))
 }

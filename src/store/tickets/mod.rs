@@ -21,9 +21,7 @@ pub use filter::{
 pub use hierarchy::PARENT_DEPTH_MAX;
 pub use kinds::{Category, Impact, Priority, Source, Status, TicketType, Urgency};
 
-use sea_orm::ConnectionTrait;
-
-use super::failure::failed;
+use super::rows::RowSource;
 use super::sql::statement;
 use super::{Reader, Tx};
 use crate::clock::Timestamp;
@@ -138,7 +136,7 @@ impl Reader<'_> {
     pub async fn find_ticket(&self, id: i64) -> Result<Option<Ticket>, Error> {
         let values = [self.workspace.0.into(), id.into()];
         let query = statement(self.connection, row::FIND.as_str(), values);
-        let found = self.connection.query_one_raw(query).await.map_err(failed)?;
-        found.as_ref().map(row::decode).transpose()
+        let found = RowSource::Short(*self).read(query, row::decode).await?;
+        Ok(found.into_iter().next())
     }
 }

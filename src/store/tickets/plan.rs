@@ -17,7 +17,10 @@
 //!
 //! This module only decides; `page` writes the SQL.
 
-use super::filter::{Sort, SortField, TicketFilter};
+use super::filter::{PageRequest, Position, Sort, SortField, TicketFilter};
+
+/// The most rows that a page may count off to be short work.
+const SHORT_ROWS_MAX: u64 = 200;
 
 /// How the rows of a page are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +118,21 @@ impl Path {
             _ => Self::Merge(Family::Status),
         }
     }
+}
+
+/// Whether a page is short work whatever stands in the filter: a few rows along one index, and a
+/// total that is kept.
+pub(super) fn is_short(filter: &TicketFilter, sort: Sort, page: PageRequest) -> bool {
+    let rows = match page.position {
+        Position::Page(number) => u64::from(number) * u64::from(page.per_page),
+        Position::After(_) => page.per_page.into(),
+    };
+    let is_kept = match Path::choose(filter, sort) {
+        Path::Walk => *filter == TicketFilter::default(),
+        Path::WalkStatus | Path::Gather(Narrow::ExternalId) => true,
+        Path::Merge(_) | Path::Gather(_) => false,
+    };
+    is_kept && rows <= SHORT_ROWS_MAX
 }
 
 /// The filter that can be expected to find the fewest tickets, of those that have an index of

@@ -5,14 +5,15 @@
 
 use std::sync::LazyLock;
 
-use sea_orm::{ActiveValue, DbErr, QueryResult, Set, TryGetable};
+use rusqlite::types::FromSql;
+use sea_orm::{ActiveValue, Set, TryGetable};
 
 use super::Ticket;
 use super::counts::facet;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::store::entity::ticket;
-use crate::store::failure::failed;
+use crate::store::rows::Row;
 use crate::store::{WorkspaceId, from_json, to_json, unknown_number};
 
 /// The columns of a ticket `t`, in the order that [`decode`] takes them.
@@ -23,7 +24,7 @@ pub(super) const COLUMNS: &str = "t.id, t.title, t.description, t.ticket_type, t
     t.updated_at, t.resolved_at, t.closed_at, t.created_by, t.updated_by, t.version";
 
 /// How many they are: what a query selects beside them comes after.
-pub(super) const COLUMN_COUNT: usize = 29;
+const COLUMN_COUNT: usize = 29;
 
 /// The query of one ticket, put together once.
 pub(super) static FIND: LazyLock<String> = LazyLock::new(|| {
@@ -31,8 +32,8 @@ pub(super) static FIND: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The ticket in a row that begins with [`COLUMNS`].
-pub(super) fn decode(row: &QueryResult) -> Result<Ticket, Error> {
-    let mut row = Row { row, next: 0 };
+pub(super) fn decode(row: &Row<'_>) -> Result<Ticket, Error> {
+    let mut row = Columns { row, next: 0 };
     Ok(Ticket {
         id: row.take()?,
         title: row.take()?,
@@ -66,16 +67,21 @@ pub(super) fn decode(row: &QueryResult) -> Result<Ticket, Error> {
     })
 }
 
-struct Row<'a> {
-    row: &'a QueryResult,
+/// The ticket in a row of a page, and the total beside it.
+pub(super) fn decode_listed(row: &Row<'_>) -> Result<(Ticket, i64), Error> {
+    Ok((decode(row)?, row.get(COLUMN_COUNT)?))
+}
+
+struct Columns<'a> {
+    row: &'a Row<'a>,
     next: usize,
 }
 
-impl Row<'_> {
-    fn take<T: TryGetable>(&mut self) -> Result<T, Error> {
-        let value: Result<T, DbErr> = self.row.try_get_by_index(self.next);
+impl Columns<'_> {
+    fn take<T: TryGetable + FromSql>(&mut self) -> Result<T, Error> {
+        let value = self.row.get(self.next);
         self.next += 1;
-        value.map_err(failed)
+        value
     }
 
     fn take_time_or_null(&mut self) -> Result<Option<Timestamp>, Error> {

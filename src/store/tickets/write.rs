@@ -8,6 +8,7 @@ use crate::error::{Error, Kind};
 use crate::store::counters::{Counter, advance};
 use crate::store::entity::{ticket, ticket_tag, ticket_watcher};
 use crate::store::failure::{failed, is_taken};
+use crate::store::rows::Row;
 use crate::store::sql::statement;
 
 /// How a broken promise of (externalSource, externalId) is told: by the index or by its columns.
@@ -25,7 +26,7 @@ impl Tx {
         let values = [self.workspace.0.into(), id.into()];
         let query = statement(&self.transaction, text, values);
         let found = self.transaction.query_one_raw(query).await.map_err(failed)?;
-        found.as_ref().map(decode).transpose()
+        found.map(|row| decode(&Row::Orm(&row))).transpose()
     }
 
     /// Makes a ticket. Its users and its parent must exist (see [`Tx::missing_users`] and

@@ -1,0 +1,63 @@
+//! Who reads the rows of a statement, and a row whoever read it: sea-orm, or [`SqliteReads`].
+//!
+//! [`SqliteReads`]: super::sqlite_reads::SqliteReads
+
+use rusqlite::types::FromSql;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable};
+
+use super::failure::failed;
+use super::{Reader, sqlite_reads};
+use crate::error::Error;
+
+/// Who reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RowSource<'a> {
+    /// A reader, with short work whatever the caller sends: on SQLite it is done in place.
+    Short(Reader<'a>),
+    /// A reader.
+    Reader(Reader<'a>),
+    /// This transaction, so that several statements are of one moment.
+    Snapshot(&'a DatabaseTransaction),
+}
+
+impl RowSource<'_> {
+    /// What `decode` makes of each row of the statement.
+    pub(super) async fn read<T>(
+        self,
+        statement: Statement,
+        decode: Decode<T>,
+    ) -> Result<Vec<T>, Error> {
+        let rows = match self {
+            Self::Short(Reader { sqlite: Some(sqlite), .. }) => {
+                return sqlite.read(&statement, decode);
+            }
+            Self::Short(reader) | Self::Reader(reader) => {
+                reader.connection.query_all_raw(statement).await
+            }
+            Self::Snapshot(transaction) => transaction.query_all_raw(statement).await,
+        };
+        rows.map_err(failed)?.iter().map(|row| decode(&Row::Orm(row))).collect()
+    }
+}
+
+/// A row.
+pub(super) enum Row<'a> {
+    Orm(&'a QueryResult),
+    Sqlite(&'a rusqlite::Row<'a>),
+}
+
+/// What makes something of a row.
+pub(super) type Decode<T> = fn(&Row<'_>) -> Result<T, Error>;
+
+impl Row<'_> {
+    /// The value at a place of the SELECT.
+    pub(super) fn get<T: TryGetable + FromSql>(&self, index: usize) -> Result<T, Error> {
+        match self {
+            Self::Orm(row) => {
+                let value: Result<T, DbErr> = row.try_get_by_index(index);
+                value.map_err(failed)
+            }
+            Self::Sqlite(row) => row.get(index).map_err(sqlite_reads::failed),
+        }
+    }
+}
