@@ -29,15 +29,20 @@ pub enum Kind {
     InvalidApiKey,
     ApiKeyExpired,
     AmbiguousCredentials,
-    /// The key lacks `required`.
+    /// The key lacks `required`; none where no scope would help, because the request reaches beyond
+    /// the key's own limits or expiry.
     InsufficientScope {
-        required: &'static str,
+        required: Option<&'static str>,
     },
+    /// The workspace's plan lacks a capability.
+    FeatureNotEnabled,
     ValidationFailed,
     MalformedJson,
     UnknownField,
     InvalidReference,
     TicketNotFound,
+    ApiKeyNotFound,
+    ApiKeyLimitReached,
     RouteNotFound,
     /// The path has only the methods of `allow`.
     MethodNotAllowed {
@@ -51,6 +56,19 @@ pub enum Kind {
     },
     VersionConflict,
     AlreadyExists,
+    IdempotencyKeyRequired,
+    InvalidIdempotencyKey,
+    IdempotencyKeyConflict,
+    IdempotencyInProgress,
+    RateLimitExceeded {
+        retry_after_secs: u32,
+    },
+    ApiKeyCreationLimited {
+        retry_after_secs: u32,
+    },
+    TooManyFailedAttempts {
+        retry_after_secs: u32,
+    },
     PayloadTooLarge,
     UnsupportedMediaType,
     RequestTimeout,
@@ -75,6 +93,9 @@ impl Kind {
             Self::InsufficientScope { .. } => {
                 ("INSUFFICIENT_SCOPE", Http::FORBIDDEN, Code::PermissionDenied)
             }
+            Self::FeatureNotEnabled => {
+                ("FEATURE_NOT_ENABLED", Http::FORBIDDEN, Code::PermissionDenied)
+            }
             Self::ValidationFailed => {
                 ("VALIDATION_FAILED", Http::BAD_REQUEST, Code::InvalidArgument)
             }
@@ -84,6 +105,10 @@ impl Kind {
                 ("INVALID_REFERENCE", Http::BAD_REQUEST, Code::InvalidArgument)
             }
             Self::TicketNotFound => ("TICKET_NOT_FOUND", Http::NOT_FOUND, Code::NotFound),
+            Self::ApiKeyNotFound => ("API_KEY_NOT_FOUND", Http::NOT_FOUND, Code::NotFound),
+            Self::ApiKeyLimitReached => {
+                ("API_KEY_LIMIT_REACHED", Http::BAD_REQUEST, Code::FailedPrecondition)
+            }
             Self::RouteNotFound => ("ROUTE_NOT_FOUND", Http::NOT_FOUND, Code::Unimplemented),
             Self::MethodNotAllowed { .. } => {
                 ("METHOD_NOT_ALLOWED", Http::METHOD_NOT_ALLOWED, Code::Unimplemented)
@@ -93,6 +118,27 @@ impl Kind {
             }
             Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),
             Self::AlreadyExists => ("ALREADY_EXISTS", Http::CONFLICT, Code::AlreadyExists),
+            Self::IdempotencyKeyRequired => {
+                ("IDEMPOTENCY_KEY_REQUIRED", Http::BAD_REQUEST, Code::InvalidArgument)
+            }
+            Self::InvalidIdempotencyKey => {
+                ("INVALID_IDEMPOTENCY_KEY", Http::BAD_REQUEST, Code::InvalidArgument)
+            }
+            Self::IdempotencyKeyConflict => {
+                ("IDEMPOTENCY_KEY_CONFLICT", Http::CONFLICT, Code::AlreadyExists)
+            }
+            Self::IdempotencyInProgress => {
+                ("IDEMPOTENCY_IN_PROGRESS", Http::CONFLICT, Code::Aborted)
+            }
+            Self::RateLimitExceeded { .. } => {
+                ("RATE_LIMIT_EXCEEDED", Http::TOO_MANY_REQUESTS, Code::ResourceExhausted)
+            }
+            Self::ApiKeyCreationLimited { .. } => {
+                ("API_KEY_CREATION_LIMITED", Http::TOO_MANY_REQUESTS, Code::ResourceExhausted)
+            }
+            Self::TooManyFailedAttempts { .. } => {
+                ("TOO_MANY_FAILED_ATTEMPTS", Http::TOO_MANY_REQUESTS, Code::ResourceExhausted)
+            }
             Self::PayloadTooLarge => {
                 ("PAYLOAD_TOO_LARGE", Http::PAYLOAD_TOO_LARGE, Code::ResourceExhausted)
             }
@@ -164,6 +210,18 @@ impl Error {
     /// A body or message over the bound.
     pub fn too_large() -> Self {
         Self::new(Kind::PayloadTooLarge, "The body must be at most 1 MiB, also once decompressed.")
+    }
+
+    /// After how many seconds to try again, if the kind tells.
+    pub fn retry_after_secs(&self) -> Option<u32> {
+        match self.kind {
+            Kind::ServiceUnavailable { retry_after_secs }
+            | Kind::RateLimitExceeded { retry_after_secs }
+            | Kind::ApiKeyCreationLimited { retry_after_secs }
+            | Kind::TooManyFailedAttempts { retry_after_secs } => Some(retry_after_secs),
+            Kind::IdempotencyInProgress => Some(1),
+            _ => None,
+        }
     }
 
     /// The stable code of its kind.

@@ -15,6 +15,8 @@ pub enum ActorKind {
     Key,
     /// The operator, at the machine's command line.
     Operator,
+    /// The service itself, told by somebody who has no key.
+    System,
 }
 
 impl ActorKind {
@@ -23,6 +25,7 @@ impl ActorKind {
         match self {
             Self::Key => "KEY",
             Self::Operator => "OPERATOR",
+            Self::System => "SYSTEM",
         }
     }
 }
@@ -30,7 +33,7 @@ impl ActorKind {
 /// Who made a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// Key or operator.
+    /// Key, operator or the service.
     pub kind: ActorKind,
     /// The key's id; for the operator, what they are called on the machine.
     pub id: String,
@@ -47,6 +50,28 @@ impl Actor {
     /// Whoever sits at the machine.
     pub fn operator() -> Self {
         Self { kind: ActorKind::Operator, id: "operator".to_owned(), name: "Operator".to_owned() }
+    }
+
+    /// The service, told by `id`, such as `leak-report`.
+    pub fn system(id: &str, name: &str) -> Self {
+        Self { kind: ActorKind::System, id: id.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// Who makes a change, and by which request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Who.
+    pub actor: Actor,
+    /// The request's id; none for an operator's command.
+    pub request_id: Option<String>,
+    /// The address of the client; none for an operator's command.
+    pub client_ip: Option<String>,
+}
+
+impl From<Actor> for Origin {
+    fn from(actor: Actor) -> Self {
+        Self { actor, request_id: None, client_ip: None }
     }
 }
 

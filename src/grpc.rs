@@ -11,10 +11,10 @@ use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::Full;
 use tokio::sync::watch;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tower::{BoxError, Service};
 
 use crate::body;
@@ -106,7 +106,7 @@ impl Grpc {
         let bytes = body::collect(&parts.headers, body, max, self.body_timeout).await?;
         one_message(&bytes)?;
         let request = Request::from_parts(parts, Body::new(Full::new(bytes)));
-        self.routes.clone().call(request).await.map_err(Into::into)
+        refusal_in(self.routes.clone().call(request).await?).map_err(Into::into)
     }
 
     /// A call of health or reflection, which may stay open.
@@ -118,6 +118,17 @@ impl Grpc {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         });
         Ok(response.map(|body| Body::new(UntilStop { body, stop, ended: false })))
+    }
+}
+
+/// The refusal that a service left in the response's extensions; the response when it left none.
+fn refusal_in(mut response: Response) -> Result<Response, Error> {
+    match response.extensions_mut().remove::<Status>() {
+        Some(status) if status.code() != Code::Ok => match Error::of_status(status) {
+            Ok(error) => Err(error),
+            Err(_) => Ok(response),
+        },
+        _ => Ok(response),
     }
 }
 

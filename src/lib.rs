@@ -14,6 +14,7 @@ pub mod key;
 pub mod keyring;
 pub mod rpc;
 pub mod scope;
+pub mod trail;
 
 pub mod body;
 pub mod gateway;
@@ -27,3 +28,4 @@ pub mod store;
 pub mod clock;
 pub mod error;
 pub mod id;
+pub mod metrics;

@@ -79,6 +79,7 @@ mod tests {
             group: None,
             success_status: 200,
             idempotency_key: IdempotencyKeyUse::Ignored,
+            capability: None,
         }))
     }
 

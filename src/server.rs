@@ -27,17 +27,20 @@ use crate::layers::authorize::authorize;
 use crate::layers::cors::Cors;
 use crate::layers::deadline::{self, Deadline};
 use crate::layers::drain::Drain;
+use crate::layers::record::Record;
 use crate::layers::request_id::RequestIds;
 use crate::layers::resolve::{Resolver, Target, resolve};
 use crate::layers::respond::Respond;
 use crate::layers::trace::Trace;
 use crate::layers::{Protocol, Request, Response, ResponseFuture};
+use crate::metrics;
 use crate::pb;
 use crate::rpc::Rpcs;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
 use crate::store::Store;
+use crate::trail::Transport;
 
 /// The OpenAPI document, generated from the `.proto` files.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -99,9 +102,12 @@ impl Server {
         let store = self.store.clone();
         let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI };
         let keys = KeyRing::new(self.store);
-        let inner = Inner { resolver, keys, clock: self.clock, grpc, gateway };
+        let inner = Inner { resolver, keys, clock: self.clock.clone(), grpc, gateway };
+        metrics::install();
 
         let shared = ServiceBuilder::new()
+            // Sees every answer as the client will, and what is known of the request by then.
+            .layer(AroundLayer(Record { clock: self.clock.clone() }))
             // Renders every refusal of what is below it, and catches what panics there.
             .layer(AroundLayer(Respond))
             // Counts from the moment the request is known, and covers all that can wait.
@@ -159,9 +165,13 @@ where
             Protocol::GrpcWeb => {
                 // What the layer hands on is gRPC, which the layers below demand over HTTP/2.
                 *request.version_mut() = Version::HTTP_2;
+                request.extensions_mut().insert(Transport::GrpcWeb);
                 Box::pin(self.grpc_web.call(request))
             }
-            Protocol::Grpc => Box::pin(self.shared.call(request)),
+            Protocol::Grpc => {
+                request.extensions_mut().insert(Transport::Grpc);
+                Box::pin(self.shared.call(request))
+            }
             Protocol::Rest => {
                 let answered = self.rest.call(request);
                 Box::pin(async move { Ok(answered.await?.map(Body::new)) })

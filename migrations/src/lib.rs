@@ -10,6 +10,11 @@ mod m0003_api_keys;
 mod m0004_tickets;
 mod m0005_ticket_indexes;
 mod m0006_events;
+mod m0007_key_lives;
+mod m0008_workspace_settings;
+mod m0009_user_profiles;
+mod m0010_audit_logs;
+mod m0011_key_epoch;
 mod schema;
 
 use sea_orm_migration::prelude::*;
@@ -33,6 +38,11 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_tickets::Migration),
             Box::new(m0005_ticket_indexes::Migration),
             Box::new(m0006_events::Migration),
+            Box::new(m0007_key_lives::Migration),
+            Box::new(m0008_workspace_settings::Migration),
+            Box::new(m0009_user_profiles::Migration),
+            Box::new(m0010_audit_logs::Migration),
+            Box::new(m0011_key_epoch::Migration),
         ]
     }
 }

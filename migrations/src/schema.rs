@@ -57,3 +57,26 @@ pub fn clustered(manager: &SchemaManager<'_>, table: &mut TableCreateStatement) 
         table.extra("WITHOUT ROWID");
     }
 }
+
+/// Adds a column to a table that has rows: it is nullable or has a default.
+pub async fn add_column(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    column: &mut ColumnDef,
+) -> Result<(), DbErr> {
+    manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await
+}
+
+/// Gives the workspaces that exist a counter that stands at the number of their rows in `table`.
+pub async fn add_counter(
+    manager: &SchemaManager<'_>,
+    name: &'static str,
+    table: &'static str,
+) -> Result<(), DbErr> {
+    let insert = format!(
+        "INSERT INTO counters (workspace_id, name, value) SELECT w.id, '{name}', \
+         (SELECT COUNT(*) FROM {table} t WHERE t.workspace_id = w.id) FROM workspaces w"
+    );
+    manager.get_connection().execute_unprepared(&insert).await?;
+    Ok(())
+}

@@ -12,6 +12,8 @@ pub struct Policy {
     pub group: Option<String>,
     pub success_status: u16,
     pub idempotency_key: IdempotencyKeyUse,
+    /// The capability that the workspace's plan must have.
+    pub capability: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -73,6 +75,7 @@ pub fn policy(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Policy>
             Some(_) => IdempotencyKeyUse::Optional,
             None => IdempotencyKeyUse::Ignored,
         },
+        capability: Some(string_of(policy, "capability")).filter(|name| !name.is_empty()),
     })
 }
 

@@ -61,12 +61,17 @@ fn policy(policy: &Policy) -> TokenStream {
         IdempotencyKeyUse::Required => quote!(Required),
     };
     let success_status = policy.success_status;
+    let capability = match &policy.capability {
+        Some(capability) => quote!(Some(#capability)),
+        None => quote!(None),
+    };
     quote! {
         ::rest::Policy {
             access: ::rest::Access::#access,
             group: #group,
             success_status: #success_status,
             idempotency_key: ::rest::IdempotencyKeyUse::#idempotency_key,
+            capability: #capability,
         }
     }
 }

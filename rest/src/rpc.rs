@@ -35,6 +35,8 @@ pub struct Policy {
     pub success_status: u16,
     /// What it does with an Idempotency-Key.
     pub idempotency_key: IdempotencyKeyUse,
+    /// The capability that the workspace's plan must have; with `None` every plan will do.
+    pub capability: Option<&'static str>,
 }
 
 /// Who may call an RPC.

@@ -20,6 +20,7 @@ use tower::BoxError;
 use crate::error::{Error, Kind};
 use crate::layers::resolve::{Page, Target};
 use crate::layers::{Request, Response};
+use crate::metrics;
 use crate::store::Store;
 
 /// Headers that become metadata of the call; no other header reaches a service.
@@ -63,6 +64,7 @@ impl Gateway {
                 self.store.ping().await?;
                 text("ok")
             }
+            Page::Metrics => text(metrics::render()),
             Page::OpenApi => json(StatusCode::OK, Bytes::from_static(self.openapi.as_bytes())),
         })
     }
@@ -120,9 +122,8 @@ fn json(status: StatusCode, body: Bytes) -> Response {
     response
 }
 
-fn text(body: &'static str) -> Response {
-    let mut response =
-        http::Response::new(Body::new(Full::new(Bytes::from_static(body.as_bytes()))));
+fn text(body: impl Into<Bytes>) -> Response {
+    let mut response = http::Response::new(Body::new(Full::new(body.into())));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

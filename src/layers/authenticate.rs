@@ -13,6 +13,7 @@ use crate::error::{Error, Kind};
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
 use crate::rpc::Demand;
+use crate::trail::Trail;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -25,6 +26,10 @@ pub async fn authenticate(
     let demand = request.extensions().get::<Target>().map_or(Demand::Key, Target::demand);
     if demand != Demand::Nothing {
         let caller = identify(keys, clock, request.headers()).await?;
+        if let Some(trail) = request.extensions().get::<Arc<Trail>>() {
+            // Set once: a request is authenticated once.
+            let _ = trail.caller.set(Arc::clone(&caller));
+        }
         request.extensions_mut().insert(caller);
     }
     Ok(())

@@ -22,7 +22,7 @@ pub fn authorize(request: &Request) -> Result<(), Error> {
             let message = format!(
                 "The key lacks the scope `{required}`. Use a key that has it, or ask a workspace admin for one."
             );
-            Err(Error::new(Kind::InsufficientScope { required }, message))
+            Err(Error::new(Kind::InsufficientScope { required: Some(required) }, message))
         }
     }
 }

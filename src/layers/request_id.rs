@@ -27,6 +27,11 @@ impl RequestId {
         }
     }
 
+    /// The id as a header's value.
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         self.0.to_str().expect("checked to be visible ASCII")

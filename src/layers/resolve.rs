@@ -1,12 +1,15 @@
 //! Finds out what a request is for, before anything else is done with it: an RPC by its gRPC path
 //! or by its HTTP rule, or one of the few things that are not RPCs.
 
+use std::sync::Arc;
+
 use http::{Method, Version};
-use rest::{Binding, Match, Routes};
+use rest::{Binding, Match, Route, Routes, Rpc};
 
 use super::{Protocol, Request};
 use crate::error::{Error, Kind};
 use crate::rpc::{Demand, Rpcs};
+use crate::trail::Trail;
 
 /// What `Allow` says of the paths that are not RPCs.
 const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
@@ -23,7 +26,7 @@ const REFLECTION: [&str; 2] = [
 #[derive(Debug, Clone)]
 pub enum Target {
     /// An RPC by gRPC; its request is one message.
-    Grpc { name: &'static str, demand: Demand },
+    Grpc { rpc: &'static Rpc, demand: Demand },
     /// Health or reflection, which may stay open.
     GrpcStream { name: &'static str },
     /// An RPC by its HTTP rule, with the decoded values of its path.
@@ -41,14 +44,17 @@ pub enum Page {
     Live,
     /// Whether the service can answer: it reaches its database.
     Ready,
+    /// The figures of this process.
+    Metrics,
     /// The OpenAPI document.
     OpenApi,
 }
 
 impl Page {
-    const ALL: [(&'static str, Self); 3] = [
+    const ALL: [(&'static str, Self); 4] = [
         ("/livez", Self::Live),
         ("/readyz", Self::Ready),
+        ("/metrics", Self::Metrics),
         ("/api/public/v1/openapi.json", Self::OpenApi),
     ];
 }
@@ -57,12 +63,23 @@ impl Target {
     /// What the log calls it: never anything that the client wrote.
     fn name(&self) -> &'static str {
         match self {
-            Self::Grpc { name, .. } | Self::GrpcStream { name } => name,
+            Self::Grpc { rpc, .. } => rpc.grpc_path,
+            Self::GrpcStream { name } => name,
             Self::Rest { binding, .. } => binding.rpc.grpc_path,
             Self::Options { .. } => "OPTIONS",
             Self::Page(Page::Live) => "/livez",
             Self::Page(Page::Ready) => "/readyz",
+            Self::Page(Page::Metrics) => "/metrics",
             Self::Page(Page::OpenApi) => "openapi.json",
+        }
+    }
+
+    /// The RPC, and the HTTP rule by which it is called.
+    pub fn rpc(&self) -> Option<(&'static Rpc, Option<&'static Route>)> {
+        match self {
+            Self::Grpc { rpc, .. } => Some((rpc, None)),
+            Self::Rest { binding, .. } => Some((binding.rpc, Some(binding.route))),
+            Self::GrpcStream { .. } | Self::Options { .. } | Self::Page(_) => None,
         }
     }
 
@@ -91,6 +108,10 @@ pub fn resolve(resolver: &Resolver, request: &mut Request) -> Result<(), Error> 
         Protocol::Rest => resolver.rest(request.method(), path)?,
     };
     tracing::Span::current().record("rpc", tracing::field::display(target.name()));
+    if let (Some(trail), Some(rpc)) = (request.extensions().get::<Arc<Trail>>(), target.rpc()) {
+        // Set once: a request is resolved once.
+        let _ = trail.rpc.set(rpc);
+    }
     request.extensions_mut().insert(target);
     Ok(())
 }
@@ -110,7 +131,7 @@ impl Resolver {
 
     fn grpc_target(&self, path: &str) -> Result<Target, Error> {
         if let Some((rpc, demand)) = self.rpcs.find(path) {
-            return Ok(Target::Grpc { name: rpc.grpc_path, demand });
+            return Ok(Target::Grpc { rpc, demand });
         }
         let reflection = REFLECTION.iter().filter(|_| self.reflection);
         let Some(name) = HEALTH.iter().chain(reflection).find(|name| **name == path) else {

@@ -19,6 +19,7 @@ use tonic::{Code, Status};
 use tower::BoxError;
 
 use super::around::{Answered, Around};
+use super::record::Refused;
 use super::request_id::RequestId;
 use super::{Protocol, Request, Response, ResponseFuture};
 use crate::error::{Error, Kind, causes};
@@ -45,7 +46,7 @@ impl Around for Respond {
                 Err(panic) => Err(panic),
             };
             let answered = match answered {
-                Ok(Ok(response)) => refusal_in(response),
+                Ok(Ok(response)) => Ok(response),
                 Ok(Err(error)) => Err(Error::of_box(error)),
                 Err(panic) => Err(Error::of_panic(panic.as_ref())),
             };
@@ -53,26 +54,18 @@ impl Around for Respond {
                 log(&error);
                 let error = redacted(error);
                 let request_id = request_id.as_ref().map_or("", RequestId::as_str);
-                match protocol {
+                let mut response = match protocol {
                     Protocol::Grpc | Protocol::GrpcWeb => {
                         grpc::status(&error, request_id).into_http()
                     }
                     Protocol::Rest => json::envelope(&error, request_id),
-                }
+                };
+                let (code, status, _) = error.kind.table();
+                response.extensions_mut().insert(Refused { code, status: status.as_u16() });
+                response
             });
             Ok(if head { without_body(response) } else { response })
         })
-    }
-}
-
-/// The refusal that a service left in the response's extensions; the response when it left none.
-fn refusal_in(mut response: Response) -> Result<Response, Error> {
-    match response.extensions_mut().remove::<Status>() {
-        Some(status) if status.code() != Code::Ok => match Error::of_status(status) {
-            Ok(error) => Err(error),
-            Err(_) => Ok(response),
-        },
-        _ => Ok(response),
     }
 }
 
@@ -160,18 +153,15 @@ struct Facts<'e> {
 }
 
 impl<'e> Facts<'e> {
-    fn of(kind: &'e Kind) -> Self {
-        match kind {
+    fn of(error: &'e Error) -> Self {
+        match &error.kind {
             Kind::InsufficientScope { required } => {
-                Self { required_scope: Some(required), ..Self::default() }
+                Self { required_scope: *required, ..Self::default() }
             }
             Kind::InvalidStatusTransition { from, to, allowed } => {
                 Self { from: Some(from), to: Some(to), allowed: Some(allowed), ..Self::default() }
             }
-            Kind::ServiceUnavailable { retry_after_secs } => {
-                Self { retry_after_seconds: Some(*retry_after_secs), ..Self::default() }
-            }
-            _ => Self::default(),
+            _ => Self { retry_after_seconds: error.retry_after_secs(), ..Self::default() },
         }
     }
 }

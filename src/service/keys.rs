@@ -2,7 +2,8 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{accept, no_more, pages};
+use super::pages::Asked;
+use super::{accept, no_more};
 use crate::caller::Caller;
 use crate::clock::{Clock, Timestamp};
 use crate::config::PER_PAGE_DEFAULT;
@@ -31,7 +32,8 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::ListAccountsRequest>,
     ) -> Result<Response<pb::ListAccountsResponse>, Status> {
         let accepted = accept(request, |message: &pb::ListAccountsRequest, violations| {
-            pages::check_depth(message.page, message.per_page, violations);
+            Asked { page: message.page, per_page: message.per_page, cursor: None }
+                .check(violations);
         })?;
         let page = accepted.message.page.unwrap_or(1);
         let per_page = accepted.message.per_page.unwrap_or(PER_PAGE_DEFAULT as i32);
@@ -44,6 +46,55 @@ impl pb::key_service_server::KeyService for Keys {
             next_cursor: None,
         };
         Ok(Response::new(pb::ListAccountsResponse { accounts, meta: Some(meta) }))
+    }
+
+    async fn list_keys(
+        &self,
+        _: Request<pb::ListKeysRequest>,
+    ) -> Result<Response<pb::ListKeysResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get_key(
+        &self,
+        _: Request<pb::GetKeyRequest>,
+    ) -> Result<Response<pb::GetKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn create_key(
+        &self,
+        _: Request<pb::CreateKeyRequest>,
+    ) -> Result<Response<pb::CreateKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn update_key(
+        &self,
+        _: Request<pb::UpdateKeyRequest>,
+    ) -> Result<Response<pb::UpdateKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_key(
+        &self,
+        _: Request<pb::RevokeKeyRequest>,
+    ) -> Result<Response<pb::RevokeKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn rotate_key(
+        &self,
+        _: Request<pb::RotateKeyRequest>,
+    ) -> Result<Response<pb::RotateKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn report_leak(
+        &self,
+        _: Request<pb::ReportLeakRequest>,
+    ) -> Result<Response<pb::ReportLeakResponse>, Status> {
+        Err(Status::unimplemented(""))
     }
 }
 
@@ -82,5 +133,6 @@ fn api_key(caller: &Caller, now: Timestamp) -> pb::ApiKey {
         created_by: key.created_by,
         last_four: key.last_four.clone(),
         workspace_id: key.workspace.public_id.clone(),
+        ..pb::ApiKey::default()
     }
 }

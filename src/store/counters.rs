@@ -15,18 +15,30 @@ pub(super) enum Counter {
     Users,
     Tickets,
     Events,
+    /// Numbers keys, and is the lock under which they are made.
+    ApiKeys,
+    AuditLogs,
     /// Counts nothing: its row is the lock that changes of parents take in turn.
     TicketParents,
 }
 
 impl Counter {
-    const ALL: [Self; 4] = [Self::Users, Self::Tickets, Self::Events, Self::TicketParents];
+    const ALL: [Self; 6] = [
+        Self::Users,
+        Self::Tickets,
+        Self::Events,
+        Self::ApiKeys,
+        Self::AuditLogs,
+        Self::TicketParents,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
             Self::Tickets => "tickets",
             Self::Events => "events",
+            Self::ApiKeys => "api_keys",
+            Self::AuditLogs => "audit_logs",
             Self::TicketParents => "ticket_parents",
         }
     }

@@ -9,7 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::WorkspaceId;
-use super::tickets::{CursorKey, Sort, SortField, TicketFilter};
+use super::pages::CursorKey;
+use super::tickets::{Sort, SortField, TicketFilter};
 
 const VERSION: u8 = 1;
 const LIST_BYTES: usize = 8;
@@ -27,11 +28,32 @@ pub enum CursorError {
 }
 
 impl CursorKey {
-    /// The cursor of this place in the list of `filter` and `sort`.
+    /// The cursor of this place in the list of tickets of `filter` and `sort`.
     pub fn encode(self, workspace: WorkspaceId, filter: &TicketFilter, sort: Sort) -> String {
+        self.encode_in(&ticket_list(workspace, filter, sort))
+    }
+
+    /// The place that `text` names in the list of tickets of `filter` and `sort`.
+    pub fn decode(
+        text: &str,
+        workspace: WorkspaceId,
+        filter: &TicketFilter,
+        sort: Sort,
+    ) -> Result<Self, CursorError> {
+        let key = Self::decode_in(text, &ticket_list(workspace, filter, sort))?;
+        // Only a due date can be missing; no list hands out another cursor without a value.
+        if key.value.is_none() && sort.field != SortField::DueAt {
+            return Err(CursorError::Malformed);
+        }
+        Ok(key)
+    }
+
+    /// The cursor of this place in a list. `list` is a text that no other list has: it names the
+    /// workspace, what is listed, and the filters.
+    pub fn encode_in(self, list: &str) -> String {
         let mut bytes = Vec::with_capacity(LEN);
         bytes.push(VERSION);
-        bytes.extend(list_hash(workspace, filter, sort));
+        bytes.extend(hash(list));
         bytes.push(if self.value.is_some() { VALUE } else { NO_VALUE });
         bytes.extend(self.value.unwrap_or_default().to_be_bytes());
         bytes.extend(self.id.to_be_bytes());
@@ -39,23 +61,11 @@ impl CursorKey {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The place that `text` names in the list of `filter` and `sort`.
-    pub fn decode(
-        text: &str,
-        workspace: WorkspaceId,
-        filter: &TicketFilter,
-        sort: Sort,
-    ) -> Result<Self, CursorError> {
+    /// The place that `text` names in the list with this text.
+    pub fn decode_in(text: &str, list: &str) -> Result<Self, CursorError> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError::Malformed)?;
-        let (list, key) = parse(&bytes).ok_or(CursorError::Malformed)?;
-        if list != list_hash(workspace, filter, sort) {
-            return Err(CursorError::OtherList);
-        }
-        // Only a due date can be missing; no list hands out another cursor without a value.
-        if key.value.is_none() && sort.field != SortField::DueAt {
-            return Err(CursorError::Malformed);
-        }
-        Ok(key)
+        let (made_in, key) = parse(&bytes).ok_or(CursorError::Malformed)?;
+        if made_in == hash(list) { Ok(key) } else { Err(CursorError::OtherList) }
     }
 }
 
@@ -77,9 +87,9 @@ fn parse(bytes: &[u8]) -> Option<([u8; LIST_BYTES], CursorKey)> {
     (*version == VERSION).then_some((*list, CursorKey { value, id: i64::from_be_bytes(*id) }))
 }
 
-/// What tells this list from any other. The order in which a filter's values were given does not
-/// matter to the list, so it does not to the hash.
-fn list_hash(workspace: WorkspaceId, filter: &TicketFilter, sort: Sort) -> [u8; LIST_BYTES] {
+/// What tells this list of tickets from any other. The order in which a filter's values were given
+/// does not matter to the list, so it does not to the text.
+fn ticket_list(workspace: WorkspaceId, filter: &TicketFilter, sort: Sort) -> String {
     let mut normal = filter.clone();
     sort_and_dedup(&mut normal.status);
     sort_and_dedup(&mut normal.priority);
@@ -89,7 +99,11 @@ fn list_hash(workspace: WorkspaceId, filter: &TicketFilter, sort: Sort) -> [u8; 
     sort_and_dedup(&mut normal.requester_ids);
     sort_and_dedup(&mut normal.parent_ids);
     // Debug quotes strings and names every field, so no two lists have the same text.
-    let digest = Sha256::digest(format!("{workspace:?} {normal:?} {sort:?}"));
+    format!("{workspace:?} {normal:?} {sort:?}")
+}
+
+fn hash(list: &str) -> [u8; LIST_BYTES] {
+    let digest = Sha256::digest(list);
     let (hash, _) = digest.split_first_chunk().expect("SHA-256 has 32 bytes");
     *hash
 }

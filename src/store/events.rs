@@ -81,17 +81,19 @@ fn recorded(row: event::Model) -> Result<RecordedEvent, Error> {
     })
 }
 
-fn actor_number(kind: ActorKind) -> i16 {
+pub(super) fn actor_number(kind: ActorKind) -> i16 {
     match kind {
         ActorKind::Key => 1,
         ActorKind::Operator => 2,
+        ActorKind::System => 3,
     }
 }
 
-fn actor_kind(number: i16) -> Result<ActorKind, Error> {
+pub(super) fn actor_kind(number: i16) -> Result<ActorKind, Error> {
     match number {
         1 => Ok(ActorKind::Key),
         2 => Ok(ActorKind::Operator),
+        3 => Ok(ActorKind::System),
         _ => Err(super::unknown_number("events.actor_type", number)),
     }
 }

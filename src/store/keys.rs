@@ -133,6 +133,7 @@ fn to_row(workspace: WorkspaceId, now: Timestamp, new: NewKey) -> api_key::Activ
         created_at: Set(now.0),
         created_by: Set(new.created_by),
         last_four: Set(new.last_four),
+        ..Default::default()
     }
 }
 

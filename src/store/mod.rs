@@ -5,6 +5,7 @@
 //! makes a caller and thereby a workspace, and the operator's look at the workspaces themselves.
 //! The store knows nothing of protobuf, HTTP, scopes or what a ticket may do next.
 
+mod audit;
 mod connect;
 mod counters;
 mod cursor;
@@ -12,6 +13,7 @@ mod entity;
 mod events;
 mod failure;
 mod keys;
+mod pages;
 mod rows;
 mod sql;
 mod sqlite_reads;
@@ -26,10 +28,12 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::Actor;
+use crate::event::Origin;
 
+pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use cursor::CursorError;
 pub use keys::{KeyRecord, NewKey};
+pub use pages::{CursorKey, Page, PageRequest, Position};
 pub use tx::Tx;
 pub use users::{NewUser, Role, User, UserStatus};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace};
@@ -108,10 +112,10 @@ impl Store {
         Reader { connection: &self.reads, sqlite: self.sqlite_reads.as_ref(), workspace }
     }
 
-    /// Begins a change of one workspace by `actor`. On SQLite it waits until no other change is
+    /// Begins a change of one workspace by somebody. On SQLite it waits until no other change is
     /// under way.
-    pub async fn begin(&self, workspace: WorkspaceId, actor: Actor) -> Result<Tx, Error> {
-        Tx::begin(self, workspace, actor).await
+    pub async fn begin(&self, workspace: WorkspaceId, by: impl Into<Origin>) -> Result<Tx, Error> {
+        Tx::begin(self, workspace, by.into()).await
     }
 
     /// Whether the database answers.

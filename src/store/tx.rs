@@ -15,6 +15,7 @@ use sea_orm::{
     DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 
+use super::audit::{NewAuditLog, insert_audit_logs};
 use super::counters::{Counter, advance};
 use super::events::{PendingEvent, insert_events};
 use super::failure::failed;
@@ -22,7 +23,7 @@ use super::tickets::counts::add_to_counts;
 use super::{Store, WorkspaceId};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
-use crate::event::{Actor, Event};
+use crate::event::{Event, Origin};
 use crate::id;
 
 /// A change of one workspace that is under way.
@@ -33,16 +34,17 @@ pub struct Tx {
     pub(super) workspace: WorkspaceId,
     pub(super) now: Timestamp,
     pub(super) count_changes: BTreeMap<i16, i64>,
-    actor: Actor,
+    origin: Origin,
     clock: Clock,
     events: Vec<PendingEvent>,
+    audit_logs: Vec<NewAuditLog>,
 }
 
 impl Tx {
     pub(super) async fn begin(
         store: &Store,
         workspace: WorkspaceId,
-        actor: Actor,
+        origin: Origin,
     ) -> Result<Self, Error> {
         let transaction = begin(store).await.map_err(failed)?;
         Ok(Self {
@@ -50,9 +52,10 @@ impl Tx {
             workspace,
             now: store.clock.now(),
             count_changes: BTreeMap::new(),
-            actor,
+            origin,
             clock: store.clock.clone(),
             events: Vec::new(),
+            audit_logs: Vec::new(),
         })
     }
 
@@ -68,9 +71,18 @@ impl Tx {
         id
     }
 
-    /// Writes the events and the ticket counts, and makes the change last. When it has returned,
+    /// Adds an entry to those of the audit log that commit with this change.
+    pub fn audit(&mut self, entry: NewAuditLog) {
+        self.audit_logs.push(entry);
+    }
+
+    /// Writes audit log, events and ticket counts, and makes the change last. When it has returned,
     /// everybody sees the change.
     pub async fn commit(mut self) -> Result<(), Error> {
+        let audit_logs = std::mem::take(&mut self.audit_logs);
+        insert_audit_logs(&self.transaction, self.workspace, &self.origin, audit_logs, self.now)
+            .await
+            .map_err(failed)?;
         self.write_events_and_counts().await.map_err(failed)?;
         self.transaction.commit().await.map_err(failed)
     }
@@ -87,7 +99,8 @@ impl Tx {
         let last = advance(&self.transaction, self.workspace, Counter::Events, amount).await?;
         let first = last - amount + 1;
         let now = self.clock.now();
-        insert_events(&self.transaction, self.workspace, &self.actor, events, first, now).await?;
+        let actor = &self.origin.actor;
+        insert_events(&self.transaction, self.workspace, actor, events, first, now).await?;
         add_to_counts(&self.transaction, self.workspace, &self.count_changes).await
     }
 }

@@ -162,6 +162,7 @@ fn to_row(workspace: WorkspaceId, user: &User) -> user::ActiveModel {
         status: Set(status_number(user.status)),
         created_at: Set(user.created_at.0),
         updated_at: Set(user.updated_at.0),
+        ..Default::default()
     }
 }
 

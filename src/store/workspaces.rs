@@ -57,6 +57,7 @@ impl Store {
             slug: Set(new.slug.clone()),
             name: Set(new.name),
             created_at: Set(now.0),
+            ..Default::default()
         };
         let inserted = workspace::Entity::insert(row).exec_with_returning(&transaction).await;
         let workspace = from_row(inserted.map_err(|error| {

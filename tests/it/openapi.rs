@@ -61,20 +61,32 @@ fn kinds() -> Vec<Kind> {
             Kind::MissingApiKey => Kind::InvalidApiKey,
             Kind::InvalidApiKey => Kind::ApiKeyExpired,
             Kind::ApiKeyExpired => Kind::AmbiguousCredentials,
-            Kind::AmbiguousCredentials => Kind::InsufficientScope { required: "tickets:read" },
-            Kind::InsufficientScope { .. } => Kind::ValidationFailed,
+            Kind::AmbiguousCredentials => Kind::InsufficientScope { required: None },
+            Kind::InsufficientScope { .. } => Kind::FeatureNotEnabled,
+            Kind::FeatureNotEnabled => Kind::ValidationFailed,
             Kind::ValidationFailed => Kind::MalformedJson,
             Kind::MalformedJson => Kind::UnknownField,
             Kind::UnknownField => Kind::InvalidReference,
             Kind::InvalidReference => Kind::TicketNotFound,
-            Kind::TicketNotFound => Kind::RouteNotFound,
+            Kind::TicketNotFound => Kind::ApiKeyNotFound,
+            Kind::ApiKeyNotFound => Kind::ApiKeyLimitReached,
+            Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
             Kind::MethodNotAllowed { .. } => {
                 Kind::InvalidStatusTransition { from: "OPEN", to: "OPEN", allowed: Vec::new() }
             }
             Kind::InvalidStatusTransition { .. } => Kind::VersionConflict,
             Kind::VersionConflict => Kind::AlreadyExists,
-            Kind::AlreadyExists => Kind::PayloadTooLarge,
+            Kind::AlreadyExists => Kind::IdempotencyKeyRequired,
+            Kind::IdempotencyKeyRequired => Kind::InvalidIdempotencyKey,
+            Kind::InvalidIdempotencyKey => Kind::IdempotencyKeyConflict,
+            Kind::IdempotencyKeyConflict => Kind::IdempotencyInProgress,
+            Kind::IdempotencyInProgress => Kind::RateLimitExceeded { retry_after_secs: 1 },
+            Kind::RateLimitExceeded { .. } => Kind::ApiKeyCreationLimited { retry_after_secs: 1 },
+            Kind::ApiKeyCreationLimited { .. } => {
+                Kind::TooManyFailedAttempts { retry_after_secs: 1 }
+            }
+            Kind::TooManyFailedAttempts { .. } => Kind::PayloadTooLarge,
             Kind::PayloadTooLarge => Kind::UnsupportedMediaType,
             Kind::UnsupportedMediaType => Kind::RequestTimeout,
             Kind::RequestTimeout => Kind::DeadlineExceeded,

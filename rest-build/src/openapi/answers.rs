@@ -3,6 +3,7 @@
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
+use super::contract::Access;
 use super::operations::{Operation, is};
 use super::schemas::Schemas;
 use super::{contract, examples};
@@ -18,7 +19,7 @@ impl Operation<'_> {
         let comment = contract::comment(&response.parent_file(), response.path());
         json!({
             "description": contract::about(response.name(), &comment),
-            "headers": success_headers(data.as_ref()),
+            "headers": self.success_headers(data.as_ref()),
             "content": { "application/json": {
                 "schema": self.named(schemas, &name, "Envelope", envelope),
                 "example": self.answer_example(data.as_ref(), meta.as_ref()),
@@ -32,6 +33,27 @@ impl Operation<'_> {
             let field = response.get_field_by_name(name);
             field.unwrap_or_else(|| panic!("{}: {name} is no field of its response", self.id))
         })
+    }
+
+    /// A resource with a version has an entity tag; who has a key is told what is left of its limits;
+    /// and what can be replayed says whether it was.
+    fn success_headers(&self, data: Option<&FieldDescriptor>) -> Value {
+        let mut headers = json!({ "X-Request-Id": super::header("X-Request-Id") });
+        let mut add = |name: &str| headers[name] = super::header(name);
+        let resource = data.filter(|field| !field.is_list()).map(FieldDescriptor::kind);
+        if let Some(Kind::Message(resource)) = resource {
+            let version = resource.get_field_by_name("version").map(|field| field.kind());
+            if version == Some(Kind::Int64) {
+                add("ETag");
+            }
+        }
+        if !matches!(self.rpc.policy.access, Access::Public) {
+            super::RATE_LIMIT_HEADERS.into_iter().for_each(&mut add);
+        }
+        if self.rpc.policy.idempotency_key.is_some() {
+            add("Idempotent-Replayed");
+        }
+        headers
     }
 
     /// The answer to the request's example: what that says is what this shows.
@@ -81,17 +103,4 @@ fn envelope(
         "properties": properties,
         "additionalProperties": false,
     })
-}
-
-/// A resource with a version has an entity tag.
-fn success_headers(data: Option<&FieldDescriptor>) -> Value {
-    let mut headers = json!({ "X-Request-Id": super::header("X-Request-Id") });
-    let resource = data.filter(|field| !field.is_list()).map(FieldDescriptor::kind);
-    if let Some(Kind::Message(resource)) = resource {
-        let version = resource.get_field_by_name("version").map(|field| field.kind());
-        if version == Some(Kind::Int64) {
-            headers["ETag"] = super::header("ETag");
-        }
-    }
-    headers
 }

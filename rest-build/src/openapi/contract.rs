@@ -46,6 +46,17 @@ pub struct Policy {
     /// The endpoint group in lower case, such as `tickets`.
     pub group: Option<String>,
     pub success_status: u32,
+    /// Whether an `Idempotency-Key` is taken, and whether it is needed.
+    pub idempotency_key: Option<Presence>,
+    /// The capability that the workspace's plan must have.
+    pub capability: Option<String>,
+}
+
+/// Whether something that can be sent must be sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    Optional,
+    Required,
 }
 
 pub enum Access {
@@ -113,6 +124,11 @@ impl<'a> Contract<'a> {
             .map_or_else(Rules::default, |rules| read_rules(field, &rules))
     }
 
+    /// Whether the request changes a resource that has versions, and so an entity tag.
+    pub fn updates_version(&self, request: &MessageDescriptor) -> bool {
+        self.updates(request) && request.get_field_by_name("version").is_some()
+    }
+
     /// Whether the request is an update, in which absent means unchanged and null cleared.
     pub fn updates(&self, request: &MessageDescriptor) -> bool {
         request.options().has_extension(&self.updates)
@@ -164,7 +180,18 @@ fn read_policy(rpc: &str, policy: &DynamicMessage) -> Policy {
     };
     let group = group(policy);
     let status = number(policy, "success_status");
-    Policy { access, group, success_status: if status == 0 { 200 } else { status } }
+    let capability = text(policy, "capability");
+    Policy {
+        access,
+        group,
+        success_status: if status == 0 { 200 } else { status },
+        idempotency_key: match get(policy, "idempotency_key").as_enum_number() {
+            Some(1) => Some(Presence::Optional),
+            Some(2) => Some(Presence::Required),
+            _ => None,
+        },
+        capability: (!capability.is_empty()).then_some(capability),
+    }
 }
 
 fn group(policy: &DynamicMessage) -> Option<String> {

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use heck::ToShoutySnakeCase;
-use prost_reflect::{DescriptorPool, MethodDescriptor};
+use prost_reflect::{DescriptorPool, Kind, MethodDescriptor};
 use serde_json::{Map, Value, json};
 
-use super::contract::{self, Access, Contract, Route, Rpc};
+use super::contract::{self, Access, Contract, Presence, Route, Rpc};
 use super::schemas::reference;
 
 /// When an operation can answer a code.
@@ -28,6 +28,16 @@ enum When {
     Update,
     /// It changes the status of a resource.
     Transition,
+    /// The workspace's plan must include it.
+    Capability,
+    /// It takes an `Idempotency-Key`.
+    Idempotent,
+    /// It cannot do without an `Idempotency-Key`.
+    IdempotencyRequired,
+    /// It makes an API key.
+    NewKey,
+    /// A credential is looked at, also one that is reported.
+    Credential,
     /// It takes an id of this kind of resource in its path.
     Id,
     /// Only where no operation is.
@@ -35,31 +45,40 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 20] = [
+const CODES: [(&str, u16, When); 29] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
     ("INVALID_REFERENCE", 400, When::Write),
     ("AMBIGUOUS_CREDENTIALS", 400, When::Key),
+    ("API_KEY_LIMIT_REACHED", 400, When::NewKey),
+    ("IDEMPOTENCY_KEY_REQUIRED", 400, When::IdempotencyRequired),
+    ("INVALID_IDEMPOTENCY_KEY", 400, When::Idempotent),
     ("MISSING_API_KEY", 401, When::Key),
     ("INVALID_API_KEY", 401, When::Key),
     ("API_KEY_EXPIRED", 401, When::Key),
     ("INSUFFICIENT_SCOPE", 403, When::Scope),
+    ("FEATURE_NOT_ENABLED", 403, When::Capability),
     ("ROUTE_NOT_FOUND", 404, When::Nowhere),
     ("METHOD_NOT_ALLOWED", 405, When::Always),
     ("REQUEST_TIMEOUT", 408, When::Body),
     ("INVALID_STATUS_TRANSITION", 409, When::Transition),
     ("ALREADY_EXISTS", 409, When::Write),
+    ("IDEMPOTENCY_KEY_CONFLICT", 409, When::Idempotent),
+    ("IDEMPOTENCY_IN_PROGRESS", 409, When::Idempotent),
     ("VERSION_CONFLICT", 412, When::Update),
     ("PAYLOAD_TOO_LARGE", 413, When::Body),
     ("UNSUPPORTED_MEDIA_TYPE", 415, When::Body),
+    ("RATE_LIMIT_EXCEEDED", 429, When::Key),
+    ("TOO_MANY_FAILED_ATTEMPTS", 429, When::Credential),
+    ("API_KEY_CREATION_LIMITED", 429, When::NewKey),
     ("INTERNAL_ERROR", 500, When::Always),
     ("SERVICE_UNAVAILABLE", 503, When::Always),
     ("DEADLINE_EXCEEDED", 504, When::Always),
 ];
 
 /// Each refusing status with the name of its response and the headers that it alone has.
-const STATUSES: [(u16, &str, &[&str]); 13] = [
+const STATUSES: [(u16, &str, &[&str]); 14] = [
     (400, "BadRequest", &[]),
     (401, "Unauthorized", &["WWW-Authenticate"]),
     (403, "Forbidden", &[]),
@@ -70,6 +89,7 @@ const STATUSES: [(u16, &str, &[&str]); 13] = [
     (412, "PreconditionFailed", &[]),
     (413, "PayloadTooLarge", &[]),
     (415, "UnsupportedMediaType", &[]),
+    (429, "TooManyRequests", &["Retry-After"]),
     (500, "InternalError", &[]),
     (503, "ServiceUnavailable", &["Retry-After"]),
     (504, "DeadlineExceeded", &[]),
@@ -134,25 +154,36 @@ pub fn of(contract: &Contract, codes: &[Code], rpc: &Rpc, route: &Route) -> Map<
 fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
     let request = rpc.method.input();
     let updates = contract.updates(&request);
+    let keyed = !matches!(rpc.policy.access, Access::Public);
     match code.when {
         When::Always => true,
-        When::Key => !matches!(rpc.policy.access, Access::Public),
+        When::Key => keyed,
         When::Scope => matches!(rpc.policy.access, Access::Scope(_)),
         When::Body => !route.body.is_empty(),
         When::Write => updates || rpc.method.name().starts_with("Create"),
-        When::Update => updates,
+        When::Update => contract.updates_version(&request),
+        When::Capability => rpc.policy.capability.is_some(),
+        When::Idempotent => rpc.policy.idempotency_key.is_some(),
+        When::IdempotencyRequired => rpc.policy.idempotency_key == Some(Presence::Required),
+        When::NewKey => rpc.method.name() == "CreateKey",
+        When::Credential => keyed || rpc.method.name() == "ReportLeak",
         When::Transition => updates && request.get_field_by_name("status").is_some(),
         When::Id => route.template.contains('{') && names(&rpc.method, &code.name),
         When::Nowhere => false,
     }
 }
 
-/// Whether an RPC, or its service, is about the resource that a `…_NOT_FOUND` code names.
+/// Whether an RPC, its service or what it answers is the resource that a `…_NOT_FOUND` code names.
 fn names(method: &MethodDescriptor, code: &str) -> bool {
-    let service = method.parent_service();
-    let about = format!("_{}_{}_", service.name(), method.name()).to_shouty_snake_case();
-    let resource = code.trim_end_matches("_NOT_FOUND");
-    format!("_{about}_").contains(&format!("_{resource}_"))
+    let output = method.output();
+    let answered = output.fields().filter_map(|field| match field.kind() {
+        Kind::Message(message) => Some(message.name().to_owned()),
+        _ => None,
+    });
+    let service = method.parent_service().name().to_owned();
+    let mut about = answered.chain([service, method.name().to_owned()]);
+    let resource = format!("_{}_", code.trim_end_matches("_NOT_FOUND"));
+    about.any(|name| format!("_{}_", name.to_shouty_snake_case()).contains(&resource))
 }
 
 fn describe(codes: &[&Code]) -> String {
@@ -178,7 +209,11 @@ pub fn responses(codes: &[Code]) -> Map<String, Value> {
 
 fn response(codes: &[&Code], own_headers: &[&str]) -> Value {
     let mut headers = Map::new();
-    for name in ["X-Request-Id"].iter().chain(own_headers) {
+    // Before there is a caller, nothing can be told of its limits.
+    let keyless = [401, 405, 408, 500, 503, 504];
+    let limited = codes.iter().all(|code| !keyless.contains(&code.status));
+    let limits = super::RATE_LIMIT_HEADERS.iter().filter(|_| limited);
+    for name in ["X-Request-Id"].iter().chain(own_headers).chain(limits) {
         headers.insert(name.to_string(), super::header(name));
     }
     let mut content = json!({ "schema": reference("Error") });
@@ -206,6 +241,7 @@ fn example(code: &Code) -> Value {
         }] }),
         "INSUFFICIENT_SCOPE" => json!({ "requiredScope": "tickets:read" }),
         "SERVICE_UNAVAILABLE" => json!({ "retryAfterSeconds": 1 }),
+        "RATE_LIMIT_EXCEEDED" => json!({ "retryAfterSeconds": 43 }),
         "INVALID_STATUS_TRANSITION" => {
             json!({ "from": "CANCELLED", "to": "CLOSED", "allowed": ["OPEN"] })
         }

@@ -107,14 +107,38 @@ fn tags(contract: &Contract) -> Vec<Value> {
 }
 
 fn parameters() -> Value {
-    json!({ "If-Match": {
-        "name": "If-Match",
-        "in": "header",
-        "description": "Change the resource only if this is its `ETag`; `*` means whatever it is.",
-        "schema": { "type": "string" },
-        "example": "*",
-    } })
+    let idempotency_key = |required: bool| {
+        json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": required,
+            "description": "Makes a retry safe: 1 to 255 visible ASCII characters of your own. The same request under the same key is done once within 24 hours; a repetition gets the first answer again.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+            "example": "order-4711",
+        })
+    };
+    json!({
+        "If-Match": {
+            "name": "If-Match",
+            "in": "header",
+            "description": "Change the resource only if this is its `ETag`; `*` means whatever it is.",
+            "schema": { "type": "string" },
+            "example": "*",
+        },
+        "Idempotency-Key": idempotency_key(false),
+        "Idempotency-Key-Required": idempotency_key(true),
+    })
 }
+
+/// What every answer to a key says of its limits.
+const RATE_LIMIT_HEADERS: [&str; 6] = [
+    "RateLimit-Policy",
+    "RateLimit",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-RateLimit-Resource",
+];
 
 /// A reference to a shared header.
 fn header(name: &str) -> Value {
@@ -132,11 +156,31 @@ fn headers() -> Map<String, Value> {
         ),
         ("ETag", "The version of the resource in quotation marks, for `If-Match`.", text.clone()),
         ("Allow", "The methods that the path has.", text.clone()),
-        ("Retry-After", "After how many seconds to try again.", seconds),
-        ("WWW-Authenticate", "Always `Bearer`.", text),
+        ("Retry-After", "After how many seconds to try again.", seconds.clone()),
+        ("WWW-Authenticate", "Always `Bearer`.", text.clone()),
     ];
-    let headers = headers.into_iter().map(|(name, description, schema)| {
-        let header = json!({ "description": description, "required": true, "schema": schema });
+    // Not always there: a key without limits has none to tell of, and a first answer is no replay.
+    let sometimes = [
+        (
+            "RateLimit-Policy",
+            "The limits that count here: `\"key\";q=60;w=60` is 60 requests in each window of 60 seconds.",
+            text.clone(),
+        ),
+        (
+            "RateLimit",
+            "What is left: `\"key\";r=41;t=43` is 41 requests in the next 43 seconds.",
+            text.clone(),
+        ),
+        ("X-RateLimit-Limit", "The limit that has the fewest requests left.", seconds.clone()),
+        ("X-RateLimit-Remaining", "How many requests it has left.", seconds.clone()),
+        ("X-RateLimit-Reset", "Seconds until its next window begins.", seconds),
+        ("X-RateLimit-Resource", "`key`, or the endpoint group that it is for.", text.clone()),
+        ("Idempotent-Replayed", "`true` when this is the first answer again.", text),
+    ];
+    let always = headers.into_iter().map(|header| (header, true));
+    let headers = always.chain(sometimes.into_iter().map(|header| (header, false)));
+    let headers = headers.map(|((name, description, schema), required)| {
+        let header = json!({ "description": description, "required": required, "schema": schema });
         (name.to_owned(), header)
     });
     headers.collect()

@@ -6,7 +6,7 @@ use heck::{ToLowerCamelCase, ToUpperCamelCase};
 use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
-use super::contract::{self, Access, Contract, Route, Rpc};
+use super::contract::{self, Access, Contract, Presence, Route, Rpc};
 use super::errors::{self, Code};
 use super::examples;
 use super::schemas::Schemas;
@@ -144,7 +144,9 @@ impl<'a> Operation<'a> {
             Access::Scope(scope) => format!("Needs a key with the scope `{scope}`."),
         };
         let alias = self.alias_of.as_ref().map(|id| format!("The same as `{id}`."));
-        [Some(self.comment()), alias, Some(demand)]
+        let capability = self.rpc.policy.capability.as_ref();
+        let plan = capability.map(|name| format!("The workspace needs the capability `{name}`."));
+        [Some(self.comment()), alias, Some(demand), plan]
             .into_iter()
             .flatten()
             .collect::<Vec<_>>()
@@ -162,8 +164,15 @@ impl<'a> Operation<'a> {
         let path = self.path.iter().map(|field| self.parameter(field, "path", schemas));
         let mut parameters: Vec<_> = path.collect();
         parameters.extend(self.query.iter().map(|field| self.parameter(field, "query", schemas)));
-        if self.contract.updates(&self.rpc.method.input()) {
+        if self.contract.updates_version(&self.rpc.method.input()) {
             parameters.push(json!({ "$ref": "#/components/parameters/If-Match" }));
+        }
+        if let Some(presence) = self.rpc.policy.idempotency_key {
+            let name = match presence {
+                Presence::Optional => "Idempotency-Key",
+                Presence::Required => "Idempotency-Key-Required",
+            };
+            parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
         }
         parameters
     }

@@ -17,7 +17,7 @@ const MESSAGE_BYTES_MAX: usize = 512;
 
 /// The status that tells of `error`.
 pub fn status(error: &Error, request_id: &str) -> Status {
-    let facts = Facts::of(&error.kind);
+    let facts = Facts::of(error);
     let mut details = ErrorDetails::new();
     let mut room = VIOLATION_BYTES_MAX;
     let mut left_out = 0;

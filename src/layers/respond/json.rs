@@ -50,28 +50,28 @@ pub fn envelope(error: &Error, request_id: &str) -> Response {
             message: &error.message,
             request_id,
             details: details.collect(),
-            facts: Facts::of(&error.kind),
+            facts: Facts::of(error),
         },
     };
     let bytes = serde_json::to_vec(&body).expect("strings and numbers always serialize");
     let mut response = http::Response::new(Body::new(Full::new(Bytes::from(bytes))));
     *response.status_mut() = error.kind.table().1;
-    headers(&error.kind, response.headers_mut());
+    headers(error, response.headers_mut());
     response
 }
 
-fn headers(kind: &Kind, headers: &mut HeaderMap) {
+fn headers(error: &Error, headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    match kind {
+    if let Some(secs) = error.retry_after_secs() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+    }
+    match &error.kind {
         Kind::MissingApiKey | Kind::InvalidApiKey | Kind::ApiKeyExpired => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         Kind::MethodNotAllowed { allow } => {
             let allow = HeaderValue::from_str(allow).expect("method names are ASCII");
             headers.insert(ALLOW, allow);
-        }
-        Kind::ServiceUnavailable { retry_after_secs } => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_secs));
         }
         _ => {}
     }

@@ -4,14 +4,13 @@ use rest::Violations;
 
 use super::messages;
 use crate::clock::Timestamp;
-use crate::config::PER_PAGE_DEFAULT;
 use crate::error::Error;
 use crate::pb;
-use crate::service::pages;
+use crate::service::pages::{self, Asked};
+use crate::store::WorkspaceId;
 use crate::store::tickets::{
-    CursorKey, Direction, PageRequest, Position, Sort, SortField, TicketFilter, TicketPage,
+    CursorKey, Direction, PageRequest, Sort, SortField, TicketFilter, TicketPage,
 };
-use crate::store::{CursorError, WorkspaceId};
 
 /// A list that was asked for.
 pub struct Query {
@@ -23,57 +22,32 @@ pub struct Query {
 
 /// The rules of a list that no single field can tell.
 pub fn check(message: &pb::ListTicketsRequest, violations: &mut Violations) {
-    pages::check_depth(message.page, message.per_page, violations);
-    if message.page.is_some() && message.cursor.is_some() {
-        let remedy = "cursor cannot be combined with page: send one of them";
-        violations.add("cursor", "INVALID_COMBINATION", remedy);
-    }
+    asked(message).check(violations);
     if message.external_id.is_some() && message.external_source.is_none() {
         let remedy = "externalSource is needed beside externalId";
         violations.add("externalSource", "REQUIRED", remedy);
     }
 }
 
+fn asked(message: &pb::ListTicketsRequest) -> Asked<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    Asked { page, per_page, cursor }
+}
+
 /// What the store is asked. A cursor that was made with another list is refused.
 pub fn query(workspace: WorkspaceId, message: &pb::ListTicketsRequest) -> Result<Query, Error> {
     let filter = filter(message);
     let sort = message.sort.as_deref().map(sort).unwrap_or_default();
-    let position = match &message.cursor {
-        None => Position::Page(message.page.unwrap_or(1) as u32),
-        Some(text) => {
-            let cursor = CursorKey::decode(text, workspace, &filter, sort).map_err(bad_cursor)?;
-            Position::After(cursor)
-        }
-    };
-    let per_page = message.per_page.map_or(PER_PAGE_DEFAULT, |per_page| per_page as u32);
-    Ok(Query { filter, sort, page: PageRequest { per_page, position }, workspace })
-}
-
-fn bad_cursor(error: CursorError) -> Error {
-    let remedy = match error {
-        CursorError::Malformed => "cursor must be the nextCursor of an earlier page, unchanged",
-        CursorError::OtherList => {
-            "cursor was made with other filters or another order: repeat those, or begin without cursor"
-        }
-    };
-    Error::invalid_field("cursor", "INVALID_CURSOR", remedy)
+    let page = asked(message).request(|text| CursorKey::decode(text, workspace, &filter, sort))?;
+    Ok(Query { filter, sort, page, workspace })
 }
 
 impl Query {
     /// The page with where it stands in the list.
     pub fn reply(&self, found: TicketPage) -> pb::ListTicketsResponse {
-        let page = match self.page.position {
-            Position::Page(page) => Some(page as i32),
-            Position::After(_) => None,
-        };
         let next = found.next.filter(|_| found.has_more);
-        let meta = pb::PageMeta {
-            page,
-            per_page: self.page.per_page as i32,
-            total_count: found.total_count,
-            has_more: found.has_more,
-            next_cursor: next.map(|next| next.encode(self.workspace, &self.filter, self.sort)),
-        };
+        let next = next.map(|next| next.encode(self.workspace, &self.filter, self.sort));
+        let meta = pages::meta(self.page, found.total_count, next);
         let tickets = found.tickets.into_iter().map(messages::ticket).collect();
         pb::ListTicketsResponse { tickets, meta: Some(meta) }
     }

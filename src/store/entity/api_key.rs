@@ -20,6 +20,11 @@ pub struct Model {
     pub created_at: i64,
     pub created_by: Option<i64>,
     pub last_four: String,
+    pub number: i64,
+    pub lineage: String,
+    pub rotated_from: Option<String>,
+    pub rotated_to: Option<String>,
+    pub made_by: i16,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,6 +1,7 @@
 //! The tables as sea-orm sees them. Nothing of this leaves the store.
 
 pub(super) mod api_key;
+pub(super) mod audit_log;
 pub(super) mod counter;
 pub(super) mod event;
 pub(super) mod ticket;

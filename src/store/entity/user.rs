@@ -16,6 +16,11 @@ pub struct Model {
     pub status: i16,
     pub created_at: i64,
     pub updated_at: i64,
+    pub phone: Option<String>,
+    pub title: Option<String>,
+    pub department: Option<String>,
+    pub timezone: Option<String>,
+    pub locale: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

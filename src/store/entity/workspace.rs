@@ -11,6 +11,10 @@ pub struct Model {
     pub slug: String,
     pub name: String,
     pub created_at: i64,
+    pub max_active_keys: i32,
+    pub key_creations_per_hour: i32,
+    pub can_manage_api_keys: bool,
+    pub updated_at: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

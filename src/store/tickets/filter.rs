@@ -3,6 +3,7 @@
 use super::Ticket;
 use super::kinds::{Category, Priority, Status, TicketType};
 use crate::clock::Timestamp;
+use crate::store::pages::CursorKey;
 
 /// Which tickets: those that pass every filter. A list that is empty, or a value that is not
 /// given, filters nothing; within a list any one value is enough.
@@ -86,34 +87,6 @@ impl Sort {
         };
         CursorKey { value, id: ticket.id }
     }
-}
-
-/// A place in the order of a list: just behind the ticket that it was taken from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CursorKey {
-    /// What the list is in order of: milliseconds or a rank; none for a ticket that is never due.
-    pub value: Option<i64>,
-    /// The ticket's id.
-    pub id: i64,
-}
-
-/// Where a page begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// It is the page with this number, from 1. The cost grows with the number: the caller bounds
-    /// number × page size.
-    Page(u32),
-    /// It follows this place, at the same cost at any depth.
-    After(CursorKey),
-}
-
-/// Which page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageRequest {
-    /// The most tickets of a page.
-    pub per_page: u32,
-    /// Where it begins.
-    pub position: Position,
 }
 
 /// A page of a list. Tickets and total are of one moment.

@@ -6,10 +6,11 @@ use sea_orm::{
     AccessMode, ConnectionTrait, DbBackend, DbErr, IsolationLevel, Statement, TransactionTrait,
 };
 
-use super::filter::{PageRequest, Position, Sort, TicketFilter, TicketPage};
+use super::filter::{Sort, TicketFilter, TicketPage};
 use super::page::{List, Piece};
 use super::plan::{Part, is_short};
 use super::row::decode_listed;
+use super::{PageRequest, Position};
 use super::{Reader, Ticket};
 use crate::error::Error;
 use crate::store::failure::failed;

@@ -15,9 +15,8 @@ mod plan;
 mod row;
 mod write;
 
-pub use filter::{
-    CursorKey, Direction, PageRequest, Position, Sort, SortField, TicketFilter, TicketPage,
-};
+pub use super::pages::{CursorKey, PageRequest, Position};
+pub use filter::{Direction, Sort, SortField, TicketFilter, TicketPage};
 pub use hierarchy::PARENT_DEPTH_MAX;
 pub use kinds::{Category, Impact, Priority, Source, Status, TicketType, Urgency};
 

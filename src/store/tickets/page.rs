@@ -6,8 +6,9 @@
 
 use sea_orm::{DbBackend, Statement};
 
+use super::CursorKey;
 use super::counts::{ALL_TICKETS, PRIORITY_SHIFT, counted, facet_conditions};
-use super::filter::{CursorKey, Direction, Sort, TicketFilter};
+use super::filter::{Direction, Sort, TicketFilter};
 use super::plan::{Family, Narrow, Part, Path};
 use super::row::COLUMNS;
 use crate::store::WorkspaceId;

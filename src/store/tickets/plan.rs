@@ -17,7 +17,8 @@
 //!
 //! This module only decides; `page` writes the SQL.
 
-use super::filter::{PageRequest, Position, Sort, SortField, TicketFilter};
+use super::filter::{Sort, SortField, TicketFilter};
+use super::{PageRequest, Position};
 
 /// The most rows that a page may count off to be short work.
 const SHORT_ROWS_MAX: u64 = 200;

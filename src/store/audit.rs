@@ -1,0 +1,150 @@
+//! The audit log: appended to by [`Tx::commit`](super::Tx::commit) with the change that it tells of,
+//! and by a refusal of its own. The database refuses to change or delete an entry.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
+use serde_json::{Map, Value};
+
+use super::counters::{Counter, advance};
+use super::entity::audit_log;
+use super::events::{actor_kind, actor_number};
+use super::failure::failed;
+use super::pages::{Page, PageRequest, newest_first};
+use super::{Reader, WorkspaceId};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{Actor, Origin};
+
+/// A resource as the API shows it.
+type Object = Map<String, Value>;
+
+/// An entry to be made.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NewAuditLog {
+    /// What was done, or tried, such as `api_key.created`.
+    pub action: &'static str,
+    /// The code of the refusal; none when it was done.
+    pub reason: Option<&'static str>,
+    /// The kind of the resource, such as `api_key`.
+    pub resource_type: &'static str,
+    /// Its id, if it is known.
+    pub resource_id: Option<String>,
+    /// The resource before, if there was one.
+    pub before: Option<Object>,
+    /// The resource after, if it changed.
+    pub after: Option<Object>,
+}
+
+/// An entry of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditLog {
+    /// 1, 2, 3 … within the workspace.
+    pub id: i64,
+    /// When it happened.
+    pub created_at: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// What was done, or tried.
+    pub action: String,
+    /// The code of the refusal; none when it was done.
+    pub reason: Option<String>,
+    /// The kind of the resource.
+    pub resource_type: String,
+    /// Its id, if it was known.
+    pub resource_id: Option<String>,
+    /// The resource before, if there was one.
+    pub before: Option<Object>,
+    /// The resource after, if it changed.
+    pub after: Option<Object>,
+    /// The id of the request, if it was one.
+    pub request_id: Option<String>,
+    /// The address of its client.
+    pub client_ip: Option<String>,
+}
+
+/// Which entries: those that pass every filter that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// What this actor did.
+    pub actor_id: Option<String>,
+    /// What was done to resources of this kind.
+    pub resource_type: Option<String>,
+    /// What was done to the resource with this id.
+    pub resource_id: Option<String>,
+}
+
+impl Reader<'_> {
+    /// A page of the audit log, the newest entry first.
+    pub async fn list_audit_logs(
+        &self,
+        filter: &AuditFilter,
+        page: PageRequest,
+    ) -> Result<Page<AuditLog>, Error> {
+        use audit_log::Column;
+        let mut select = audit_log::Entity::find().filter(Column::WorkspaceId.eq(self.workspace.0));
+        let filters = [
+            (Column::ActorId, &filter.actor_id),
+            (Column::ResourceType, &filter.resource_type),
+            (Column::ResourceId, &filter.resource_id),
+        ];
+        for (column, value) in filters {
+            if let Some(value) = value {
+                select = select.filter(column.eq(value.as_str()));
+            }
+        }
+        let found = newest_first(self.connection, select, Column::Id, |row| row.id, page).await;
+        found.map_err(failed)?.try_map(from_row)
+    }
+}
+
+/// Appends the entries.
+pub(super) async fn insert_audit_logs(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    origin: &Origin,
+    entries: Vec<NewAuditLog>,
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let amount = i64::try_from(entries.len()).expect("a change has fewer than 2^63 entries");
+    let last = advance(connection, workspace, Counter::AuditLogs, amount).await?;
+    let json = |object: Option<Object>| object.map(|object| Value::Object(object).to_string());
+    let rows = (last - amount + 1..).zip(entries).map(|(id, entry)| audit_log::ActiveModel {
+        workspace_id: Set(workspace.0),
+        id: Set(id),
+        created_at: Set(now.0),
+        actor_type: Set(actor_number(origin.actor.kind)),
+        actor_id: Set(origin.actor.id.clone()),
+        actor_name: Set(origin.actor.name.clone()),
+        action: Set(entry.action.to_owned()),
+        reason: Set(entry.reason.map(str::to_owned)),
+        resource_type: Set(entry.resource_type.to_owned()),
+        resource_id: Set(entry.resource_id),
+        before: Set(json(entry.before)),
+        after: Set(json(entry.after)),
+        request_id: Set(origin.request_id.clone()),
+        client_ip: Set(origin.client_ip.clone()),
+    });
+    audit_log::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+fn from_row(row: audit_log::Model) -> Result<AuditLog, Error> {
+    let object = |text: Option<String>| {
+        text.map(|text| serde_json::from_str(&text).map_err(Error::internal)).transpose()
+    };
+    Ok(AuditLog {
+        id: row.id,
+        created_at: Timestamp(row.created_at),
+        actor: Actor { kind: actor_kind(row.actor_type)?, id: row.actor_id, name: row.actor_name },
+        action: row.action,
+        reason: row.reason,
+        resource_type: row.resource_type,
+        resource_id: row.resource_id,
+        before: object(row.before)?,
+        after: object(row.after)?,
+        request_id: row.request_id,
+        client_ip: row.client_ip,
+    })
+}

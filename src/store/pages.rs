@@ -1,0 +1,85 @@
+//! Pages of a list: where one begins, and those of lists that are in order of a number.
+//!
+//! Lists of tickets have orders of their own (`tickets::list`); every other list is in the order in
+//! which its rows were made, the newest first, and its rows are numbered in that order.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{QuerySelect, Select};
+
+/// A place in the order of a list: just behind the row that it was taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CursorKey {
+    /// What the list is in order of: milliseconds or a rank; none for a ticket that is never due,
+    /// and for lists in order of a number.
+    pub value: Option<i64>,
+    /// The row's id or number.
+    pub id: i64,
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// It is the page with this number, from 1. The cost grows with the number: the caller bounds
+    /// number × page size.
+    Page(u32),
+    /// It follows this place, at the same cost at any depth.
+    After(CursorKey),
+}
+
+/// Which page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The most rows of a page.
+    pub per_page: u32,
+    /// Where it begins.
+    pub position: Position,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The rows, in order.
+    pub rows: Vec<T>,
+    /// How many rows pass the filter, on all pages.
+    pub total_count: i64,
+    /// Where the next page begins, if there is one.
+    pub next: Option<CursorKey>,
+}
+
+impl<T> Page<T> {
+    /// The page with what `convert` makes of its rows.
+    pub(super) fn try_map<U, E>(
+        self,
+        convert: impl FnMut(T) -> Result<U, E>,
+    ) -> Result<Page<U>, E> {
+        let rows = self.rows.into_iter().map(convert).collect::<Result<_, _>>()?;
+        Ok(Page { rows, total_count: self.total_count, next: self.next })
+    }
+}
+
+/// A page of the rows that `select` finds, in descending order of the column `number`, which
+/// `number_of` tells of a row. The filters of `select` and the number have to be an index.
+pub(super) async fn newest_first<E: EntityTrait>(
+    connection: &impl ConnectionTrait,
+    select: Select<E>,
+    number: E::Column,
+    number_of: impl Fn(&E::Model) -> i64,
+    page: PageRequest,
+) -> Result<Page<E::Model>, DbErr> {
+    let count = select.clone().select_only().column_as(number.count(), "count");
+    let total_count = count.into_tuple::<i64>().one(connection).await?.unwrap_or_default();
+    let rows = select.order_by_desc(number).limit(u64::from(page.per_page) + 1);
+    let rows = match page.position {
+        Position::Page(page_number) => {
+            let before = u64::from(page_number.saturating_sub(1)) * u64::from(page.per_page);
+            rows.offset(before)
+        }
+        Position::After(key) => rows.filter(number.lt(key.id)),
+    };
+    let mut rows = rows.all(connection).await?;
+    let has_more = rows.len() > page.per_page as usize;
+    rows.truncate(page.per_page as usize);
+    let last = rows.last().filter(|_| has_more);
+    let next = last.map(|row| CursorKey { value: None, id: number_of(row) });
+    Ok(Page { rows, total_count, next })
+}

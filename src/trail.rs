@@ -1,0 +1,57 @@
+//! What becomes known of a request on its way, for those that look at it once it is answered.
+//!
+//! The outermost layer that knows requests makes it, the layers below write into it, and a service
+//! reads from it where a change came from. It holds no secret.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use http::{HeaderMap, HeaderValue};
+use rest::{Route, Rpc};
+
+use crate::caller::Caller;
+use crate::clock::Timestamp;
+
+/// The protocol that a request came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Rest,
+    Grpc,
+    GrpcWeb,
+}
+
+/// See the module. It is an extension of the request, as an `Arc`.
+#[derive(Debug)]
+pub struct Trail {
+    /// When the request came, by the service's clock.
+    pub at: Timestamp,
+    /// The protocol that it came by.
+    pub transport: Transport,
+    /// The address of the client, as far as the configured proxies are to be trusted.
+    pub client: IpAddr,
+    request_id: HeaderValue,
+    /// Who calls, once the key is known.
+    pub caller: OnceLock<Arc<Caller>>,
+    /// What is called, and by which HTTP rule.
+    pub rpc: OnceLock<(&'static Rpc, Option<&'static Route>)>,
+    /// What every answer says, a refusal too, in its headers or metadata.
+    pub headers: OnceLock<HeaderMap>,
+}
+
+impl Trail {
+    /// Of a request that has just come. `request_id` is visible ASCII.
+    pub fn new(
+        at: Timestamp,
+        transport: Transport,
+        client: IpAddr,
+        request_id: HeaderValue,
+    ) -> Self {
+        let (caller, rpc, headers) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { at, transport, client, request_id, caller, rpc, headers }
+    }
+
+    /// The id of the request.
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+}
