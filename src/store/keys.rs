@@ -3,6 +3,7 @@
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
+use super::counters::{Counter, advance};
 use super::entity::{api_key, workspace};
 use super::failure::{failed, is_taken};
 use super::workspaces::{SYSTEM_USER_ID, Workspace, from_row as workspace_from_row};
@@ -106,7 +107,9 @@ impl Reader<'_> {
 impl Tx {
     /// Stores a key. A key id that is taken, in whatever workspace, is ALREADY_EXISTS: make another.
     pub async fn insert_key(&self, new: NewKey) -> Result<(), Error> {
-        let row = to_row(self.workspace, self.now, new);
+        let number = advance(&self.transaction, self.workspace, Counter::ApiKeys, 1).await;
+        let mut row = to_row(self.workspace, self.now, new);
+        row.number = Set(number.map_err(failed)?);
         match api_key::Entity::insert(row).exec_without_returning(&self.transaction).await {
             Ok(_) => Ok(()),
             Err(error) if is_taken(&error, &["key_id", "api_keys_pkey"]) => {
@@ -119,6 +122,7 @@ impl Tx {
 
 fn to_row(workspace: WorkspaceId, now: Timestamp, new: NewKey) -> api_key::ActiveModel {
     api_key::ActiveModel {
+        lineage: Set(new.key_id.clone()),
         key_id: Set(new.key_id),
         workspace_id: Set(workspace.0),
         key_hash: Set(new.key_hash.to_vec()),
