@@ -5,6 +5,9 @@ use crate::event::Actor;
 use crate::scope::Scopes;
 use crate::store::{KeyRecord, WorkspaceId};
 
+/// The capability to manage keys through the API.
+pub const CAN_MANAGE_API_KEYS: &str = "can_manage_api_keys";
+
 /// An authenticated key. It exists only after authentication.
 #[derive(Debug)]
 pub struct Caller {
@@ -23,6 +26,12 @@ impl Caller {
     /// Who the events of this caller's changes name.
     pub fn actor(&self) -> Actor {
         Actor::key(&self.key.key_id, &self.key.name)
+    }
+
+    /// Whether the plan of the key's workspace includes the capability of this name. One that is
+    /// not known is not included.
+    pub fn has_capability(&self, name: &str) -> bool {
+        name == CAN_MANAGE_API_KEYS && self.key.workspace.can_manage_api_keys
     }
 
     /// Whether the key's expiry has passed at `now`.

@@ -22,6 +22,26 @@ pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const DRAIN_REFUSED_WITHIN: Duration = Duration::from_secs(2);
 /// The most keys whose callers are kept in memory.
 pub const KEYS_CACHED_MAX: usize = 100_000;
+/// The most keys that a new workspace may have active at a time.
+pub const MAX_ACTIVE_KEYS_DEFAULT: i32 = 10;
+/// The most keys that callers may make in a new workspace within an hour.
+pub const KEY_CREATIONS_PER_HOUR_DEFAULT: i32 = 5;
+/// What a key may send a minute over all, and in one endpoint group, unless it says otherwise.
+pub const LIMITS_DEFAULT: (i32, i32) = (60, 30);
+/// Changes of keys that are kept for watchers that fall behind; one that is further behind forgets
+/// all that it has cached.
+pub const KEY_CHANGES_KEPT: i64 = 10_000;
+/// How often a server looks whether another process has changed a key.
+pub const KEY_EPOCH_POLLED: Duration = Duration::from_millis(100);
+/// How long a server accepts keys from memory after it last looked.
+pub const KEY_LEASE: Duration = Duration::from_secs(2);
+/// How long who has changed a key waits beyond the lease for a server that does not answer: more
+/// than clocks of two machines differ in rate over that time.
+pub const KEY_LEASE_MARGIN: Duration = Duration::from_millis(200);
+/// How long the answer to a request with an idempotency key is kept.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long a request waits for another one with the same idempotency key.
+pub const IDEMPOTENCY_WAIT: Duration = Duration::from_secs(2);
 /// The deepest row that `page` and `perPage` reach.
 pub const PAGED_ROWS_MAX: i64 = 100_000;
 /// The items of a page unless the caller says otherwise.

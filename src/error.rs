@@ -3,6 +3,7 @@
 //! Layers, services and the store return it; it does not render itself: that is for
 //! `layers::respond` alone.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -18,6 +19,8 @@ pub struct Error {
     pub message: String,
     /// The wrong fields, if the request has any.
     pub details: Vec<Violation>,
+    /// The id of the request that was refused first, where this is its answer again.
+    pub replay_of: Option<String>,
     /// What is behind it; logged once, never answered.
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -50,9 +53,9 @@ pub enum Kind {
     },
     /// A ticket in `from` cannot become `to`, only one of `allowed`.
     InvalidStatusTransition {
-        from: &'static str,
-        to: &'static str,
-        allowed: Vec<&'static str>,
+        from: Cow<'static, str>,
+        to: Cow<'static, str>,
+        allowed: Vec<Cow<'static, str>>,
     },
     VersionConflict,
     AlreadyExists,
@@ -160,7 +163,8 @@ impl Kind {
 impl Error {
     /// A refusal of this kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), details: Vec::new(), source: None }
+        let (message, details) = (message.into(), Vec::new());
+        Self { kind, message, details, replay_of: None, source: None }
     }
 
     /// A failure on our side: the caller gets a generic text, the log gets `source`.

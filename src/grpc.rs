@@ -23,12 +23,18 @@ use crate::error::{Error, Kind};
 use crate::layers::resolve::Target;
 use crate::layers::{Request, Response};
 use crate::pb;
+use crate::pb::audit_service_server::AuditServiceServer;
 use crate::pb::key_service_server::KeyServiceServer;
 use crate::pb::system_service_server::SystemServiceServer;
 use crate::pb::ticket_service_server::TicketServiceServer;
+use crate::pb::user_service_server::UserServiceServer;
+use crate::pb::workspace_service_server::WorkspaceServiceServer;
+use crate::service::audit::Audits;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
+use crate::service::users::Users;
+use crate::service::workspace::Workspaces;
 
 /// What stands before a message: whether it is compressed, and its length in four bytes.
 const FRAME_HEAD_BYTES: usize = 5;
@@ -38,6 +44,9 @@ const FRAME_HEAD_BYTES: usize = 5;
 pub struct Services {
     pub system: Arc<Systems>,
     pub keys: Arc<Keys>,
+    pub workspace: Arc<Workspaces>,
+    pub users: Arc<Users>,
+    pub audit: Arc<Audits>,
     pub tickets: Arc<Tickets>,
 }
 
@@ -75,6 +84,9 @@ impl Grpc {
         }
         serve!(SystemServiceServer, services.system);
         serve!(KeyServiceServer, services.keys);
+        serve!(WorkspaceServiceServer, services.workspace);
+        serve!(UserServiceServer, services.users);
+        serve!(AuditServiceServer, services.audit);
         serve!(TicketServiceServer, services.tickets);
         if reflection {
             let describe = || {

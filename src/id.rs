@@ -36,6 +36,11 @@ pub fn event() -> String {
     with_base62("evt_", 22)
 }
 
+/// The name of a process among those that watch keys.
+pub fn watcher() -> String {
+    with_base62("watcher_", 22)
+}
+
 /// The id of a request that came without one.
 pub fn request() -> String {
     with_base62("req_", 22)

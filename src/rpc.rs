@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rest::{Access, Rpc};
 
+use crate::caller::CAN_MANAGE_API_KEYS;
 use crate::scope::Scope;
 
 /// What an RPC demands of its caller, as the layers read it.
@@ -47,6 +48,11 @@ fn demand(rpc: &Rpc) -> Result<Demand, String> {
              `option (orqit.v1.policy) = {{scope: \"…\"}}`, `authenticated: true` or `public: true`"
         ));
     };
+    if let Some(capability) = policy.capability.filter(|name| *name != CAN_MANAGE_API_KEYS) {
+        return Err(format!(
+            "{name} demands the capability `{capability}`, which does not exist: name one that a workspace can have"
+        ));
+    }
     match policy.access {
         Access::Public => Ok(Demand::Nothing),
         Access::Authenticated => Ok(Demand::Key),

@@ -111,6 +111,14 @@ impl Scopes {
         self.0 & (1 << scope as u8) != 0
     }
 
+    /// The first scope, by name, that the set has and `other` has not.
+    pub fn beyond(self, other: Self) -> Option<Scope> {
+        Scope::ALL
+            .iter()
+            .map(|(scope, _)| *scope)
+            .find(|scope| self.has(*scope) && !other.has(*scope))
+    }
+
     /// The names of its scopes, in alphabetical order.
     pub fn names(self) -> Vec<&'static str> {
         Scope::ALL.iter().filter(|(scope, _)| self.has(*scope)).map(|(_, name)| *name).collect()

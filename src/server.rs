@@ -20,13 +20,16 @@ use crate::config::COMPRESS_BYTES_MIN;
 use crate::connections::{self, Bounds};
 use crate::gateway::Gateway;
 use crate::grpc::{Grpc, Services};
+use crate::housekeeping;
 use crate::keyring::KeyRing;
 use crate::layers::around::AroundLayer;
+use crate::layers::audit_denials::Attempt;
 use crate::layers::authenticate::authenticate;
 use crate::layers::authorize::authorize;
 use crate::layers::cors::Cors;
 use crate::layers::deadline::{self, Deadline};
 use crate::layers::drain::Drain;
+use crate::layers::idempotency::read_idempotency_key;
 use crate::layers::record::Record;
 use crate::layers::request_id::RequestIds;
 use crate::layers::resolve::{Resolver, Target, resolve};
@@ -36,9 +39,12 @@ use crate::layers::{Protocol, Request, Response, ResponseFuture};
 use crate::metrics;
 use crate::pb;
 use crate::rpc::Rpcs;
+use crate::service::audit::Audits;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
+use crate::service::users::Users;
+use crate::service::workspace::Workspaces;
 use crate::store::Store;
 use crate::trail::Transport;
 
@@ -67,30 +73,51 @@ impl Server {
     ) -> Result<(), String> {
         let (tls, bounds) = (self.tls.clone(), self.bounds);
         let (stop_streams, stopping) = watch::channel(false);
-        let stack = self.stack(stopping).await?;
+        let ring = Arc::new(KeyRing::new(self.store.clone()));
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let stack = self.stack(Arc::clone(&ring), stopping).await?;
         let stop = async {
             stop.await;
             stop_streams.send_replace(true);
         };
-        connections::serve(listener, tls, stack, bounds, stop).await;
+        let served = connections::serve(listener, tls, stack, bounds, stop);
+        tokio::select! {
+            () = served => {}
+            // These run beside it for as long as it serves.
+            () = ring.watch() => {}
+            () = housekeeping::run(&store, &clock) => {}
+        }
+        ring.leave().await;
         Ok(())
     }
 
     async fn stack(
         self,
+        ring: Arc<KeyRing>,
         stopping: watch::Receiver<bool>,
     ) -> Result<
         impl Service<Request, Response = Response, Error = BoxError, Future: Send + 'static> + Clone,
         String,
     > {
+        let ring = Arc::clone(&ring);
         let services = Services {
             system: Arc::new(Systems),
-            keys: Arc::new(Keys { clock: self.clock.clone() }),
+            keys: Arc::new(Keys {
+                store: self.store.clone(),
+                ring: Arc::clone(&ring),
+                clock: self.clock.clone(),
+            }),
+            workspace: Arc::new(Workspaces { store: self.store.clone(), ring: Arc::clone(&ring) }),
+            users: Arc::new(Users { store: self.store.clone() }),
+            audit: Arc::new(Audits { store: self.store.clone() }),
             tickets: Arc::new(Tickets { store: self.store.clone() }),
         };
         let bindings = [
             pb::system_service_bindings(services.system.clone()),
             pb::key_service_bindings(services.keys.clone()),
+            pb::workspace_service_bindings(services.workspace.clone()),
+            pb::user_service_bindings(services.users.clone()),
+            pb::audit_service_bindings(services.audit.clone()),
             pb::ticket_service_bindings(services.tickets.clone()),
         ];
         let resolver = Resolver {
@@ -101,8 +128,14 @@ impl Server {
         let grpc = Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
         let store = self.store.clone();
         let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI };
-        let keys = KeyRing::new(self.store);
-        let inner = Inner { resolver, keys, clock: self.clock.clone(), grpc, gateway };
+        let inner = Inner {
+            resolver,
+            store: self.store,
+            keys: ring,
+            clock: self.clock.clone(),
+            grpc,
+            gateway,
+        };
         metrics::install();
 
         let shared = ServiceBuilder::new()
@@ -183,7 +216,8 @@ where
 /// The end of the shared stack: what refuses before anything is read, and what answers.
 struct Inner {
     resolver: Resolver,
-    keys: KeyRing,
+    store: Store,
+    keys: Arc<KeyRing>,
     clock: Clock,
     grpc: Grpc,
     gateway: Gateway,
@@ -195,8 +229,23 @@ impl Inner {
         resolve(&self.resolver, &mut request)?;
         // Who calls is known before anything is read that the caller sent.
         authenticate(&self.keys, &self.clock, &mut request).await?;
+        let attempt = Attempt::of(&request);
+        let answered = self.authenticated(request).await;
+        match (attempt, answered) {
+            // Round everything that may deny.
+            (Some(attempt), Err(refusal)) => {
+                attempt.note(&self.store, &refusal).await;
+                Err(refusal)
+            }
+            (_, answered) => answered,
+        }
+    }
+
+    async fn authenticated(&self, request: Request) -> Result<Response, BoxError> {
         // A caller without the scope learns nothing of the rules of the body.
         authorize(&request)?;
+        // What a retry is known by is a header, and is looked at before the request itself.
+        read_idempotency_key(&request)?;
         // With the request itself, as the last of what a header can be wrong about.
         deadline::check(&request)?;
         match request.extensions().get::<Target>() {

@@ -34,6 +34,8 @@ pub struct Trail {
     pub caller: OnceLock<Arc<Caller>>,
     /// What is called, and by which HTTP rule.
     pub rpc: OnceLock<(&'static Rpc, Option<&'static Route>)>,
+    /// The `Idempotency-Key`, where the RPC takes one and it was sent.
+    pub idempotency_key: OnceLock<String>,
     /// What every answer says, a refusal too, in its headers or metadata.
     pub headers: OnceLock<HeaderMap>,
 }
@@ -46,8 +48,16 @@ impl Trail {
         client: IpAddr,
         request_id: HeaderValue,
     ) -> Self {
-        let (caller, rpc, headers) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { at, transport, client, request_id, caller, rpc, headers }
+        Self {
+            at,
+            transport,
+            client,
+            request_id,
+            caller: OnceLock::new(),
+            rpc: OnceLock::new(),
+            idempotency_key: OnceLock::new(),
+            headers: OnceLock::new(),
+        }
     }
 
     /// The id of the request.

@@ -69,6 +69,14 @@ fn validate(api: &Api, message: &Message, updatable: &[&Field]) -> TokenStream {
     let mask = message
         .is_patch()
         .then(|| quote!(let mask = <Self as ::rest::Patch>::mask(self, violations);));
+    let normalize = message.is_patch().then(|| {
+        quote! {
+            fn normalize(&mut self) {
+                let mask = <Self as ::rest::Patch>::mask(self, &mut ::rest::Violations::default());
+                self.update_mask = Some(mask.to_message());
+            }
+        }
+    });
     let checks = message.fields.iter().map(|field| {
         if !updatable.iter().any(|updatable| updatable.proto == field.proto) {
             return check_field(api, message, field);
@@ -90,6 +98,8 @@ fn validate(api: &Api, message: &Message, updatable: &[&Field]) -> TokenStream {
                 #mask
                 #(#checks)*
             }
+
+            #normalize
         }
     }
 }

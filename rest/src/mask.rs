@@ -37,6 +37,13 @@ impl Mask {
         self.fields.iter().copied()
     }
 
+    /// The mask as a message, in the order of the names.
+    pub fn to_message(&self) -> FieldMask {
+        let mut paths: Vec<String> = self.iter().map(str::to_owned).collect();
+        paths.sort_unstable();
+        FieldMask { paths }
+    }
+
     /// What an explicit mask names, of the fields that can be updated.
     pub fn explicit(
         mask: &FieldMask,

@@ -21,6 +21,10 @@ pub trait Validate {
     fn validate(&self, violations: &mut Violations) {
         self.check(&Place::ROOT, violations);
     }
+
+    /// Makes requests that mean the same the same: the mask of an update names what is changed, in
+    /// the order of the names, also where it was left out.
+    fn normalize(&mut self) {}
 }
 
 // prost boxes the fields of messages that contain themselves.

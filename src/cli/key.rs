@@ -6,14 +6,16 @@ use clap::Args;
 
 use super::{chain, migrate, workspace};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, DatabaseArgs};
+use crate::config::{self, DatabaseArgs, LIMITS_DEFAULT};
+use crate::error::Error;
 use crate::event::Actor;
 use crate::key::KeyText;
+use crate::keyring;
 use crate::scope::{Scope, Scopes};
-use crate::store::{KeyRecord, NewKey};
-
-/// What a key may send a minute over all, and in one endpoint group, unless it says otherwise.
-pub const LIMITS_DEFAULT: (i32, i32) = (60, 30);
+use crate::service::keys;
+use crate::store::{
+    KeyRecord, KeyStatus, MadeBy, NewKey, PageRequest, Position, Store, WorkspaceId,
+};
 
 /// What can be done with keys.
 #[derive(Debug, clap::Subcommand)]
@@ -22,6 +24,8 @@ pub enum Command {
     Create(CreateArgs),
     /// List the keys of a workspace; no secrets.
     List(ListArgs),
+    /// Revoke a key for good; returns once no running service accepts it any more.
+    Revoke(RevokeArgs),
 }
 
 /// A new key.
@@ -63,11 +67,24 @@ pub struct ListArgs {
     database: DatabaseArgs,
 }
 
+/// Which key to revoke.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The key's id: the 8 characters after orq_.
+    id: String,
+    /// The short name of the workspace.
+    #[arg(long, default_value = "default")]
+    workspace: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
 /// Runs a key command.
 pub async fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Create(args) => create(args).await,
         Command::List(args) => list(args).await,
+        Command::Revoke(args) => revoke(args).await,
     }
 }
 
@@ -86,11 +103,49 @@ async fn create(args: CreateArgs) -> Result<(), String> {
         group_per_minute: args.group_limit_per_minute,
         ..new_key(&key, args.name, args.scopes)?
     };
-    let failed = |error: crate::error::Error| chain("cannot make the key", &error);
-    let tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
-    tx.insert_key(new).await.map_err(failed)?;
-    tx.commit().await.map_err(failed)?;
+    let failed = |error: Error| chain("cannot make the key", &error);
+    insert(&store, workspace.id, new).await.map_err(failed)?;
     println!("{}", key.reveal());
+    Ok(())
+}
+
+/// Stores a key for the operator. The hourly limit does not bind the operator, the cap does.
+pub async fn insert(store: &Store, workspace: WorkspaceId, new: NewKey) -> Result<(), Error> {
+    let mut tx = store.begin(workspace, Actor::operator()).await?;
+    let settings = tx.lock_keys().await?;
+    if tx.count_active_keys().await? >= i64::from(settings.max_active_keys) {
+        return Err(keys::cap_reached(settings.max_active_keys));
+    }
+    let key_id = new.key_id.clone();
+    tx.insert_key(new).await?;
+    let made = tx.find_key(&key_id).await?;
+    let made = made.ok_or_else(|| Error::internal("a key that was just written is gone"))?;
+    tx.record(keys::event("api_key.created", &made, None, tx.now()));
+    tx.audit(keys::audit("api_key.create", &key_id, None, Some(&made), tx.now()));
+    tx.commit().await
+}
+
+async fn revoke(args: RevokeArgs) -> Result<(), String> {
+    let store = migrate::open(&args.database).await?;
+    let workspace = workspace::find(&store, &args.workspace).await?;
+    let failed = |error: Error| chain("cannot revoke the key", &error);
+    let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
+    let found = tx.find_key_for_update(&args.id).await.map_err(failed)?;
+    let before = found.ok_or_else(|| {
+        let (id, slug) = (&args.id, &args.workspace);
+        format!("there is no key `{id}` in the workspace `{slug}`; `orqit key list` shows them")
+    })?;
+    keys::revoke(&mut tx, before).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    settle(&store).await.map_err(failed)?;
+    println!("{} is revoked", args.id);
+    Ok(())
+}
+
+/// Returns when no running service accepts a key by what it knew before.
+pub async fn settle(store: &Store) -> Result<(), Error> {
+    let (epoch, _) = store.read_key_epoch("").await?;
+    keyring::settle(store, epoch, "").await;
     Ok(())
 }
 
@@ -109,6 +164,7 @@ pub fn new_key(key: &KeyText, name: String, requested: Vec<String>) -> Result<Ne
         group_per_minute: LIMITS_DEFAULT.1,
         expires_at: None,
         created_by: None,
+        made_by: MadeBy::Operator,
     })
 }
 
@@ -124,32 +180,30 @@ fn expiry(after: Duration) -> Result<Timestamp, String> {
 async fn list(args: ListArgs) -> Result<(), String> {
     let store = migrate::open(&args.database).await?;
     let workspace = workspace::find(&store, &args.workspace).await?;
-    let keys = store.reader(workspace.id).list_keys().await;
-    let keys = keys.map_err(|error| chain("cannot list the keys", &error))?;
+    let reader = store.reader(workspace.id);
     let now = Clock::System.now();
     println!("{:<10} {:<8} {:<26} {:<30} SCOPES", "ID", "STATUS", "EXPIRES", "NAME");
-    for key in keys {
-        let expires = key.expires_at.map_or("never".to_owned(), Timestamp::to_rfc3339);
-        let scopes = key.requested_scopes.join(",");
-        println!(
-            "{:<10} {:<8} {:<26} {:<30} {scopes}",
-            key.key_id,
-            status(&key, now),
-            expires,
-            key.name
-        );
+    let mut position = Position::Page(1);
+    loop {
+        let page = reader.list_keys(&[], now, PageRequest { per_page: 100, position }).await;
+        let page = page.map_err(|error| chain("cannot list the keys", &error))?;
+        page.rows.iter().for_each(|key| println!("{}", line(key, now)));
+        match page.next {
+            Some(next) => position = Position::After(next),
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }
 
-fn status(key: &KeyRecord, now: Timestamp) -> &'static str {
-    if key.revoked_at.is_some() {
-        "REVOKED"
-    } else if key.expires_at.is_some_and(|expiry| expiry <= now) {
-        "EXPIRED"
-    } else {
-        "ACTIVE"
-    }
+fn line(key: &KeyRecord, now: Timestamp) -> String {
+    let expires = key.expires_at.map_or("never".to_owned(), Timestamp::to_rfc3339);
+    let status = match key.status(now) {
+        KeyStatus::Active => "ACTIVE",
+        KeyStatus::Expired => "EXPIRED",
+        KeyStatus::Revoked => "REVOKED",
+    };
+    let (id, name, scopes) = (&key.key_id, &key.name, key.requested_scopes.join(","));
+    format!("{id:<10} {status:<8} {expires:<26} {name:<30} {scopes}")
 }
 
 fn scope(text: &str) -> Result<String, String> {

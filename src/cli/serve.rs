@@ -13,10 +13,10 @@ use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::connections::{self, Bounds};
 use crate::error::Error;
-use crate::event::Actor;
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
 use crate::server::Server;
+use crate::service::workspace::created;
 use crate::store::{NewWorkspace, Store};
 
 /// Serves until SIGTERM or SIGINT.
@@ -76,18 +76,16 @@ async fn first_start(store: &Store) -> Result<Option<KeyText>, String> {
         None if store.list_workspaces().await.map_err(failed)?.is_empty() => {
             let (slug, name) = (SLUG.to_owned(), "Default".to_owned());
             let new = NewWorkspace { slug, name, admin_email: None };
-            store.insert_workspace(new).await.map_err(failed)?
+            store.insert_workspace(new, created).await.map_err(failed)?
         }
         None => return Ok(None),
     };
-    if !store.reader(workspace.id).list_keys().await.map_err(failed)?.is_empty() {
+    if store.reader(workspace.id).has_keys().await.map_err(failed)? {
         return Ok(None);
     }
     let admin = KeyText::generate();
     let new = key::new_key(&admin, "Admin".to_owned(), vec!["admin".to_owned()])?;
-    let tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
-    tx.insert_key(new).await.map_err(failed)?;
-    tx.commit().await.map_err(failed)?;
+    key::insert(store, workspace.id, new).await.map_err(failed)?;
     Ok(Some(admin))
 }
 

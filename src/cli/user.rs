@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use super::{chain, migrate, workspace};
 use crate::config::DatabaseArgs;
 use crate::event::Actor;
+use crate::service::users;
 use crate::store::{self, NewUser};
 
 /// What can be done with users.
@@ -50,10 +51,12 @@ pub async fn run(command: Command) -> Result<(), String> {
         Role::Agent => store::Role::Agent,
         Role::Admin => store::Role::Admin,
     };
-    let new = NewUser { display_name: args.name, email: args.email, role };
+    let new = NewUser::new(args.name, args.email, role);
     let failed = |error: crate::error::Error| chain("cannot make the user", &error);
-    let tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
+    let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
     let user = tx.insert_user(new).await.map_err(failed)?;
+    tx.record(users::created(&user));
+    tx.audit(users::audit(&user));
     tx.commit().await.map_err(failed)?;
     println!("{} {}", user.id, user.email);
     Ok(())

@@ -2,15 +2,21 @@
 
 use clap::Args;
 
-use super::{chain, migrate};
+use super::{chain, key, migrate};
+use crate::caller::CAN_MANAGE_API_KEYS;
 use crate::config::DatabaseArgs;
-use crate::store::{NewWorkspace, Store, Workspace};
+use crate::error::Error;
+use crate::event::Actor;
+use crate::service::workspace::{created, updated};
+use crate::store::{NewWorkspace, Store, Workspace, WorkspaceChanges};
 
 /// What can be done with workspaces.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Make a workspace with its admin and SYSTEM users.
     Create(CreateArgs),
+    /// Change the settings of a workspace; they hold from the next request on.
+    Update(UpdateArgs),
 }
 
 /// A new workspace.
@@ -29,16 +35,81 @@ pub struct CreateArgs {
     database: DatabaseArgs,
 }
 
+/// What to change.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The short name of the workspace.
+    slug: String,
+    /// Its full name, 1 to 255 characters.
+    #[arg(long, value_parser = super::name)]
+    name: Option<String>,
+    /// The most keys that may be active at a time, 1 to 100000.
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=100_000))]
+    max_active_keys: Option<i32>,
+    /// The most keys that callers of the API may make within an hour, 0 to 100000.
+    #[arg(long, value_parser = clap::value_parser!(i32).range(0..=100_000))]
+    key_creations_per_hour: Option<i32>,
+    /// A capability to switch, such as can_manage_api_keys=off. May be given several times.
+    #[arg(long = "capability", value_parser = capability)]
+    capabilities: Vec<(String, bool)>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
 /// Runs a workspace command.
 pub async fn run(command: Command) -> Result<(), String> {
-    let Command::Create(args) = command;
+    match command {
+        Command::Create(args) => create(args).await,
+        Command::Update(args) => update(args).await,
+    }
+}
+
+async fn update(args: UpdateArgs) -> Result<(), String> {
+    let store = migrate::open(&args.database).await?;
+    let workspace = find(&store, &args.slug).await?;
+    let changes = WorkspaceChanges {
+        name: args.name,
+        max_active_keys: args.max_active_keys,
+        key_creations_per_hour: args.key_creations_per_hour,
+        // There is one capability; the last word counts.
+        can_manage_api_keys: args.capabilities.last().map(|(_, on)| *on),
+    };
+    let failed = |error: Error| chain("cannot change the workspace", &error);
+    let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
+    let before = tx.find_workspace_for_update().await.map_err(failed)?;
+    let after = tx.update_workspace(&before, &changes).await.map_err(failed)?;
+    if after != before {
+        tx.audit(updated(&before, &after));
+    }
+    tx.commit().await.map_err(failed)?;
+    key::settle(&store).await.map_err(failed)?;
+    let on = if after.can_manage_api_keys { "on" } else { "off" };
+    println!(
+        "{} {} max-active-keys={} key-creations-per-hour={} can_manage_api_keys={on}",
+        after.public_id, after.slug, after.max_active_keys, after.key_creations_per_hour
+    );
+    Ok(())
+}
+
+fn capability(text: &str) -> Result<(String, bool), String> {
+    let remedy = format!(
+        "write {CAN_MANAGE_API_KEYS}=on or {CAN_MANAGE_API_KEYS}=off; there is no other capability"
+    );
+    match text.split_once('=') {
+        Some((name, "on")) if name == CAN_MANAGE_API_KEYS => Ok((name.to_owned(), true)),
+        Some((name, "off")) if name == CAN_MANAGE_API_KEYS => Ok((name.to_owned(), false)),
+        _ => Err(remedy),
+    }
+}
+
+async fn create(args: CreateArgs) -> Result<(), String> {
     let store = migrate::open(&args.database).await?;
     let new = NewWorkspace {
         name: args.name.unwrap_or_else(|| args.slug.clone()),
         slug: args.slug,
         admin_email: args.admin_email,
     };
-    let made = store.insert_workspace(new).await;
+    let made = store.insert_workspace(new, created).await;
     let made = made.map_err(|error| chain("cannot make the workspace", &error))?;
     println!("{} {}", made.public_id, made.slug);
     Ok(())

@@ -19,12 +19,16 @@ use tower::BoxError;
 
 use crate::error::{Error, Kind};
 use crate::layers::resolve::{Page, Target};
+use crate::layers::respond::IDEMPOTENT_REPLAYED;
 use crate::layers::{Request, Response};
 use crate::metrics;
 use crate::store::Store;
 
 /// Headers that become metadata of the call; no other header reaches a service.
 const METADATA: [HeaderName; 1] = [IF_MATCH];
+
+/// Metadata of an answer that become headers; no other metadata leave a service over REST.
+const ANSWERED: [HeaderName; 2] = [CACHE_CONTROL, IDEMPOTENT_REPLAYED];
 
 /// Answers everything that is not gRPC.
 pub struct Gateway {
@@ -111,6 +115,12 @@ fn respond(reply: Reply) -> Result<Response, Error> {
     if let Some(etag) = reply.etag {
         let etag = HeaderValue::from_str(&etag).map_err(Error::internal)?;
         response.headers_mut().insert(ETAG, etag);
+    }
+    let metadata = reply.metadata.into_headers();
+    for name in ANSWERED {
+        if let Some(value) = metadata.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
     Ok(response)
 }

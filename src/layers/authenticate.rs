@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::key::KeyText;
-use crate::keyring::KeyRing;
+use crate::keyring::{KeyRing, Known};
 use crate::rpc::Demand;
 use crate::trail::Trail;
 
@@ -43,8 +43,8 @@ async fn identify(
     let key = KeyText::parse(credential(headers)?).ok_or_else(invalid)?;
     let hash = key.hash();
     let caller = match keys.known(&hash) {
-        Some(caller) => caller,
-        None => keys.find(&key, hash).await?.ok_or_else(invalid)?,
+        Known::Caller(caller) => caller,
+        Known::Outdated | Known::Nothing => keys.find(&key, hash).await?.ok_or_else(invalid)?,
     };
     if caller.is_expired(clock.now()) {
         let message = "The API key has expired. Ask a workspace admin for a new one.";

@@ -1,4 +1,5 @@
-//! Refuses a caller whose key lacks the scope that the RPC demands, before the body is read.
+//! Refuses a caller whose key lacks the scope that the RPC demands, or whose workspace's plan lacks
+//! the capability, before the body is read.
 
 use std::sync::Arc;
 
@@ -8,21 +9,30 @@ use crate::caller::Caller;
 use crate::error::{Error, Kind};
 use crate::rpc::Demand;
 
-/// Lets the request through if its caller has the scope.
+/// Lets the request through if its caller has the scope and its workspace the capability.
 pub fn authorize(request: &Request) -> Result<(), Error> {
     let extensions = request.extensions();
-    let demand = extensions.get::<Target>().map_or(Demand::Key, Target::demand);
+    let target = extensions.get::<Target>();
+    let demand = target.map_or(Demand::Key, Target::demand);
     let Demand::Scope(scope) = demand else {
         return Ok(());
     };
-    match extensions.get::<Arc<Caller>>() {
-        Some(caller) if caller.scopes.has(scope) => Ok(()),
-        _ => {
-            let required = scope.name();
+    let Some(caller) = extensions.get::<Arc<Caller>>().filter(|caller| caller.scopes.has(scope))
+    else {
+        let required = scope.name();
+        let message = format!(
+            "The key lacks the scope `{required}`. Use a key that has it, or ask a workspace admin for one."
+        );
+        return Err(Error::new(Kind::InsufficientScope { required: Some(required) }, message));
+    };
+    let policy = target.and_then(Target::rpc).and_then(|(rpc, _)| rpc.policy);
+    match policy.and_then(|policy| policy.capability) {
+        Some(capability) if !caller.has_capability(capability) => {
             let message = format!(
-                "The key lacks the scope `{required}`. Use a key that has it, or ask a workspace admin for one."
+                "The workspace lacks the capability `{capability}`. Ask whoever runs its plan to switch it on."
             );
-            Err(Error::new(Kind::InsufficientScope { required: Some(required) }, message))
+            Err(Error::new(Kind::FeatureNotEnabled, message))
         }
+        _ => Ok(()),
     }
 }

@@ -4,11 +4,13 @@
 //! [`respond`] alone renders.
 
 pub mod around;
+pub mod audit_denials;
 pub mod authenticate;
 pub mod authorize;
 pub mod cors;
 pub mod deadline;
 pub mod drain;
+pub mod idempotency;
 pub mod record;
 pub mod request_id;
 pub mod resolve;

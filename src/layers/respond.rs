@@ -7,12 +7,13 @@
 mod grpc;
 mod json;
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use serde::Serialize;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -24,6 +25,9 @@ use super::request_id::RequestId;
 use super::{Protocol, Request, Response, ResponseFuture};
 use crate::error::{Error, Kind, causes};
 use crate::key::redact;
+
+/// Says of an answer that it was given before, to the same request.
+pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -54,12 +58,18 @@ impl Around for Respond {
                 log(&error);
                 let error = redacted(error);
                 let request_id = request_id.as_ref().map_or("", RequestId::as_str);
+                // An answer again is the first one to the letter, its request id too.
+                let request_id = error.replay_of.as_deref().unwrap_or(request_id);
                 let mut response = match protocol {
                     Protocol::Grpc | Protocol::GrpcWeb => {
                         grpc::status(&error, request_id).into_http()
                     }
                     Protocol::Rest => json::envelope(&error, request_id),
                 };
+                if error.replay_of.is_some() {
+                    let replayed = HeaderValue::from_static("true");
+                    response.headers_mut().insert(IDEMPOTENT_REPLAYED, replayed);
+                }
                 let (code, status, _) = error.kind.table();
                 response.extensions_mut().insert(Refused { code, status: status.as_u16() });
                 response
@@ -149,7 +159,7 @@ struct Facts<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    allowed: Option<&'e [&'static str]>,
+    allowed: Option<&'e [Cow<'static, str>]>,
 }
 
 impl<'e> Facts<'e> {

@@ -3,36 +3,63 @@
 //! A service maps between the messages of the contract and the structs of the store. It knows
 //! nothing of HTTP: both protocols call the same methods.
 
+pub mod audit;
 pub mod keys;
+mod once;
 mod pages;
 pub mod system;
 pub mod tickets;
+pub mod users;
+pub mod workspace;
 
 use std::sync::Arc;
 
+use prost::Message;
 use rest::{Validate, Violations};
+use serde_json::Value;
 
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::event::Origin;
+use crate::store::Claim;
+use crate::trail::Trail;
 
 /// A request that was checked, and who sent it.
 struct Accepted<M> {
     caller: Arc<Caller>,
     message: M,
+    /// None where the service calls itself, to load its demo.
+    trail: Option<Arc<Trail>>,
+    /// What the request is known by, if it came with an idempotency key.
+    claim: Option<Claim>,
+}
+
+impl<M> Accepted<M> {
+    /// Who makes the change that is asked for, and by which request.
+    fn origin(&self) -> Origin {
+        Origin {
+            actor: self.caller.actor(),
+            request_id: self.trail.as_ref().map(|trail| trail.request_id().to_owned()),
+            client_ip: self.trail.as_ref().map(|trail| trail.client.to_string()),
+        }
+    }
 }
 
 /// Checks the message by the rules of its `.proto` file and by `check`, and reports everything
 /// that is wrong at once, together with what the gateway found while reading JSON.
-fn accept<M: Validate>(
+fn accept<M: Validate + Message + Clone>(
     mut request: tonic::Request<M>,
     check: impl FnOnce(&M, &mut Violations),
 ) -> Result<Accepted<M>, Error> {
     let caller = request.extensions_mut().remove::<Arc<Caller>>();
+    let trail = request.extensions_mut().remove::<Arc<Trail>>();
+    let if_match = once::if_match(&request);
     let message = accept_public(request, check)?;
     let caller =
         caller.ok_or_else(|| Error::internal("an RPC that needs a caller was called without"))?;
-    Ok(Accepted { caller, message })
+    let claim = trail.as_ref().and_then(|trail| once::claim(trail, &caller, &message, &if_match));
+    Ok(Accepted { caller, message, trail, claim })
 }
 
 /// The same for an RPC that anybody may call.
@@ -45,6 +72,14 @@ fn accept_public<M: Validate>(
     message.validate(&mut violations);
     check(&message, &mut violations);
     if violations.is_empty() { Ok(message) } else { Err(Error::invalid(violations)) }
+}
+
+/// A resource as the API shows it.
+fn object(resource: &impl serde::Serialize) -> serde_json::Map<String, Value> {
+    match serde_json::to_value(resource) {
+        Ok(Value::Object(object)) => object,
+        _ => unreachable!("a message always serializes, to an object"),
+    }
 }
 
 /// No rules beyond those of the `.proto` file.

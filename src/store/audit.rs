@@ -1,6 +1,8 @@
 //! The audit log: appended to by [`Tx::commit`](super::Tx::commit) with the change that it tells of,
 //! and by a refusal of its own. The database refuses to change or delete an entry.
 
+use std::borrow::Cow;
+
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
 use serde_json::{Map, Value};
 
@@ -9,7 +11,7 @@ use super::entity::audit_log;
 use super::events::{actor_kind, actor_number};
 use super::failure::failed;
 use super::pages::{Page, PageRequest, newest_first};
-use super::{Reader, WorkspaceId};
+use super::{Reader, Store, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Actor, Origin};
@@ -20,8 +22,8 @@ type Object = Map<String, Value>;
 /// An entry to be made.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewAuditLog {
-    /// What was done, or tried, such as `api_key.created`.
-    pub action: &'static str,
+    /// What was done, or tried, such as `api_key.create`.
+    pub action: Cow<'static, str>,
     /// The code of the refusal; none when it was done.
     pub reason: Option<&'static str>,
     /// The kind of the resource, such as `api_key`.
@@ -72,6 +74,20 @@ pub struct AuditFilter {
     pub resource_id: Option<String>,
 }
 
+impl Store {
+    /// Appends an entry that tells of something that was refused: nothing else commits with it.
+    pub async fn insert_denial(
+        &self,
+        workspace: WorkspaceId,
+        origin: Origin,
+        entry: NewAuditLog,
+    ) -> Result<(), Error> {
+        let mut tx = self.begin(workspace, origin).await?;
+        tx.audit(entry);
+        tx.commit().await
+    }
+}
+
 impl Reader<'_> {
     /// A page of the audit log, the newest entry first.
     pub async fn list_audit_logs(
@@ -117,7 +133,7 @@ pub(super) async fn insert_audit_logs(
         actor_type: Set(actor_number(origin.actor.kind)),
         actor_id: Set(origin.actor.id.clone()),
         actor_name: Set(origin.actor.name.clone()),
-        action: Set(entry.action.to_owned()),
+        action: Set(entry.action.into_owned()),
         reason: Set(entry.reason.map(str::to_owned)),
         resource_type: Set(entry.resource_type.to_owned()),
         resource_id: Set(entry.resource_id),

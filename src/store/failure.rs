@@ -22,6 +22,17 @@ pub(super) fn is_taken(error: &DbErr, what: &[&str]) -> bool {
     }
 }
 
+/// Whether PostgreSQL gave up waiting for a lock.
+pub(super) fn is_lock_timeout(error: &DbErr) -> bool {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            let code = error.as_database_error().and_then(|error| error.code());
+            code.is_some_and(|code| code == "55P03")
+        }
+        _ => false,
+    }
+}
+
 fn is_away(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,

@@ -12,6 +12,7 @@ mod cursor;
 mod entity;
 mod events;
 mod failure;
+mod idempotency;
 mod keys;
 mod pages;
 mod rows;
@@ -22,21 +23,23 @@ mod tx;
 mod users;
 mod workspaces;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::event::Origin;
 
 pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use cursor::CursorError;
-pub use keys::{KeyRecord, NewKey};
+pub use idempotency::{Claim, IdempotentAnswer, Turn};
+pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
 pub use pages::{CursorKey, Page, PageRequest, Position};
 pub use tx::Tx;
-pub use users::{NewUser, Role, User, UserStatus};
-pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace};
+pub use users::{NewUser, Profile, Role, User, UserStatus};
+pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, WorkspaceChanges};
 
 use failure::failed;
 use sqlite_reads::SqliteReads;
@@ -93,6 +96,7 @@ pub struct Store {
     sqlite_reads: Option<SqliteReads>,
     writes: DatabaseConnection,
     clock: Clock,
+    gate: Arc<idempotency::Gate>,
 }
 
 impl Store {
@@ -104,7 +108,7 @@ impl Store {
             DbBackend::Sqlite => Some(SqliteReads::open(url, settings)?),
             _ => None,
         };
-        Ok(Self { reads, sqlite_reads, writes, clock })
+        Ok(Self { reads, sqlite_reads, writes, clock, gate: Arc::default() })
     }
 
     /// Reads of one workspace.
@@ -116,6 +120,11 @@ impl Store {
     /// under way.
     pub async fn begin(&self, workspace: WorkspaceId, by: impl Into<Origin>) -> Result<Tx, Error> {
         Tx::begin(self, workspace, by.into()).await
+    }
+
+    /// The current instant, by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Whether the database answers.

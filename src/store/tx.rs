@@ -5,7 +5,8 @@
 //!
 //! The order of locks is the same in every change: the rows changed, then the counter of a new
 //! row's id, and last, in [`Tx::commit`], the event sequence, under which events and ticket counts
-//! are written. Commits of one workspace therefore follow its sequence: a reader that has seen
+//! are written; after it, only where keys change, the key epoch, which is one for all workspaces.
+//! Commits of one workspace therefore follow its sequence: a reader that has seen
 //! event `n` has seen all before it, and will see `n + 1` next. Workspaces do not wait for each
 //! other.
 
@@ -19,6 +20,7 @@ use super::audit::{NewAuditLog, insert_audit_logs};
 use super::counters::{Counter, advance};
 use super::events::{PendingEvent, insert_events};
 use super::failure::failed;
+use super::keys::{KeyChange, raise_key_epoch};
 use super::tickets::counts::add_to_counts;
 use super::{Store, WorkspaceId};
 use crate::clock::{Clock, Timestamp};
@@ -38,6 +40,8 @@ pub struct Tx {
     clock: Clock,
     events: Vec<PendingEvent>,
     audit_logs: Vec<NewAuditLog>,
+    /// What cached callers hold and this change makes untrue.
+    pub(super) key_changes: Vec<KeyChange>,
 }
 
 impl Tx {
@@ -56,12 +60,18 @@ impl Tx {
             clock: store.clock.clone(),
             events: Vec::new(),
             audit_logs: Vec::new(),
+            key_changes: Vec::new(),
         })
     }
 
     /// When the change began: the time of everything it writes, but for its events.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// The id of the request that makes the change; empty for an operator's command.
+    pub(super) fn request_id(&self) -> &str {
+        self.origin.request_id.as_deref().unwrap_or_default()
     }
 
     /// Adds an event to those that commit with this change, and answers its id.
@@ -84,6 +94,8 @@ impl Tx {
             .await
             .map_err(failed)?;
         self.write_events_and_counts().await.map_err(failed)?;
+        let key_changes = std::mem::take(&mut self.key_changes);
+        raise_key_epoch(&self.transaction, key_changes).await.map_err(failed)?;
         self.transaction.commit().await.map_err(failed)
     }
 

@@ -32,6 +32,21 @@ pub enum UserStatus {
     Suspended,
 }
 
+/// What else is known of a user; nothing here means anything to the service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The telephone number.
+    pub phone: Option<String>,
+    /// The job title.
+    pub title: Option<String>,
+    /// The department.
+    pub department: Option<String>,
+    /// The time zone, by its IANA name.
+    pub timezone: Option<String>,
+    /// The language, as a BCP 47 tag.
+    pub locale: Option<String>,
+}
+
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -45,6 +60,8 @@ pub struct User {
     pub role: Role,
     /// Whether the user may act.
     pub status: UserStatus,
+    /// What else is known of the user.
+    pub profile: Profile,
     /// When the user was made.
     pub created_at: Timestamp,
     /// When the user last changed.
@@ -60,12 +77,15 @@ pub struct NewUser {
     pub email: String,
     /// What the user may be.
     pub role: Role,
+    /// What else is known of the user.
+    pub profile: Profile,
 }
 
 impl NewUser {
-    /// A user of this name, address and role.
+    /// A user of this name, address and role, of whom nothing else is known.
     pub fn new(display_name: impl Into<String>, email: impl Into<String>, role: Role) -> Self {
-        Self { display_name: display_name.into(), email: email.into(), role }
+        let profile = Profile::default();
+        Self { display_name: display_name.into(), email: email.into(), role, profile }
     }
 }
 
@@ -115,6 +135,7 @@ pub(super) async fn insert_user(
         email: new.email,
         role: new.role,
         status: UserStatus::Active,
+        profile: new.profile,
         created_at: now,
         updated_at: now,
     };
@@ -162,7 +183,11 @@ fn to_row(workspace: WorkspaceId, user: &User) -> user::ActiveModel {
         status: Set(status_number(user.status)),
         created_at: Set(user.created_at.0),
         updated_at: Set(user.updated_at.0),
-        ..Default::default()
+        phone: Set(user.profile.phone.clone()),
+        title: Set(user.profile.title.clone()),
+        department: Set(user.profile.department.clone()),
+        timezone: Set(user.profile.timezone.clone()),
+        locale: Set(user.profile.locale.clone()),
     }
 }
 
@@ -173,6 +198,13 @@ fn from_row(row: user::Model) -> Result<User, Error> {
         email: row.email,
         role: role(row.role)?,
         status: status(row.status)?,
+        profile: Profile {
+            phone: row.phone,
+            title: row.title,
+            department: row.department,
+            timezone: row.timezone,
+            locale: row.locale,
+        },
         created_at: Timestamp(row.created_at),
         updated_at: Timestamp(row.updated_at),
     })

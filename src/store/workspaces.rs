@@ -1,16 +1,21 @@
 //! Workspaces, as the operator sees them: the only queries that belong to no workspace, besides
 //! the one that finds a key.
 
-use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, Set};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, Set, Unchanged};
 
+use super::audit::{NewAuditLog, insert_audit_logs};
 use super::counters::insert_counters;
 use super::entity::workspace;
 use super::failure::{failed, is_taken};
+use super::keys::KeyChange;
 use super::tx::begin;
 use super::users::{NewUser, Role, insert_user};
-use super::{Reader, Store, WorkspaceId};
+use super::{Reader, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
+use crate::config::{KEY_CREATIONS_PER_HOUR_DEFAULT, MAX_ACTIVE_KEYS_DEFAULT};
 use crate::error::{Error, Kind};
+use crate::event::Actor;
 use crate::id;
 
 /// The id of the administrator that every workspace begins with.
@@ -30,8 +35,25 @@ pub struct Workspace {
     pub slug: String,
     /// Its full name.
     pub name: String,
+    /// The most keys that may be active at a time.
+    pub max_active_keys: i32,
+    /// The most keys that callers of the API may make within an hour.
+    pub key_creations_per_hour: i32,
+    /// Whether the plan lets keys be managed through the API.
+    pub can_manage_api_keys: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What of a workspace can change; what is none stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkspaceChanges {
+    pub name: Option<String>,
+    pub max_active_keys: Option<i32>,
+    pub key_creations_per_hour: Option<i32>,
+    pub can_manage_api_keys: Option<bool>,
 }
 
 /// A workspace to be made.
@@ -47,8 +69,13 @@ pub struct NewWorkspace {
 
 impl Store {
     /// Makes a workspace with its administrator ([`ADMIN_USER_ID`]) and its SYSTEM user
-    /// ([`SYSTEM_USER_ID`]). A slug that is taken is ALREADY_EXISTS.
-    pub async fn insert_workspace(&self, new: NewWorkspace) -> Result<Workspace, Error> {
+    /// ([`SYSTEM_USER_ID`]), for the operator; `audit` tells the workspace's own log of it. A slug
+    /// that is taken is ALREADY_EXISTS.
+    pub async fn insert_workspace(
+        &self,
+        new: NewWorkspace,
+        audit: impl FnOnce(&Workspace) -> NewAuditLog,
+    ) -> Result<Workspace, Error> {
         let transaction = begin(self).await.map_err(failed)?;
         let now = self.clock.now();
         let row = workspace::ActiveModel {
@@ -56,8 +83,11 @@ impl Store {
             public_id: Set(id::workspace()),
             slug: Set(new.slug.clone()),
             name: Set(new.name),
+            max_active_keys: Set(MAX_ACTIVE_KEYS_DEFAULT),
+            key_creations_per_hour: Set(KEY_CREATIONS_PER_HOUR_DEFAULT),
+            can_manage_api_keys: Set(true),
             created_at: Set(now.0),
-            ..Default::default()
+            updated_at: Set(now.0),
         };
         let inserted = workspace::Entity::insert(row).exec_with_returning(&transaction).await;
         let workspace = from_row(inserted.map_err(|error| {
@@ -77,6 +107,9 @@ impl Store {
         let system_email = format!("system@{}.orqit.invalid", workspace.slug);
         let system = NewUser::new("Orqit", system_email, Role::System);
         insert_user(&transaction, workspace.id, system, now).await?;
+        let (origin, entries) = (Actor::operator().into(), vec![audit(&workspace)]);
+        let audited = insert_audit_logs(&transaction, workspace.id, &origin, entries, now).await;
+        audited.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(workspace)
     }
@@ -103,12 +136,64 @@ impl Reader<'_> {
     }
 }
 
+impl Tx {
+    /// The workspace itself, which nobody else changes until this change has ended.
+    pub async fn find_workspace_for_update(&self) -> Result<Workspace, Error> {
+        let lock = workspace::Entity::update_many()
+            // Changes nothing: it takes the row's lock, on either database.
+            .col_expr(workspace::Column::UpdatedAt, Expr::col(workspace::Column::UpdatedAt))
+            .filter(workspace::Column::Id.eq(self.workspace.0));
+        lock.exec(&self.transaction).await.map_err(failed)?;
+        let row = workspace::Entity::find_by_id(self.workspace.0).one(&self.transaction).await;
+        let row = row.map_err(failed)?;
+        row.map(from_row).ok_or_else(|| Error::internal("a change without a workspace"))
+    }
+
+    /// Changes the workspace, and answers it as it is then; it holds from the next request on.
+    pub async fn update_workspace(
+        &mut self,
+        before: &Workspace,
+        changes: &WorkspaceChanges,
+    ) -> Result<Workspace, Error> {
+        let changes = changes.clone();
+        let after = Workspace {
+            name: changes.name.unwrap_or_else(|| before.name.clone()),
+            max_active_keys: changes.max_active_keys.unwrap_or(before.max_active_keys),
+            key_creations_per_hour: changes
+                .key_creations_per_hour
+                .unwrap_or(before.key_creations_per_hour),
+            can_manage_api_keys: changes.can_manage_api_keys.unwrap_or(before.can_manage_api_keys),
+            ..before.clone()
+        };
+        if after == *before {
+            return Ok(after);
+        }
+        let after = Workspace { updated_at: self.now, ..after };
+        let row = workspace::ActiveModel {
+            id: Unchanged(before.id.0),
+            name: Set(after.name.clone()),
+            max_active_keys: Set(after.max_active_keys),
+            key_creations_per_hour: Set(after.key_creations_per_hour),
+            can_manage_api_keys: Set(after.can_manage_api_keys),
+            updated_at: Set(after.updated_at.0),
+            ..Default::default()
+        };
+        workspace::Entity::update(row).exec(&self.transaction).await.map_err(failed)?;
+        self.key_changes.push(KeyChange { workspace: self.workspace, key_id: None });
+        Ok(after)
+    }
+}
+
 pub(super) fn from_row(row: workspace::Model) -> Workspace {
     Workspace {
         id: WorkspaceId(row.id),
         public_id: row.public_id,
         slug: row.slug,
         name: row.name,
+        max_active_keys: row.max_active_keys,
+        key_creations_per_hour: row.key_creations_per_hour,
+        can_manage_api_keys: row.can_manage_api_keys,
         created_at: Timestamp(row.created_at),
+        updated_at: Timestamp(row.updated_at),
     }
 }

@@ -256,6 +256,8 @@ async fn a_key_without_any_scope_can_ask_who_it_is() {
         "requestedScopes": ["read-only"], "limits": {"perMinute": 60, "groupPerMinute": 30},
         "expiresAt": null, "status": "ACTIVE", "createdAt": "2026-01-01T00:00:00.000Z",
         "createdBy": null, "lastFour": &key[45..], "workspaceId": orqit.workspace.public_id,
+        "lastUsedAt": null, "lastUsedIp": null, "revokedAt": null, "rotatedFrom": null,
+        "rotatedTo": null, "rateLimits": [], "key": null,
     });
     assert_eq!(answer.data(200), expected);
     let none = orqit.rest_as(&[]).await;

@@ -72,9 +72,11 @@ fn kinds() -> Vec<Kind> {
             Kind::ApiKeyNotFound => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
-            Kind::MethodNotAllowed { .. } => {
-                Kind::InvalidStatusTransition { from: "OPEN", to: "OPEN", allowed: Vec::new() }
-            }
+            Kind::MethodNotAllowed { .. } => Kind::InvalidStatusTransition {
+                from: "OPEN".into(),
+                to: "OPEN".into(),
+                allowed: Vec::new(),
+            },
             Kind::InvalidStatusTransition { .. } => Kind::VersionConflict,
             Kind::VersionConflict => Kind::AlreadyExists,
             Kind::AlreadyExists => Kind::IdempotencyKeyRequired,

@@ -1,8 +1,9 @@
 //! What the store itself promises about making and changing tickets, users and keys.
 
 use orqit::error::Kind;
+use orqit::service::workspace::created;
 use orqit::store::tickets::Status;
-use orqit::store::{ADMIN_USER_ID, NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID};
+use orqit::store::{ADMIN_USER_ID, MadeBy, NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID};
 use sea_orm::ConnectionTrait;
 
 use crate::support::database::{TestStore, actor, insert_workspace};
@@ -22,7 +23,7 @@ async fn a_workspace_begins_with_its_administrator_and_its_system_user() {
 
     let again =
         NewWorkspace { slug: "default".to_owned(), name: "Again".to_owned(), admin_email: None };
-    let refused = test.store.insert_workspace(again).await.unwrap_err();
+    let refused = test.store.insert_workspace(again, created).await.unwrap_err();
     assert_eq!(refused.kind, Kind::AlreadyExists);
     assert_eq!(test.store.list_workspaces().await.unwrap().len(), 1);
 }
@@ -66,6 +67,7 @@ async fn a_key_is_found_by_its_id_with_its_workspace() {
         expires_at: None,
         created_by: Some(ADMIN_USER_ID),
         last_four: "9xQ2".to_owned(),
+        made_by: MadeBy::Operator,
     };
     let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     tx.insert_key(new.clone()).await.unwrap();
@@ -75,8 +77,8 @@ async fn a_key_is_found_by_its_id_with_its_workspace() {
     assert_eq!(key.workspace, test.workspace);
     assert_eq!((key.scopes, key.key_hash), (new.scopes.clone(), [7; 32]));
     assert_eq!(test.store.find_key("4fQ7x2LM").await.unwrap(), None);
-    let listed = test.store.reader(test.workspace.id).list_keys().await.unwrap();
-    assert_eq!(listed.len(), 1);
+    let reader = test.store.reader(test.workspace.id);
+    assert_eq!(reader.find_key("4fQ7x2Lm").await.unwrap().unwrap().name, "Sales portal");
 
     let other = insert_workspace(&test.store, "other").await;
     let tx = test.store.begin(other.id, actor()).await.unwrap();

@@ -158,7 +158,7 @@ pub async fn load(store: &Store, clock: &Clock, caller: &Arc<Caller>) -> Result<
     let tx = store.begin(caller.workspace(), caller.actor()).await?;
     let mut people = Vec::with_capacity(PEOPLE.len());
     for (name, email, role) in PEOPLE {
-        let new = NewUser { display_name: name.to_owned(), email: email.to_owned(), role };
+        let new = NewUser::new(name, email, role);
         people.push(tx.insert_user(new).await?.id);
     }
     tx.commit().await?;

@@ -8,6 +8,7 @@ pub mod status;
 
 use tonic::{Request, Response, Status};
 
+use super::once::{Answer, once};
 use super::{accept, no_more};
 use crate::error::{Error, Kind};
 use crate::pb;
@@ -55,13 +56,14 @@ impl pb::ticket_service_server::TicketService for Tickets {
     ) -> Result<Response<pb::CreateTicketResponse>, Status> {
         let accepted = accept(request, check_create)?;
         let by = accepted.caller.key.system_user_id;
-        let new = messages::new_ticket(accepted.message, by);
-        let mut tx = self.store.begin(accepted.caller.workspace(), accepted.caller.actor()).await?;
-        references::check_new(&mut tx, &new).await?;
-        let ticket = tx.insert_ticket(new).await?;
-        tx.record(changes::created(&ticket));
-        tx.commit().await?;
-        Ok(Response::new(pb::CreateTicketResponse { ticket: Some(messages::ticket(ticket)) }))
+        let new = messages::new_ticket(accepted.message.clone(), by);
+        let answered = once(&self.store, &accepted, async |tx| {
+            references::check_new(tx, &new).await?;
+            let ticket = tx.insert_ticket(new).await?;
+            tx.record(changes::created(&ticket));
+            Ok(pb::CreateTicketResponse { ticket: Some(messages::ticket(ticket)) })
+        });
+        Ok(answered.await?)
     }
 
     async fn update_ticket(
@@ -78,21 +80,25 @@ impl pb::ticket_service_server::TicketService for Tickets {
             }
         })?;
         let precondition = if_match.unwrap_or_default();
-        let id = ticket_id(&accepted.message.id)?;
-        let mut tx = self.store.begin(accepted.caller.workspace(), accepted.caller.actor()).await?;
-        let before = tx.find_ticket_for_update(id).await?.ok_or_else(not_found)?;
-        precondition.hold(&before, accepted.message.version)?;
-        let mut after = changes::apply(&before, &accepted.message, &mask, tx.now())?;
-        references::check_changed(&mut tx, &before, &after).await?;
-        if after != before {
-            after.updated_by = accepted.caller.key.system_user_id;
-            after = tx.update_ticket(&before, &after).await?;
-            tx.record(changes::updated(&before, &after));
-            tx.commit().await?;
-        }
-        Ok(Response::new(pb::UpdateTicketResponse { ticket: Some(messages::ticket(after)) }))
+        let id = ticket_id(&accepted.message.id);
+        let answered = once(&self.store, &accepted, async |tx| {
+            let before = tx.find_ticket_for_update(id?).await?.ok_or_else(not_found)?;
+            precondition.hold(&before, accepted.message.version)?;
+            let mut after = changes::apply(&before, &accepted.message, &mask, tx.now())?;
+            references::check_changed(tx, &before, &after).await?;
+            if after != before {
+                after.updated_by = accepted.caller.key.system_user_id;
+                after = tx.update_ticket(&before, &after).await?;
+                tx.record(changes::updated(&before, &after));
+            }
+            Ok(pb::UpdateTicketResponse { ticket: Some(messages::ticket(after)) })
+        });
+        Ok(answered.await?)
     }
 }
+
+impl Answer for pb::CreateTicketResponse {}
+impl Answer for pb::UpdateTicketResponse {}
 
 /// The id that `42` or `TCK-42` names. What can be no id is simply not found.
 fn ticket_id(text: &str) -> Result<i64, Error> {

@@ -1,5 +1,7 @@
 //! The life of a ticket: which status may follow which, and what a change of status brings along.
 
+use std::borrow::Cow;
+
 use crate::clock::Timestamp;
 use crate::config::REOPEN_WITHIN;
 use crate::error::{Error, Kind};
@@ -71,7 +73,7 @@ fn check(ticket: &Ticket, to: Status, now: Timestamp) -> Result<(), Error> {
     if allowed.contains(&to) {
         return Ok(());
     }
-    let allowed: Vec<_> = allowed.iter().map(|status| status.name()).collect();
+    let allowed: Vec<_> = allowed.iter().map(|status| Cow::Borrowed(status.name())).collect();
     let message = if too_late {
         "A ticket can be reopened within 30 days of closing; create a new one and refer to it."
             .to_owned()
@@ -79,6 +81,7 @@ fn check(ticket: &Ticket, to: Status, now: Timestamp) -> Result<(), Error> {
         let list = allowed.join(", ");
         format!("A ticket that is {} cannot become {}, only {list}.", from.name(), to.name())
     };
-    let kind = Kind::InvalidStatusTransition { from: from.name(), to: to.name(), allowed };
+    let (from, to) = (from.name().into(), to.name().into());
+    let kind = Kind::InvalidStatusTransition { from, to, allowed };
     Err(Error::new(kind, message))
 }

@@ -4,6 +4,7 @@ pub(super) mod api_key;
 pub(super) mod audit_log;
 pub(super) mod counter;
 pub(super) mod event;
+pub(super) mod idempotent_answer;
 pub(super) mod ticket;
 pub(super) mod ticket_tag;
 pub(super) mod ticket_watcher;

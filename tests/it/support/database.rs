@@ -3,6 +3,7 @@
 
 use orqit::clock::{Clock, Timestamp};
 use orqit::event::{Actor, ActorKind};
+use orqit::service::workspace::created;
 use orqit::store::{NewWorkspace, Settings, Store, Workspace};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use tempfile::TempDir;
@@ -138,7 +139,7 @@ impl TestStore {
 /// Makes another workspace.
 pub async fn insert_workspace(store: &Store, slug: &str) -> Workspace {
     let new = NewWorkspace { slug: slug.to_owned(), name: slug.to_owned(), admin_email: None };
-    store.insert_workspace(new).await.unwrap()
+    store.insert_workspace(new, created).await.unwrap()
 }
 
 /// Somebody to make changes.

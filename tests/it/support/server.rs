@@ -11,7 +11,8 @@ use orqit::key::KeyText;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
 use orqit::server::Server;
-use orqit::store::{NewKey, NewUser, NewWorkspace, Role, Store, Tx, Workspace};
+use orqit::service::workspace::created;
+use orqit::store::{MadeBy, NewKey, NewUser, NewWorkspace, Role, Store, Tx, Workspace};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -132,6 +133,7 @@ impl Orqit {
             expires_at: None,
             created_by: None,
             last_four: key.last_four().to_owned(),
+            made_by: MadeBy::Operator,
         };
         change(&mut new);
         let tx = self.store.begin(workspace.id, Actor::operator()).await.expect("begun");
@@ -202,7 +204,7 @@ impl Orqit {
 
 async fn make_workspace(store: &Store, slug: &str) -> Workspace {
     let new = NewWorkspace { slug: slug.to_owned(), name: slug.to_uppercase(), admin_email: None };
-    store.insert_workspace(new).await.expect("a workspace")
+    store.insert_workspace(new, created).await.expect("a workspace")
 }
 
 /// A message with a key.

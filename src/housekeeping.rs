@@ -1,0 +1,32 @@
+//! What has to be thrown away now and then, in small steps that keep nobody waiting.
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::error::causes;
+use crate::store::Store;
+
+/// How long between two rounds.
+const ROUND: Duration = Duration::from_secs(60);
+/// How long between two steps: whoever wants to write gets in between.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The most rows of one step.
+pub const ROWS_PER_STEP: i64 = 500;
+
+/// Tidies up until it is dropped.
+pub async fn run(store: &Store, clock: &Clock) {
+    loop {
+        if let Err(error) = round(store, clock).await {
+            let cause = causes(&error);
+            tracing::warn!(cause, "cannot delete what is too old; trying again in a minute");
+        }
+        tokio::time::sleep(ROUND).await;
+    }
+}
+
+async fn round(store: &Store, clock: &Clock) -> Result<(), crate::error::Error> {
+    while store.delete_old_answers(clock.now(), ROWS_PER_STEP).await? == ROWS_PER_STEP as u64 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The keys that this process knows: the one owner of cached callers.
+//!
+//! Cached by the hash of the whole key, so that an unknown, a wrong and a right key with a wrong
+//! secret cost the same; a key that is not accepted is never cached.
+//!
+//! What is cached is trusted for [`KEY_LEASE`] after the key epoch was last read (`watch`), by this
+//! process's own monotonic clock. Any process that changes a key raises the epoch and then waits
+//! ([`KeyRing::settle`]) until every other one has applied the change or its lease has run out: when
+//! a revocation has returned, nothing accepts the key. A process that cannot read the epoch asks
+//! the database about each request, and can accept none when that is away.
+
+mod watch;
+
+use std::sync::Mutex;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use quick_cache::sync::Cache;
+use subtle::ConstantTimeEq;
+
+use crate::caller::Caller;
+use crate::config::{KEY_LEASE, KEYS_CACHED_MAX};
+use crate::error::Error;
+use crate::id;
+use crate::key::{KeyHash, KeyText};
+use crate::scope::Scopes;
+use crate::store::{KeyRecord, Store};
+
+pub use watch::settle;
+
+/// The most times that a key is read anew because the read took longer than a lease.
+const READS_MAX: usize = 3;
+
+/// What the ring knows of a key without asking anybody.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// The caller with this key.
+    Caller(Arc<Caller>),
+    /// The key was accepted before, but whether it still is only the database can tell.
+    Outdated,
+    /// Nothing.
+    Nothing,
+}
+
+/// The cache in front of the keys in the store.
+pub struct KeyRing {
+    store: Store,
+    callers: Cache<KeyHash, Arc<Caller>>,
+    /// Counts the times that something was taken from the cache or replaced in it. Who fills the
+    /// cache holds it, and does not put in what may have been taken out since it was read.
+    generation: Mutex<u64>,
+    watch: watch::Watch,
+}
+
+impl KeyRing {
+    /// An empty ring over `store`. It trusts its memory only while [`KeyRing::watch`] runs.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            callers: Cache::new(KEYS_CACHED_MAX),
+            generation: Mutex::new(0),
+            watch: watch::Watch::new(id::watcher()),
+        }
+    }
+
+    /// What is known of the key with this hash: no I/O.
+    pub fn known(&self, hash: &KeyHash) -> Known {
+        match self.callers.get(hash) {
+            Some(caller) if self.watch.is_fresh() => Known::Caller(caller),
+            Some(_) => Known::Outdated,
+            None => Known::Nothing,
+        }
+    }
+
+    /// The caller with this key by the store, if the key exists and was not revoked. Its expiry is
+    /// for whoever asks.
+    pub async fn find(&self, key: &KeyText, hash: KeyHash) -> Result<Option<Arc<Caller>>, Error> {
+        for _ in 0..READS_MAX {
+            let (began, generation) = (Instant::now(), self.generation());
+            let record = self.store.find_key(key.id()).await?;
+            // Read, and then not run for so long that it may have been revoked and be settled.
+            if began.elapsed() < KEY_LEASE {
+                return self.verified(record, hash, generation);
+            }
+        }
+        Err(Error::unavailable("reading a key takes longer than a lease"))
+    }
+
+    /// An unknown key is compared too, with a hash that no key has: its time must not tell.
+    fn verified(
+        &self,
+        record: Option<KeyRecord>,
+        hash: KeyHash,
+        generation: u64,
+    ) -> Result<Option<Arc<Caller>>, Error> {
+        let held = record.as_ref().map_or([0; 32], |record| record.key_hash);
+        let matches = bool::from(held.ct_eq(&hash.0));
+        let accepted = record.filter(|record| matches && record.revoked_at.is_none());
+        let Some(caller) = accepted.map(caller).transpose()? else {
+            return Ok(None);
+        };
+        let unchanged = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        if *unchanged == generation {
+            self.callers.insert(hash, Arc::clone(&caller));
+        }
+        Ok(Some(caller))
+    }
+
+    fn generation(&self) -> u64 {
+        *self.generation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts what is so now in the place of what was cached of a key.
+    fn replace(&self, record: KeyRecord) -> Result<(), Error> {
+        let hash = KeyHash(record.key_hash);
+        let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        *generation += 1;
+        if record.revoked_at.is_some() {
+            self.callers.remove(&hash);
+        } else if self.callers.peek(&hash).is_some() {
+            self.callers.insert(hash, caller(record)?);
+        }
+        Ok(())
+    }
+
+    /// Forgets everything.
+    fn clear(&self) {
+        let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        *generation += 1;
+        self.callers.clear();
+    }
+}
+
+fn caller(record: KeyRecord) -> Result<Arc<Caller>, Error> {
+    let scopes = Scopes::of_names(&record.scopes).map_err(|name| {
+        Error::internal(format!("key {} has the unknown scope {name}", record.key_id))
+    })?;
+    Ok(Arc::new(Caller { key: record, scopes }))
+}

@@ -1,0 +1,106 @@
+//! AuditService: who changed what, and who tried to.
+
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct};
+use rest::Violations;
+use serde_json::{Map, Value};
+use tonic::{Request, Response, Status};
+
+use super::accept;
+use super::pages::{self, Asked};
+use crate::event::ActorKind;
+use crate::pb;
+use crate::store::{AuditFilter, AuditLog, CursorKey, Store};
+
+/// Answers for the audit log.
+#[derive(Clone)]
+pub struct Audits {
+    /// Where the log is.
+    pub store: Store,
+}
+
+#[tonic::async_trait]
+impl pb::audit_service_server::AuditService for Audits {
+    async fn list_audit_logs(
+        &self,
+        request: Request<pb::ListAuditLogsRequest>,
+    ) -> Result<Response<pb::ListAuditLogsResponse>, Status> {
+        let accepted = accept(request, check)?;
+        let workspace = accepted.caller.workspace();
+        let filter = AuditFilter {
+            actor_id: accepted.message.actor_id.clone(),
+            resource_type: accepted.message.resource_type.clone(),
+            resource_id: accepted.message.resource_id.clone(),
+        };
+        let list = format!("{workspace:?} {filter:?}");
+        let page = asked(&accepted.message).request(|text| CursorKey::decode_in(text, &list))?;
+        let found = self.store.reader(workspace).list_audit_logs(&filter, page).await?;
+        let next = found.next.map(|next| next.encode_in(&list));
+        let meta = Some(pages::meta(page, found.total_count, next));
+        let audit_logs = found.rows.into_iter().map(message).collect();
+        Ok(Response::new(pb::ListAuditLogsResponse { audit_logs, meta }))
+    }
+}
+
+fn asked(message: &pb::ListAuditLogsRequest) -> Asked<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    Asked { page, per_page, cursor }
+}
+
+fn check(message: &pb::ListAuditLogsRequest, violations: &mut Violations) {
+    asked(message).check(violations);
+    if message.resource_id.is_some() && message.resource_type.is_none() {
+        let remedy = "resourceType is needed beside resourceId";
+        violations.add("resourceType", "REQUIRED", remedy);
+    }
+}
+
+/// An entry as the contract shows it.
+fn message(entry: AuditLog) -> pb::AuditLog {
+    let kind = match entry.actor.kind {
+        ActorKind::Key => pb::ActorType::Key,
+        ActorKind::Operator => pb::ActorType::Operator,
+        ActorKind::System => pb::ActorType::System,
+    };
+    let outcome = match entry.reason {
+        None => pb::AuditOutcome::Success,
+        Some(_) => pb::AuditOutcome::Denied,
+    };
+    pb::AuditLog {
+        id: entry.id,
+        created_at: Some(entry.created_at.into()),
+        actor: Some(pb::AuditActor {
+            r#type: kind.into(),
+            id: entry.actor.id,
+            name: entry.actor.name,
+        }),
+        action: entry.action,
+        outcome: outcome.into(),
+        reason: entry.reason,
+        resource_type: entry.resource_type,
+        resource_id: entry.resource_id,
+        before: entry.before.map(structure),
+        after: entry.after.map(structure),
+        request_id: entry.request_id,
+        client_ip: entry.client_ip,
+    }
+}
+
+fn structure(object: Map<String, Value>) -> Struct {
+    Struct { fields: object.into_iter().map(|(name, value)| (name, convert(value))).collect() }
+}
+
+fn convert(value: Value) -> prost_types::Value {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(flag) => Kind::BoolValue(flag),
+        // Numbers of a Struct are doubles; what is shown here stays far below where they round.
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Value::String(text) => Kind::StringValue(text),
+        Value::Array(values) => {
+            Kind::ListValue(ListValue { values: values.into_iter().map(convert).collect() })
+        }
+        Value::Object(object) => Kind::StructValue(structure(object)),
+    };
+    prost_types::Value { kind: Some(kind) }
+}

@@ -1,0 +1,267 @@
+//! KeyService: the whole life of a key, and who a key is.
+//!
+//! What a caller may do to keys stands in `grants`. A change of a key is answered once every process
+//! that accepts keys has applied it.
+
+mod grants;
+mod lives;
+mod messages;
+
+use std::sync::Arc;
+
+use rest::{Mask, Patch, Violations};
+use tonic::metadata::MetadataValue;
+use tonic::{Request, Response, Status};
+
+use super::once::{Answer, once};
+use super::pages::{self, Asked};
+use super::{accept, accept_public, no_more};
+use crate::clock::{Clock, Timestamp};
+use crate::config::PER_PAGE_DEFAULT;
+use crate::error::{Error, Kind};
+use crate::key::KeyText;
+use crate::keyring::KeyRing;
+use crate::pb;
+use crate::scope::Scopes;
+use crate::store::{CursorKey, Store};
+
+use lives::{admit, changes, check_rotation, made, new_key, successor};
+pub use lives::{audit, cap_reached, event, revoke};
+
+/// Answers for keys.
+#[derive(Clone)]
+pub struct Keys {
+    /// Where the keys are.
+    pub store: Store,
+    /// Who is told of every change.
+    pub ring: Arc<KeyRing>,
+    /// Tells whether a key has expired.
+    pub clock: Clock,
+}
+
+#[tonic::async_trait]
+impl pb::key_service_server::KeyService for Keys {
+    async fn get_self(
+        &self,
+        request: Request<pb::GetSelfRequest>,
+    ) -> Result<Response<pb::GetSelfResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let key = Some(messages::api_key(&accepted.caller.key, self.clock.now()));
+        Ok(Response::new(pb::GetSelfResponse { key }))
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<pb::ListAccountsRequest>,
+    ) -> Result<Response<pb::ListAccountsResponse>, Status> {
+        let accepted = accept(request, |message: &pb::ListAccountsRequest, violations| {
+            Asked { page: message.page, per_page: message.per_page, cursor: None }
+                .check(violations);
+        })?;
+        let page = accepted.message.page.unwrap_or(1);
+        let per_page = accepted.message.per_page.unwrap_or(PER_PAGE_DEFAULT as i32);
+        let accounts =
+            if page == 1 { vec![messages::account(&accepted.caller)] } else { Vec::new() };
+        let meta = pb::PageMeta {
+            page: Some(page),
+            per_page,
+            total_count: 1,
+            has_more: false,
+            next_cursor: None,
+        };
+        Ok(Response::new(pb::ListAccountsResponse { accounts, meta: Some(meta) }))
+    }
+
+    async fn list_keys(
+        &self,
+        request: Request<pb::ListKeysRequest>,
+    ) -> Result<Response<pb::ListKeysResponse>, Status> {
+        let accepted = accept(request, |message: &pb::ListKeysRequest, violations| {
+            asked(message).check(violations);
+        })?;
+        let workspace = accepted.caller.workspace();
+        let mut statuses: Vec<_> =
+            accepted.message.status.iter().filter_map(|number| messages::status(*number)).collect();
+        statuses.sort_unstable_by_key(|status| *status as u8);
+        statuses.dedup();
+        let list = format!("{workspace:?} keys {statuses:?}");
+        let page = asked(&accepted.message).request(|text| CursorKey::decode_in(text, &list))?;
+        let now = self.clock.now();
+        let found = self.store.reader(workspace).list_keys(&statuses, now, page).await?;
+        let next = found.next.map(|next| next.encode_in(&list));
+        let meta = Some(pages::meta(page, found.total_count, next));
+        let keys = found.rows.iter().map(|key| messages::api_key(key, now)).collect();
+        Ok(Response::new(pb::ListKeysResponse { keys, meta }))
+    }
+
+    async fn get_key(
+        &self,
+        request: Request<pb::GetKeyRequest>,
+    ) -> Result<Response<pb::GetKeyResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let key = reader.find_key(&accepted.message.id).await?.ok_or_else(not_found)?;
+        let key = Some(messages::api_key(&key, self.clock.now()));
+        Ok(Response::new(pb::GetKeyResponse { key }))
+    }
+
+    async fn create_key(
+        &self,
+        request: Request<pb::CreateKeyRequest>,
+    ) -> Result<Response<pb::CreateKeyResponse>, Status> {
+        let now = self.clock.now();
+        let accepted = accept(request, |message: &pb::CreateKeyRequest, violations| {
+            check_scopes(&message.scopes, violations);
+            check_expiry(message.expires_at, now, violations);
+        })?;
+        let text = KeyText::generate();
+        let new = new_key(&accepted.caller, &accepted.message, &text)?;
+        let answered = once(&self.store, &accepted, async |tx| {
+            admit(tx).await?;
+            tx.insert_key(new).await?;
+            let made = made(tx, text.id()).await?;
+            tx.record(event("api_key.created", &made, None, tx.now()));
+            tx.audit(audit("api_key.create", &made.key_id, None, Some(&made), tx.now()));
+            let key = Some(messages::revealed(&made, &text, tx.now()));
+            Ok(pb::CreateKeyResponse { key })
+        });
+        Ok(kept_by_nobody(answered.await?))
+    }
+
+    async fn update_key(
+        &self,
+        request: Request<pb::UpdateKeyRequest>,
+    ) -> Result<Response<pb::UpdateKeyResponse>, Status> {
+        let now = self.clock.now();
+        let mut mask = Mask::default();
+        let accepted = accept(request, |message: &pb::UpdateKeyRequest, violations| {
+            mask = message.mask(violations);
+            check_scopes(&message.scopes, violations);
+            check_expiry(message.expires_at, now, violations);
+        })?;
+        let caller = &accepted.caller;
+        let changes = changes(&accepted.message, &mask)?;
+        grants::may_change(caller, &changes)?;
+        let answered = once(&self.store, &accepted, async |tx| {
+            let found = tx.find_key_for_update(&accepted.message.id).await?;
+            let before = found.ok_or_else(not_found)?;
+            grants::within(caller, &before)?;
+            grants::narrower(&before, &changes)?;
+            tx.update_key(&before.key_id, &changes).await?;
+            let after = made(tx, &before.key_id).await?;
+            if after != before {
+                let id = &before.key_id;
+                tx.audit(audit("api_key.update", id, Some(&before), Some(&after), tx.now()));
+            }
+            Ok(pb::UpdateKeyResponse { key: Some(messages::api_key(&after, tx.now())) })
+        });
+        let answer = answered.await?;
+        self.ring.settle().await;
+        Ok(answer)
+    }
+
+    async fn revoke_key(
+        &self,
+        request: Request<pb::RevokeKeyRequest>,
+    ) -> Result<Response<pb::RevokeKeyResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let answered = once(&self.store, &accepted, async |tx| {
+            let found = tx.find_key_for_update(&accepted.message.id).await?;
+            let key = revoke(tx, found.ok_or_else(not_found)?).await?;
+            Ok(pb::RevokeKeyResponse { key: Some(messages::api_key(&key, tx.now())) })
+        });
+        let answer = answered.await?;
+        // Also where it was revoked before: whoever asked then may not have had an answer.
+        self.ring.settle().await;
+        Ok(answer)
+    }
+
+    async fn rotate_key(
+        &self,
+        request: Request<pb::RotateKeyRequest>,
+    ) -> Result<Response<pb::RotateKeyResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let grace = i64::from(accepted.message.grace_period_seconds.unwrap_or_default()) * 1000;
+        let text = KeyText::generate();
+        let answered = once(&self.store, &accepted, async |tx| {
+            let found = tx.find_key_for_update(&accepted.message.id).await?;
+            let old = found.ok_or_else(not_found)?;
+            grants::within(&accepted.caller, &old)?;
+            check_rotation(&old, tx.now())?;
+            let new = successor(tx, &accepted.caller, &old, &text, grace).await?;
+            Ok(pb::RotateKeyResponse { key: Some(messages::revealed(&new, &text, tx.now())) })
+        });
+        let answer = answered.await?;
+        self.ring.settle().await;
+        Ok(kept_by_nobody(answer))
+    }
+
+    async fn report_leak(
+        &self,
+        request: Request<pb::ReportLeakRequest>,
+    ) -> Result<Response<pb::ReportLeakResponse>, Status> {
+        let _message = accept_public(request, no_more)?;
+        Ok(Response::new(pb::ReportLeakResponse { received: true }))
+    }
+}
+
+impl Answer for pb::CreateKeyResponse {
+    fn forget_secrets(&mut self) {
+        forget_key(&mut self.key);
+    }
+}
+
+impl Answer for pb::RotateKeyResponse {
+    fn forget_secrets(&mut self) {
+        forget_key(&mut self.key);
+    }
+}
+
+impl Answer for pb::UpdateKeyResponse {}
+impl Answer for pb::RevokeKeyResponse {}
+
+fn forget_key(key: &mut Option<pb::ApiKey>) {
+    if let Some(key) = key {
+        key.key = None;
+    }
+}
+
+/// An answer that shows a key: no cache on the way may keep it.
+fn kept_by_nobody<R>(mut answer: Response<R>) -> Response<R> {
+    answer.metadata_mut().insert("cache-control", MetadataValue::from_static("no-store"));
+    answer
+}
+
+/// The same text for a key of another workspace and for one that is nowhere.
+fn not_found() -> Error {
+    let message =
+        "There is no such API key in this workspace. The id is the 8 characters after orq_.";
+    Error::new(Kind::ApiKeyNotFound, message)
+}
+
+fn asked(message: &pb::ListKeysRequest) -> Asked<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    Asked { page, per_page, cursor }
+}
+
+fn check_scopes(scopes: &[String], violations: &mut Violations) {
+    for (at, name) in scopes.iter().enumerate() {
+        if Scopes::named(name).is_none() {
+            let field = format!("scopes[{at}]");
+            let message = format!(
+                "{field} is no scope; use a native one such as tickets:read, or read-only, read-write, admin, ticket-index, create-ticket, ticket-respond, send-email"
+            );
+            violations.add(field, "INVALID_SCOPE", message);
+        }
+    }
+}
+
+fn check_expiry(
+    expiry: Option<prost_types::Timestamp>,
+    now: Timestamp,
+    violations: &mut Violations,
+) {
+    if expiry.is_some_and(|expiry| Timestamp::from(expiry) <= now) {
+        violations.add("expiresAt", "OUT_OF_RANGE", "expiresAt must be in the future");
+    }
+}

@@ -1,0 +1,107 @@
+//! WorkspaceService: the settings of the caller's workspace.
+
+use std::sync::Arc;
+
+use rest::{Mask, Patch};
+use tonic::{Request, Response, Status};
+
+use super::once::{Answer, once};
+use super::{accept, no_more, object};
+use crate::error::Error;
+use crate::keyring::KeyRing;
+use crate::pb;
+use crate::store::{NewAuditLog, Store, Workspace, WorkspaceChanges};
+
+/// Answers for the workspace.
+#[derive(Clone)]
+pub struct Workspaces {
+    /// Where the workspace is.
+    pub store: Store,
+    /// Who is told of every change: callers hold what their workspace is.
+    pub ring: Arc<KeyRing>,
+}
+
+#[tonic::async_trait]
+impl pb::workspace_service_server::WorkspaceService for Workspaces {
+    async fn get_workspace(
+        &self,
+        request: Request<pb::GetWorkspaceRequest>,
+    ) -> Result<Response<pb::GetWorkspaceResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let found = self.store.reader(accepted.caller.workspace()).find_workspace().await?;
+        let found = found.ok_or_else(|| Error::internal("a caller without a workspace"))?;
+        Ok(Response::new(pb::GetWorkspaceResponse { workspace: Some(message(&found)) }))
+    }
+
+    async fn update_workspace(
+        &self,
+        request: Request<pb::UpdateWorkspaceRequest>,
+    ) -> Result<Response<pb::UpdateWorkspaceResponse>, Status> {
+        let mut mask = Mask::default();
+        let accepted = accept(request, |message: &pb::UpdateWorkspaceRequest, violations| {
+            mask = message.mask(violations);
+        })?;
+        let changes = changes(&accepted.message, &mask);
+        let answered = once(&self.store, &accepted, async |tx| {
+            let before = tx.find_workspace_for_update().await?;
+            let after = tx.update_workspace(&before, &changes).await?;
+            if after != before {
+                tx.audit(updated(&before, &after));
+            }
+            Ok(pb::UpdateWorkspaceResponse { workspace: Some(message(&after)) })
+        });
+        let answer = answered.await?;
+        self.ring.settle().await;
+        Ok(answer)
+    }
+}
+
+impl Answer for pb::UpdateWorkspaceResponse {}
+
+/// What an update asks for; what the mask does not name stays as it is.
+fn changes(message: &pb::UpdateWorkspaceRequest, mask: &Mask) -> WorkspaceChanges {
+    let capabilities = message.capabilities.unwrap_or_default();
+    WorkspaceChanges {
+        name: message.name.clone().filter(|_| mask.has("name")),
+        max_active_keys: message.max_active_keys.filter(|_| mask.has("max_active_keys")),
+        key_creations_per_hour: message
+            .key_creations_per_hour
+            .filter(|_| mask.has("key_creations_per_hour")),
+        can_manage_api_keys: capabilities.can_manage_api_keys.filter(|_| mask.has("capabilities")),
+    }
+}
+
+/// A workspace as the contract shows it.
+fn message(workspace: &Workspace) -> pb::Workspace {
+    let can_manage_api_keys = workspace.can_manage_api_keys;
+    pb::Workspace {
+        id: workspace.public_id.clone(),
+        slug: workspace.slug.clone(),
+        name: workspace.name.clone(),
+        max_active_keys: workspace.max_active_keys,
+        key_creations_per_hour: workspace.key_creations_per_hour,
+        capabilities: Some(pb::Capabilities { can_manage_api_keys }),
+        created_at: Some(workspace.created_at.into()),
+        updated_at: Some(workspace.updated_at.into()),
+    }
+}
+
+/// The audit log's entry of a change of the workspace.
+pub fn updated(before: &Workspace, after: &Workspace) -> NewAuditLog {
+    NewAuditLog {
+        action: "workspace.update".into(),
+        before: Some(object(&message(before))),
+        ..created(after)
+    }
+}
+
+/// The audit log's entry of a new workspace.
+pub fn created(workspace: &Workspace) -> NewAuditLog {
+    NewAuditLog {
+        action: "workspace.create".into(),
+        resource_type: "workspace",
+        resource_id: Some(workspace.public_id.clone()),
+        after: Some(object(&message(workspace))),
+        ..NewAuditLog::default()
+    }
+}

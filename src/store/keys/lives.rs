@@ -1,0 +1,196 @@
+//! How keys are made, changed, rotated and revoked, each within a change of their workspace.
+//!
+//! Whoever makes a key holds the lock of the workspace's key numbers from [`Tx::lock_keys`] on, so
+//! what it counts is still so when it commits.
+
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use super::{KeyChange, KeyRecord, KeyStatus, MadeBy, NewKey, from_row, made_by_number, to_row};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind};
+use crate::store::Tx;
+use crate::store::counters::{Counter, advance};
+use crate::store::entity::{api_key, workspace};
+use crate::store::failure::{failed, is_taken};
+use crate::store::to_json;
+use crate::store::workspaces::{Workspace, from_row as workspace_from_row};
+
+/// What of a key can change while it lives; what is none stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyChanges {
+    pub name: Option<String>,
+    pub description: Option<Option<String>>,
+    /// The native scopes that it keeps, and the names that were asked for.
+    pub scopes: Option<(Vec<String>, Vec<String>)>,
+    pub expires_at: Option<Option<Timestamp>>,
+    pub per_minute: Option<i32>,
+    pub group_per_minute: Option<i32>,
+}
+
+/// Whether a key has this status at `now`.
+pub(super) fn has_status(status: KeyStatus, now: Timestamp) -> SimpleExpr {
+    use api_key::Column::{ExpiresAt, RevokedAt};
+    match status {
+        KeyStatus::Revoked => RevokedAt.is_not_null(),
+        KeyStatus::Expired => RevokedAt.is_null().and(ExpiresAt.lte(now.0)),
+        KeyStatus::Active => RevokedAt.is_null().and(ExpiresAt.is_null().or(ExpiresAt.gt(now.0))),
+    }
+}
+
+impl Tx {
+    /// Takes the lock under which keys are made, and answers the workspace with its settings.
+    pub async fn lock_keys(&mut self) -> Result<Workspace, Error> {
+        advance(&self.transaction, self.workspace, Counter::ApiKeys, 0).await.map_err(failed)?;
+        let row = workspace::Entity::find_by_id(self.workspace.0).one(&self.transaction).await;
+        let row = row.map_err(failed)?;
+        row.map(workspace_from_row).ok_or_else(|| Error::internal("a change without a workspace"))
+    }
+
+    /// How many keys count against the cap: those that are accepted and have no successor.
+    pub async fn count_active_keys(&self) -> Result<i64, Error> {
+        let query = api_key::Entity::find()
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .filter(api_key::Column::RotatedTo.is_null())
+            .filter(has_status(KeyStatus::Active, self.now));
+        let count = query.select_only().column_as(api_key::Column::KeyId.count(), "count");
+        let count = count.into_tuple::<i64>().one(&self.transaction).await;
+        Ok(count.map_err(failed)?.unwrap_or_default())
+    }
+
+    /// When callers of the API made the `limit` newest keys since `since`, the newest first.
+    pub async fn list_key_creations(
+        &self,
+        since: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<Timestamp>, Error> {
+        let query = api_key::Entity::find()
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .filter(api_key::Column::MadeBy.eq(made_by_number(MadeBy::Caller)))
+            .filter(api_key::Column::CreatedAt.gt(since.0))
+            .order_by_desc(api_key::Column::CreatedAt)
+            .limit(limit)
+            .select_only()
+            .column(api_key::Column::CreatedAt);
+        let times = query.into_tuple::<i64>().all(&self.transaction).await.map_err(failed)?;
+        Ok(times.into_iter().map(Timestamp).collect())
+    }
+
+    /// Stores a key. A key id that is taken, in whatever workspace, is ALREADY_EXISTS: make another.
+    pub async fn insert_key(&self, new: NewKey) -> Result<(), Error> {
+        let number = advance(&self.transaction, self.workspace, Counter::ApiKeys, 1).await;
+        let row = to_row(self.workspace, self.now, number.map_err(failed)?, new);
+        match api_key::Entity::insert(row).exec_without_returning(&self.transaction).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_taken(&error, &["key_id", "api_keys_pkey"]) => {
+                Err(Error::new(Kind::AlreadyExists, "A key with this id exists already."))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// The key with this id, which nobody else changes until this change has ended.
+    pub async fn find_key_for_update(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+        let lock = api_key::Entity::update_many()
+            // Changes nothing: it takes the row's lock, on either database.
+            .col_expr(api_key::Column::Number, Expr::col(api_key::Column::Number))
+            .filter(api_key::Column::KeyId.eq(key_id))
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0));
+        if lock.exec(&self.transaction).await.map_err(failed)?.rows_affected == 0 {
+            return Ok(None);
+        }
+        self.find_key(key_id).await
+    }
+
+    /// The key with this id as it is by now in this change.
+    pub async fn find_key(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+        let query = api_key::Entity::find_by_id(key_id)
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .find_also_related(workspace::Entity);
+        match query.one(&self.transaction).await.map_err(failed)? {
+            Some((key, Some(workspace))) => from_row(key, workspace_from_row(workspace)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Changes a key that exists; it holds from the next request on.
+    pub async fn update_key(&mut self, key_id: &str, changes: &KeyChanges) -> Result<(), Error> {
+        let mut row = api_key::ActiveModel::default();
+        if let Some(name) = &changes.name {
+            row.name = Set(name.clone());
+        }
+        if let Some(description) = &changes.description {
+            row.description = Set(description.clone());
+        }
+        if let Some((scopes, requested)) = &changes.scopes {
+            row.scopes = Set(to_json(scopes));
+            row.requested_scopes = Set(to_json(requested));
+        }
+        if let Some(expires_at) = changes.expires_at {
+            row.expires_at = Set(expires_at.map(|at| at.0));
+        }
+        if let Some(per_minute) = changes.per_minute {
+            row.per_minute = Set(per_minute);
+        }
+        if let Some(group_per_minute) = changes.group_per_minute {
+            row.group_per_minute = Set(group_per_minute);
+        }
+        self.write_key(key_id, row).await
+    }
+
+    /// Revokes a key that exists.
+    pub async fn revoke_key(&mut self, key_id: &str) -> Result<(), Error> {
+        let row = api_key::ActiveModel { revoked_at: Set(Some(self.now.0)), ..Default::default() };
+        self.write_key(key_id, row).await
+    }
+
+    /// Makes `successor`, which was just stored, the successor of `old`: it takes over the line. The
+    /// old key expires at `old_expiry`, and those before it in the line at once.
+    pub async fn rotate_key(
+        &mut self,
+        old: &KeyRecord,
+        successor: &str,
+        old_expiry: Timestamp,
+    ) -> Result<(), Error> {
+        let row = api_key::ActiveModel {
+            lineage: Set(old.lineage.clone()),
+            rotated_from: Set(Some(old.key_id.clone())),
+            ..Default::default()
+        };
+        self.write_key(successor, row).await?;
+        for key_id in self.keys_in_grace(&old.lineage).await? {
+            let expires_at = Set(Some(self.now.0));
+            let row = api_key::ActiveModel { expires_at, ..Default::default() };
+            self.write_key(&key_id, row).await?;
+        }
+        let row = api_key::ActiveModel {
+            rotated_to: Set(Some(successor.to_owned())),
+            expires_at: Set(Some(old_expiry.0)),
+            ..Default::default()
+        };
+        self.write_key(&old.key_id, row).await
+    }
+
+    /// The keys of a line that have a successor and are still accepted.
+    async fn keys_in_grace(&self, lineage: &str) -> Result<Vec<String>, Error> {
+        let query = api_key::Entity::find()
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .filter(api_key::Column::Lineage.eq(lineage))
+            .filter(api_key::Column::RotatedTo.is_not_null())
+            .filter(has_status(KeyStatus::Active, self.now))
+            .select_only()
+            .column(api_key::Column::KeyId);
+        query.into_tuple::<String>().all(&self.transaction).await.map_err(failed)
+    }
+
+    async fn write_key(&mut self, key_id: &str, row: api_key::ActiveModel) -> Result<(), Error> {
+        let update = api_key::Entity::update_many()
+            .set(row)
+            .filter(api_key::Column::KeyId.eq(key_id))
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0));
+        update.exec(&self.transaction).await.map_err(failed)?;
+        self.key_changes
+            .push(KeyChange { workspace: self.workspace, key_id: Some(key_id.to_owned()) });
+        Ok(())
+    }
+}

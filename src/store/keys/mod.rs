@@ -1,0 +1,259 @@
+//! API keys as they are stored: never the key itself, only its hash and what it may do.
+//!
+//! Whether a key may be made or changed is the service's business; here is kept that a change of a
+//! key raises the key epoch, by which every process that accepts keys learns of it.
+
+mod epoch;
+mod lives;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+
+use super::entity::{api_key, workspace};
+use super::failure::failed;
+use super::pages::{Page, PageRequest, newest_first};
+use super::workspaces::{SYSTEM_USER_ID, Workspace, from_row as workspace_from_row};
+use super::{Reader, Store, WorkspaceId, from_json, to_json, unknown_number};
+use crate::clock::Timestamp;
+use crate::error::Error;
+
+pub use epoch::KeyChange;
+pub(super) use epoch::raise_key_epoch;
+pub use lives::KeyChanges;
+
+/// Who made a key, as far as it matters to the hourly limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeBy {
+    /// A caller of the API: it counts as an hourly creation.
+    Caller,
+    /// The operator.
+    Operator,
+    /// The rotation of another key.
+    Rotation,
+}
+
+/// A key as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The 8 characters after `orq_`.
+    pub key_id: String,
+    /// SHA-256 of the whole key.
+    pub key_hash: [u8; 32],
+    /// What the key is called.
+    pub name: String,
+    /// What the key is for.
+    pub description: Option<String>,
+    /// The native scopes that it has.
+    pub scopes: Vec<String>,
+    /// The names of scopes that were asked for.
+    pub requested_scopes: Vec<String>,
+    /// Requests a minute over all; 0 means unlimited.
+    pub per_minute: i32,
+    /// Requests a minute in each endpoint group; 0 means unlimited.
+    pub group_per_minute: i32,
+    /// When it stops being accepted, if ever.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The user who made it; none when an operator did.
+    pub created_by: Option<i64>,
+    /// The last four characters of the key.
+    pub last_four: String,
+    /// The id of the first key of its line of rotations; its own where there was none.
+    pub lineage: String,
+    /// The key that it was made from by rotation.
+    pub rotated_from: Option<String>,
+    /// The key that was made from it by rotation.
+    pub rotated_to: Option<String>,
+    /// Who made it.
+    pub made_by: MadeBy,
+    /// The workspace that it belongs to.
+    pub workspace: Workspace,
+    /// The user to whom is attributed what the key does.
+    pub system_user_id: i64,
+}
+
+/// A key to be stored.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// The 8 characters after `orq_`.
+    pub key_id: String,
+    /// SHA-256 of the whole key.
+    pub key_hash: [u8; 32],
+    /// What the key is called.
+    pub name: String,
+    /// What the key is for.
+    pub description: Option<String>,
+    /// The native scopes that it has.
+    pub scopes: Vec<String>,
+    /// The names of scopes that were asked for.
+    pub requested_scopes: Vec<String>,
+    /// Requests a minute over all; 0 means unlimited.
+    pub per_minute: i32,
+    /// Requests a minute in each endpoint group; 0 means unlimited.
+    pub group_per_minute: i32,
+    /// When it stops being accepted, if ever.
+    pub expires_at: Option<Timestamp>,
+    /// The user who makes it; none when an operator does.
+    pub created_by: Option<i64>,
+    /// The last four characters of the key.
+    pub last_four: String,
+    /// Who makes it.
+    pub made_by: MadeBy,
+}
+
+/// Which keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// Accepted.
+    Active,
+    /// Past its expiry.
+    Expired,
+    /// Revoked, whenever it would have expired.
+    Revoked,
+}
+
+impl KeyRecord {
+    /// Whether the key is accepted at `now`, and if not, why.
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        if self.revoked_at.is_some() {
+            KeyStatus::Revoked
+        } else if self.expires_at.is_some_and(|expiry| expiry <= now) {
+            KeyStatus::Expired
+        } else {
+            KeyStatus::Active
+        }
+    }
+}
+
+impl Store {
+    /// The key with this id, in whatever workspace, revoked and expired ones too. This is the one
+    /// query that looks into every workspace: the key that it finds is what makes a caller, and
+    /// everything else that the caller does is within the key's workspace.
+    pub async fn find_key(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+        // One statement whether the key exists or not: the time must not tell.
+        let query = api_key::Entity::find_by_id(key_id).find_also_related(workspace::Entity);
+        match query.one(&self.reads).await.map_err(failed)? {
+            Some((key, Some(workspace))) => from_row(key, workspace_from_row(workspace)).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// The key with this id.
+    pub async fn find_key(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+        let query = api_key::Entity::find_by_id(key_id)
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .find_also_related(workspace::Entity);
+        match query.one(self.connection).await.map_err(failed)? {
+            Some((key, Some(workspace))) => from_row(key, workspace_from_row(workspace)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the workspace has ever had a key.
+    pub async fn has_keys(&self) -> Result<bool, Error> {
+        let query =
+            api_key::Entity::find().filter(api_key::Column::WorkspaceId.eq(self.workspace.0));
+        Ok(query.one(self.connection).await.map_err(failed)?.is_some())
+    }
+
+    /// A page of the keys of the workspace that have one of `statuses` at `now`, or of all when
+    /// there is none; the newest first.
+    pub async fn list_keys(
+        &self,
+        statuses: &[KeyStatus],
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Page<KeyRecord>, Error> {
+        use api_key::Column;
+        let Some(workspace) = self.find_workspace().await? else {
+            return Ok(Page { rows: Vec::new(), total_count: 0, next: None });
+        };
+        let mut select = api_key::Entity::find().filter(Column::WorkspaceId.eq(self.workspace.0));
+        if !statuses.is_empty() {
+            let any = statuses.iter().fold(sea_orm::Condition::any(), |any, status| {
+                any.add(lives::has_status(*status, now))
+            });
+            select = select.filter(any);
+        }
+        let found =
+            newest_first(self.connection, select, Column::Number, |row| row.number, page).await;
+        found.map_err(failed)?.try_map(|row| from_row(row, workspace.clone()))
+    }
+}
+
+fn to_row(
+    workspace: WorkspaceId,
+    now: Timestamp,
+    number: i64,
+    new: NewKey,
+) -> api_key::ActiveModel {
+    api_key::ActiveModel {
+        lineage: Set(new.key_id.clone()),
+        key_id: Set(new.key_id),
+        workspace_id: Set(workspace.0),
+        key_hash: Set(new.key_hash.to_vec()),
+        name: Set(new.name),
+        description: Set(new.description),
+        scopes: Set(to_json(&new.scopes)),
+        requested_scopes: Set(to_json(&new.requested_scopes)),
+        per_minute: Set(new.per_minute),
+        group_per_minute: Set(new.group_per_minute),
+        expires_at: Set(new.expires_at.map(|at| at.0)),
+        revoked_at: Set(None),
+        created_at: Set(now.0),
+        created_by: Set(new.created_by),
+        last_four: Set(new.last_four),
+        number: Set(number),
+        rotated_from: Set(None),
+        rotated_to: Set(None),
+        made_by: Set(made_by_number(new.made_by)),
+    }
+}
+
+fn from_row(row: api_key::Model, workspace: Workspace) -> Result<KeyRecord, Error> {
+    let Ok(key_hash) = <[u8; 32]>::try_from(row.key_hash) else {
+        return Err(Error::internal(format!("key {} has a hash of another length", row.key_id)));
+    };
+    Ok(KeyRecord {
+        key_id: row.key_id,
+        key_hash,
+        name: row.name,
+        description: row.description,
+        scopes: from_json(&row.scopes)?,
+        requested_scopes: from_json(&row.requested_scopes)?,
+        per_minute: row.per_minute,
+        group_per_minute: row.group_per_minute,
+        expires_at: row.expires_at.map(Timestamp),
+        revoked_at: row.revoked_at.map(Timestamp),
+        created_at: Timestamp(row.created_at),
+        created_by: row.created_by,
+        last_four: row.last_four,
+        lineage: row.lineage,
+        rotated_from: row.rotated_from,
+        rotated_to: row.rotated_to,
+        made_by: made_by(row.made_by)?,
+        workspace,
+        system_user_id: SYSTEM_USER_ID,
+    })
+}
+
+fn made_by_number(made_by: MadeBy) -> i16 {
+    match made_by {
+        MadeBy::Caller => 1,
+        MadeBy::Operator => 2,
+        MadeBy::Rotation => 3,
+    }
+}
+
+fn made_by(number: i16) -> Result<MadeBy, Error> {
+    match number {
+        1 => Ok(MadeBy::Caller),
+        2 => Ok(MadeBy::Operator),
+        3 => Ok(MadeBy::Rotation),
+        _ => Err(unknown_number("api_keys.made_by", number)),
+    }
+}
