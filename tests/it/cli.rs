@@ -12,20 +12,20 @@ use crate::support::database::TestDatabase;
 use crate::support::rest::Rest;
 
 /// A machine with an empty database.
-struct Machine {
+pub struct Machine {
     database: TestDatabase,
     files: TempDir,
 }
 
 /// A running `orqit serve`.
-struct Serving {
-    child: Child,
+pub struct Serving {
+    pub child: Child,
     out: Lines<BufReader<ChildStdout>>,
-    url: String,
+    pub url: String,
 }
 
 impl Machine {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let files = tempfile::tempdir().expect("a directory");
         Self { database: TestDatabase::create().await, files }
     }
@@ -37,19 +37,19 @@ impl Machine {
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub async fn run(&self, arguments: &[&str]) -> Output {
         self.orqit(arguments).output().await.expect("it runs")
     }
 
     /// What a command that must succeed prints.
     #[track_caller]
-    fn printed(output: Output) -> String {
+    pub fn printed(output: Output) -> String {
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{log}");
         String::from_utf8(output.stdout).expect("text")
     }
 
-    async fn serve(&self, arguments: &[&str]) -> Serving {
+    pub async fn serve(&self, arguments: &[&str]) -> Serving {
         let mut command = self.orqit(&[&["serve"], arguments].concat());
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
         let mut out = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -63,6 +63,13 @@ impl Machine {
         Self::printed(made).trim_end().to_owned()
     }
 
+    /// A key without limits.
+    pub async fn unlimited_key(&self, scope: &str) -> String {
+        let limits = ["--limit-per-minute", "unlimited", "--group-limit-per-minute", "unlimited"];
+        let create = [&["key", "create", "--name", "Test", "--scope", scope], &limits[..]].concat();
+        Self::printed(self.run(&create).await).trim_end().to_owned()
+    }
+
     fn file(&self, name: &str, lines: &[serde_json::Value]) -> String {
         let path = self.files.path().join(name);
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -73,7 +80,7 @@ impl Machine {
 
 impl Serving {
     /// Asks it to stop, and what else it had printed.
-    async fn stop(mut self) -> String {
+    pub async fn stop(mut self) -> String {
         let pid = self.child.id().expect("it runs").to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status().await;
         assert!(asked.expect("kill runs").success());

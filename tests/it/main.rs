@@ -2,6 +2,7 @@
 
 mod support;
 
+mod audit;
 mod bad_input;
 mod bad_queries;
 mod browsers;
@@ -12,11 +13,16 @@ mod envelope;
 mod events;
 mod every_rpc;
 mod grpc;
+mod idempotency;
+mod key_grants;
+mod keys;
+mod kills;
 mod lists;
 mod migrations;
 mod openapi;
 mod query_plans;
 mod refusals;
+mod revocation;
 mod ticket_lists;
 mod ticket_writes;
 mod tickets;

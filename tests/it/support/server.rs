@@ -30,7 +30,7 @@ pub struct Orqit {
     pub workspace: Workspace,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
-    _database: TestDatabase,
+    pub database: TestDatabase,
 }
 
 /// What a test may want otherwise.
@@ -91,7 +91,7 @@ impl Orqit {
             server.run(listener, stop).await.expect("a sound contract");
         });
         let (stop, running) = (Some(stop), Some(running));
-        Self { address, clock, store, workspace, stop, running, _database: database }
+        Self { address, clock, store, workspace, stop, running, database }
     }
 
     /// Asks the server to stop and waits until it has.
