@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderValue, Version};
+use ipnet::IpNet;
 use rest::Routes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,10 +16,12 @@ use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
+use crate::attempts::{Budget, FailedAttempts};
 use crate::clock::Clock;
 use crate::config::COMPRESS_BYTES_MIN;
 use crate::connections::{self, Bounds};
 use crate::gateway::Gateway;
+use crate::gateway::github::{Github, GithubKeys};
 use crate::grpc::{Grpc, Services};
 use crate::keyring::KeyRing;
 use crate::layers::around::AroundLayer;
@@ -33,6 +36,7 @@ use crate::layers::resolve::{Resolver, Target, resolve};
 use crate::layers::respond::Respond;
 use crate::layers::trace::Trace;
 use crate::layers::{Protocol, Request, Response, ResponseFuture};
+use crate::leaks::Leaks;
 use crate::metrics;
 use crate::pb;
 use crate::rpc::Rpcs;
@@ -55,6 +59,9 @@ pub struct Server {
     pub request_timeout: Duration,
     pub body_timeout: Duration,
     pub bounds: Bounds,
+    pub trusted_proxies: Vec<IpNet>,
+    pub failed_attempts: Budget,
+    pub github_keys: Option<GithubKeys>,
 }
 
 impl Server {
@@ -97,17 +104,24 @@ impl Server {
             rpcs: Rpcs::new(pb::RPCS)?,
             routes: Routes::new(bindings.concat())?,
             reflection: self.reflection,
+            github_secret_scanning: self.github_keys.is_some(),
         };
         let grpc = Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
         let store = self.store.clone();
-        let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI };
+        let leaks = Arc::new(Leaks::new(store.clone(), self.failed_attempts));
+        let github = self.github_keys.map(|keys| Github { keys, leaks });
+        let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI, github };
         let keys = KeyRing::new(self.store);
-        let inner = Inner { resolver, keys, clock: self.clock.clone(), grpc, gateway };
+        let attempts = FailedAttempts::with_keys(self.failed_attempts);
+        let inner = Inner { resolver, keys, attempts, clock: self.clock.clone(), grpc, gateway };
         metrics::install();
 
         let shared = ServiceBuilder::new()
             // Sees every answer as the client will, and what is known of the request by then.
-            .layer(AroundLayer(Record { clock: self.clock.clone() }))
+            .layer(AroundLayer(Record {
+                clock: self.clock.clone(),
+                trusted_proxies: self.trusted_proxies.into(),
+            }))
             // Renders every refusal of what is below it, and catches what panics there.
             .layer(AroundLayer(Respond))
             // Counts from the moment the request is known, and covers all that can wait.
@@ -184,6 +198,7 @@ where
 struct Inner {
     resolver: Resolver,
     keys: KeyRing,
+    attempts: FailedAttempts,
     clock: Clock,
     grpc: Grpc,
     gateway: Gateway,
@@ -194,7 +209,7 @@ impl Inner {
         // What the request is for decides what it must bring: 404 and 405 need no key.
         resolve(&self.resolver, &mut request)?;
         // Who calls is known before anything is read that the caller sent.
-        authenticate(&self.keys, &self.clock, &mut request).await?;
+        authenticate(&self.keys, &self.attempts, &self.clock, &mut request).await?;
         // A caller without the scope learns nothing of the rules of the body.
         authorize(&request)?;
         // With the request itself, as the last of what a header can be wrong about.

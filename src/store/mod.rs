@@ -13,6 +13,7 @@ mod entity;
 mod events;
 mod failure;
 mod keys;
+mod leaked_keys;
 mod pages;
 mod rows;
 mod sql;
