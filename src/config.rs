@@ -1,12 +1,14 @@
 //! The settings of the service, each with its default and its bound, and the bounds that have
 //! no setting.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use http::HeaderValue;
+use ipnet::IpNet;
 
 use crate::store::Settings;
 
@@ -42,6 +44,16 @@ pub const KEY_LEASE_MARGIN: Duration = Duration::from_millis(200);
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long a request waits for another one with the same idempotency key.
 pub const IDEMPOTENCY_WAIT: Duration = Duration::from_secs(2);
+/// The failed attempts that a client address has at once; see `attempts`.
+pub const FAILED_ATTEMPTS_BURST: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
+/// How long until a client address has one of them back.
+pub const FAILED_ATTEMPT_BACK_EVERY: Duration = Duration::from_secs(2);
+/// The most client networks whose failed attempts are told apart.
+pub const FAILED_ATTEMPT_NETWORKS_MAX: usize = 100_000;
+/// The most addresses of `X-Forwarded-For` that are looked at.
+pub const FORWARDED_HOPS_MAX: usize = 32;
+/// The most tokens that one message of GitHub's secret scanning may report.
+pub const SCANNED_TOKENS_MAX: usize = 1000;
 /// The deepest row that `page` and `perPage` reach.
 pub const PAGED_ROWS_MAX: i64 = 100_000;
 /// The items of a page unless the caller says otherwise.
@@ -107,6 +119,14 @@ pub struct ServeArgs {
     /// Origins whose pages may call from a browser, such as `https://app.example`; none by default.
     #[arg(long, env = "ORQIT_CORS_ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<HeaderValue>,
+    /// Proxies whose `X-Forwarded-For` is believed, as addresses or networks such as `10.0.0.0/8`;
+    /// none by default.
+    #[arg(long, env = "ORQIT_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
+    /// A file with the public keys of GitHub's secret scanning, as GitHub publishes them (JSON); its
+    /// endpoint exists only with one.
+    #[arg(long, env = "ORQIT_GITHUB_PUBLIC_KEYS")]
+    pub github_public_keys: Option<PathBuf>,
     /// How long a request may take until its answer begins.
     #[arg(long, env = "ORQIT_REQUEST_TIMEOUT", default_value = "30s", value_parser = bounded_duration)]
     pub request_timeout: Duration,
@@ -163,6 +183,24 @@ fn database_url(text: &str) -> Result<String, String> {
     if known && !in_memory { Ok(text.to_owned()) } else { Err(remedy.to_owned()) }
 }
 
+/// A network, or an address as the network of itself.
+fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let address = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+    let network = text.parse().or_else(|_| address()).map_err(|_| {
+        format!(
+            "`{text}` is not a network: write an address, or one with a prefix such as 10.0.0.0/8"
+        )
+    })?;
+    match network {
+        // Clients are compared as IPv4, whichever way they came: this would match none.
+        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => {
+            Err(format!("`{text}` is IPv4 written as IPv6: write it as IPv4"))
+        }
+        network => Ok(network),
+    }
+}
+
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let remedy = "an origin is a scheme and a host, such as https://app.example";
     let uri: http::Uri = text.parse().map_err(|_| remedy.to_owned())?;
@@ -198,6 +236,22 @@ mod tests {
         for wrong in ["orqit.db", "mysql://host/orqit", "sqlite::memory:", "sqlite://?mode=memory"]
         {
             assert!(database_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        for (text, expected) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            (" 192.0.2.1", "192.0.2.1/32"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1", "::1/128"),
+            ("::ffff:192.0.2.1", "192.0.2.1/32"),
+        ] {
+            assert_eq!(network(text).map(|network| network.to_string()), Ok(expected.to_owned()));
+        }
+        for wrong in ["", "10.0.0.0/33", "proxy.example", "10.0.0.1:80", "::ffff:10.0.0.0/104"] {
+            assert!(network(wrong).is_err(), "{wrong}");
         }
     }
 

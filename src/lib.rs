@@ -10,9 +10,11 @@ pub mod server;
 
 pub mod layers;
 
+pub mod attempts;
 pub mod caller;
 pub mod key;
 pub mod keyring;
+pub mod leaks;
 pub mod rpc;
 pub mod scope;
 pub mod trail;

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderValue, Version};
+use ipnet::IpNet;
 use rest::Routes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,10 +16,12 @@ use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
+use crate::attempts::{Budget, FailedAttempts};
 use crate::clock::Clock;
 use crate::config::COMPRESS_BYTES_MIN;
 use crate::connections::{self, Bounds};
 use crate::gateway::Gateway;
+use crate::gateway::github::{Github, GithubKeys};
 use crate::grpc::{Grpc, Services};
 use crate::housekeeping;
 use crate::keyring::KeyRing;
@@ -36,9 +39,11 @@ use crate::layers::resolve::{Resolver, Target, resolve};
 use crate::layers::respond::Respond;
 use crate::layers::trace::Trace;
 use crate::layers::{Protocol, Request, Response, ResponseFuture};
+use crate::leaks::Leaks;
 use crate::metrics;
 use crate::pb;
 use crate::rpc::Rpcs;
+use crate::service;
 use crate::service::audit::Audits;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
@@ -61,6 +66,9 @@ pub struct Server {
     pub request_timeout: Duration,
     pub body_timeout: Duration,
     pub bounds: Bounds,
+    pub trusted_proxies: Vec<IpNet>,
+    pub failed_attempts: Budget,
+    pub github_keys: Option<GithubKeys>,
 }
 
 impl Server {
@@ -99,12 +107,13 @@ impl Server {
         impl Service<Request, Response = Response, Error = BoxError, Future: Send + 'static> + Clone,
         String,
     > {
-        let ring = Arc::clone(&ring);
+        let leaks = Arc::new(leaks(&self.store, &ring, self.failed_attempts));
         let services = Services {
             system: Arc::new(Systems),
             keys: Arc::new(Keys {
                 store: self.store.clone(),
                 ring: Arc::clone(&ring),
+                leaks: Arc::clone(&leaks),
                 clock: self.clock.clone(),
             }),
             workspace: Arc::new(Workspaces { store: self.store.clone(), ring: Arc::clone(&ring) }),
@@ -124,14 +133,17 @@ impl Server {
             rpcs: Rpcs::new(pb::RPCS)?,
             routes: Routes::new(bindings.concat())?,
             reflection: self.reflection,
+            github_secret_scanning: self.github_keys.is_some(),
         };
         let grpc = Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
         let store = self.store.clone();
-        let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI };
+        let github = self.github_keys.map(|keys| Github { keys, leaks });
+        let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI, github };
         let inner = Inner {
             resolver,
             store: self.store,
             keys: ring,
+            attempts: FailedAttempts::with_keys(self.failed_attempts),
             clock: self.clock.clone(),
             grpc,
             gateway,
@@ -140,7 +152,10 @@ impl Server {
 
         let shared = ServiceBuilder::new()
             // Sees every answer as the client will, and what is known of the request by then.
-            .layer(AroundLayer(Record { clock: self.clock.clone() }))
+            .layer(AroundLayer(Record {
+                clock: self.clock.clone(),
+                trusted_proxies: self.trusted_proxies.into(),
+            }))
             // Renders every refusal of what is below it, and catches what panics there.
             .layer(AroundLayer(Respond))
             // Counts from the moment the request is known, and covers all that can wait.
@@ -167,6 +182,17 @@ impl Server {
             .layer(AroundLayer(Drain))
             .service(branches))
     }
+}
+
+/// What ends keys that leaked: how a key is revoked, the service of keys knows.
+fn leaks(store: &Store, ring: &Arc<KeyRing>, budget: Budget) -> Leaks {
+    let (revoking, ring) = (store.clone(), Arc::clone(ring));
+    Leaks::new(store.clone(), budget, move |key_id, workspace, actor| {
+        let (store, ring) = (revoking.clone(), Arc::clone(&ring));
+        Box::pin(async move {
+            service::keys::revoke_leaked(&store, &ring, workspace, &key_id, actor).await
+        })
+    })
 }
 
 /// The three ways in, by content type.
@@ -218,6 +244,7 @@ struct Inner {
     resolver: Resolver,
     store: Store,
     keys: Arc<KeyRing>,
+    attempts: FailedAttempts,
     clock: Clock,
     grpc: Grpc,
     gateway: Gateway,
@@ -228,7 +255,7 @@ impl Inner {
         // What the request is for decides what it must bring: 404 and 405 need no key.
         resolve(&self.resolver, &mut request)?;
         // Who calls is known before anything is read that the caller sent.
-        authenticate(&self.keys, &self.clock, &mut request).await?;
+        authenticate(&self.keys, &self.attempts, &self.clock, &mut request).await?;
         let attempt = Attempt::of(&request);
         let answered = self.authenticated(request).await;
         match (attempt, answered) {

@@ -8,11 +8,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{chain, key};
+use crate::attempts::Budget;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::connections::{self, Bounds};
 use crate::error::Error;
+use crate::gateway::github::GithubKeys;
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
 use crate::server::Server;
@@ -25,6 +27,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         (Some(cert), Some(key)) => Some(connections::tls(cert, key)?),
         _ => None,
     };
+    let github_keys = args.github_public_keys.as_deref().map(GithubKeys::read).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     // From here on a signal stops the service properly, whatever it is doing.
     let stop = stop()?;
@@ -60,6 +63,9 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
             drain_timeout: args.drain_timeout,
             connections_max: args.connections_max,
         },
+        trusted_proxies: args.trusted_proxies,
+        failed_attempts: Budget::default(),
+        github_keys,
     };
     server.run(listener, stop).await?;
     store.close().await.map_err(|error| chain("cannot close the database", &error))

@@ -21,10 +21,34 @@ pub async fn read(
     body: Body,
     within: Duration,
 ) -> Result<Bytes, Error> {
+    receive(method, headers, body, within).await?.decode()
+}
+
+/// A body as it was sent.
+pub struct Received {
+    /// The very bytes, over which a signature may go.
+    pub raw: Bytes,
+    gzipped: bool,
+}
+
+impl Received {
+    /// What it says, decompressed.
+    pub fn decode(self) -> Result<Bytes, Error> {
+        if self.gzipped { gunzip(&self.raw) } else { Ok(self.raw) }
+    }
+}
+
+/// The whole body as it was sent. `within` bounds how long it may take to arrive.
+pub async fn receive(
+    method: &Method,
+    headers: &HeaderMap,
+    body: Body,
+    within: Duration,
+) -> Result<Received, Error> {
     check_media_type(method, headers)?;
     let gzipped = is_gzipped(headers)?;
     let raw = body::collect(headers, body, BODY_BYTES_MAX, within).await?;
-    if gzipped { gunzip(&raw) } else { Ok(raw) }
+    Ok(Received { raw, gzipped })
 }
 
 /// Refuses a body on a route that takes none: what a client sends is never ignored.

@@ -5,6 +5,7 @@
 //! rendered: that is for `layers::respond`.
 
 mod body;
+pub mod github;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tower::BoxError;
 
+use self::github::Github;
 use crate::error::{Error, Kind};
 use crate::layers::resolve::{Page, Target};
 use crate::layers::respond::IDEMPOTENT_REPLAYED;
@@ -38,6 +40,8 @@ pub struct Gateway {
     pub body_timeout: Duration,
     /// The OpenAPI document.
     pub openapi: &'static str,
+    /// What takes the reports of GitHub's secret scanning, where they are let in.
+    pub github: Option<Github>,
 }
 
 impl Gateway {
@@ -49,8 +53,12 @@ impl Gateway {
             }
             Some(Target::Options { allow }) => options(&allow)?,
             Some(Target::Page(page)) => self.show(request, page).await?,
+            Some(Target::GithubSecretScanning) => {
+                let github = self.github.as_ref().ok_or_else(unresolved)?;
+                github.answer(request, self.body_timeout).await?
+            }
             Some(Target::Grpc { .. } | Target::GrpcStream { .. }) | None => {
-                return Err(Error::internal("a request reached the gateway unresolved").into());
+                return Err(unresolved().into());
             }
         })
     }
@@ -97,6 +105,11 @@ impl Gateway {
             }
         }
     }
+}
+
+/// The layers before let through only what there is an answer for.
+fn unresolved() -> Error {
+    Error::internal("a request reached the gateway unresolved")
 }
 
 fn metadata(headers: &HeaderMap) -> MetadataMap {

@@ -7,6 +7,7 @@ pub mod around;
 pub mod audit_denials;
 pub mod authenticate;
 pub mod authorize;
+mod client_address;
 pub mod cors;
 pub mod deadline;
 pub mod drain;

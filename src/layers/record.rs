@@ -6,19 +6,25 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 
 use super::around::{Answered, Around};
+use super::client_address::client_address;
 use super::request_id::RequestId;
 use super::{Request, ResponseFuture};
 use crate::clock::Clock;
 use crate::connections::Peer;
 use crate::trail::{Trail, Transport};
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Record {
     pub clock: Clock,
+    /// Whose word counts on who the client is.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// How a request was refused, as an extension of its answer.
@@ -52,8 +58,9 @@ impl Around for Record {
 impl Record {
     fn trail(&self, request: &Request) -> Trail {
         let extensions = request.extensions();
-        let peer = extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical());
-        let client = peer.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let peer = extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+        let forwarded = request.headers().get_all(X_FORWARDED_FOR);
+        let client = client_address(peer, forwarded.iter(), &self.trusted_proxies);
         let transport = extensions.get::<Transport>().copied().unwrap_or(Transport::Rest);
         let id = extensions.get::<RequestId>().map(RequestId::header);
         let id = id.unwrap_or(HeaderValue::from_static(""));

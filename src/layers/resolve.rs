@@ -13,6 +13,11 @@ use crate::trail::Trail;
 
 /// What `Allow` says of the paths that are not RPCs.
 const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
+/// What it says of those that only take something.
+const ALLOW_WRITE: &str = "OPTIONS, POST";
+
+/// Where GitHub's secret scanning reports keys that it found.
+const GITHUB_SECRET_SCANNING: &str = "/api/public/v1/secret-scanning/github";
 
 /// The RPCs of grpc.health.v1.
 const HEALTH: [&str; 2] = ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
@@ -35,6 +40,8 @@ pub enum Target {
     Options { allow: String },
     /// Something that is no RPC.
     Page(Page),
+    /// The endpoint of GitHub's secret scanning, whose format is GitHub's.
+    GithubSecretScanning,
 }
 
 /// What is served beside the RPCs, without a key.
@@ -71,6 +78,7 @@ impl Target {
             Self::Page(Page::Ready) => "/readyz",
             Self::Page(Page::Metrics) => "/metrics",
             Self::Page(Page::OpenApi) => "openapi.json",
+            Self::GithubSecretScanning => GITHUB_SECRET_SCANNING,
         }
     }
 
@@ -79,7 +87,10 @@ impl Target {
         match self {
             Self::Grpc { rpc, .. } => Some((rpc, None)),
             Self::Rest { binding, .. } => Some((binding.rpc, Some(binding.route))),
-            Self::GrpcStream { .. } | Self::Options { .. } | Self::Page(_) => None,
+            Self::GrpcStream { .. }
+            | Self::Options { .. }
+            | Self::Page(_)
+            | Self::GithubSecretScanning => None,
         }
     }
 
@@ -87,7 +98,10 @@ impl Target {
     pub fn demand(&self) -> Demand {
         match self {
             Self::Grpc { demand, .. } | Self::Rest { demand, .. } => *demand,
-            Self::GrpcStream { .. } | Self::Options { .. } | Self::Page(_) => Demand::Nothing,
+            Self::GrpcStream { .. }
+            | Self::Options { .. }
+            | Self::Page(_)
+            | Self::GithubSecretScanning => Demand::Nothing,
         }
     }
 }
@@ -98,6 +112,8 @@ pub struct Resolver {
     pub rpcs: Rpcs,
     pub routes: Routes,
     pub reflection: bool,
+    /// Whether GitHub's secret scanning may report keys: without, its path is none.
+    pub github_secret_scanning: bool,
 }
 
 /// Puts the [`Target`] into the request, or refuses what leads nowhere.
@@ -143,10 +159,11 @@ impl Resolver {
 
     fn rest(&self, method: &Method, path: &str) -> Result<Target, Error> {
         let page = Page::ALL.iter().find(|(known, _)| *known == path).map(|(_, page)| *page);
+        let is_github = self.github_secret_scanning && path == GITHUB_SECRET_SCANNING;
         if method == Method::OPTIONS {
             let unrouted = match page {
                 Some(_) => ALLOW_READ,
-                None if self.rpcs.find(path).is_some() => "OPTIONS, POST",
+                None if is_github || self.rpcs.find(path).is_some() => ALLOW_WRITE,
                 None => "OPTIONS",
             };
             let allow = self.routes.allow(path).unwrap_or(unrouted).to_owned();
@@ -155,6 +172,8 @@ impl Resolver {
         match page {
             Some(page) if method == Method::GET || method == Method::HEAD => Ok(Target::Page(page)),
             Some(_) => Err(not_allowed(method, ALLOW_READ)),
+            None if is_github && method == Method::POST => Ok(Target::GithubSecretScanning),
+            None if is_github => Err(not_allowed(method, ALLOW_WRITE)),
             None => self.route(method, path),
         }
     }

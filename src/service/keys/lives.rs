@@ -7,12 +7,15 @@ use super::{grants, messages};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
-use crate::event::Event;
+use crate::event::{Actor, Event};
 use crate::key::KeyText;
+use crate::keyring::KeyRing;
 use crate::pb;
 use crate::scope::Scopes;
 use crate::service::object;
-use crate::store::{KeyChanges, KeyRecord, KeyStatus, MadeBy, NewAuditLog, NewKey, Tx};
+use crate::store::{
+    KeyChanges, KeyRecord, KeyStatus, MadeBy, NewAuditLog, NewKey, Store, Tx, WorkspaceId,
+};
 
 /// The hour within which a workspace may make so many keys.
 const HOUR_MILLIS: i64 = 3600 * 1000;
@@ -116,6 +119,23 @@ pub async fn revoke(tx: &mut Tx, before: KeyRecord) -> Result<KeyRecord, Error> 
     tx.record(event("api_key.revoked", &after, Some(&before), tx.now()));
     tx.audit(audit("api_key.revoke", &before.key_id, Some(&before), Some(&after), tx.now()));
     Ok(after)
+}
+
+/// Revokes a key that leaked, and returns when nobody accepts it any more.
+pub async fn revoke_leaked(
+    store: &Store,
+    ring: &KeyRing,
+    workspace: WorkspaceId,
+    key_id: &str,
+    actor: Actor,
+) -> Result<(), Error> {
+    let mut tx = store.begin(workspace, actor).await?;
+    if let Some(key) = tx.find_key_for_update(key_id).await? {
+        revoke(&mut tx, key).await?;
+        tx.commit().await?;
+    }
+    ring.settle().await;
+    Ok(())
 }
 
 pub fn check_rotation(old: &KeyRecord, now: Timestamp) -> Result<(), Error> {

@@ -21,12 +21,14 @@ use crate::config::PER_PAGE_DEFAULT;
 use crate::error::{Error, Kind};
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
+use crate::leaks::{Leaks, Reporter};
 use crate::pb;
 use crate::scope::Scopes;
 use crate::store::{CursorKey, Store};
+use crate::trail::Trail;
 
 use lives::{admit, changes, check_rotation, made, new_key, successor};
-pub use lives::{audit, cap_reached, event, revoke};
+pub use lives::{audit, cap_reached, event, revoke, revoke_leaked};
 
 /// Answers for keys.
 #[derive(Clone)]
@@ -35,6 +37,8 @@ pub struct Keys {
     pub store: Store,
     /// Who is told of every change.
     pub ring: Arc<KeyRing>,
+    /// What ends keys that leaked.
+    pub leaks: Arc<Leaks>,
     /// Tells whether a key has expired.
     pub clock: Clock,
 }
@@ -200,7 +204,13 @@ impl pb::key_service_server::KeyService for Keys {
         &self,
         request: Request<pb::ReportLeakRequest>,
     ) -> Result<Response<pb::ReportLeakResponse>, Status> {
-        let _message = accept_public(request, no_more)?;
+        let trail = request.extensions().get::<Arc<Trail>>().cloned();
+        let message = accept_public(request, no_more)?;
+        if let Some(trail) = trail {
+            self.leaks.admit(trail.client)?;
+        }
+        // Whether it was a key is told to nobody but its workspace.
+        self.leaks.report(&message.key, Reporter::LeakReport).await?;
         Ok(Response::new(pb::ReportLeakResponse { received: true }))
     }
 }

@@ -1,12 +1,15 @@
 //! A server in this process on a port of its own, over a database of its own.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::HeaderValue;
+use orqit::attempts::Budget;
 use orqit::clock::Clock;
 use orqit::connections::Bounds;
 use orqit::event::{Actor, RecordedEvent};
+use orqit::gateway::github::GithubKeys;
 use orqit::key::KeyText;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
@@ -43,6 +46,10 @@ pub struct Options {
     pub header_timeout: Duration,
     pub drain_timeout: Duration,
     pub tls: Option<tokio_rustls::TlsAcceptor>,
+    /// Networks, such as `127.0.0.0/8`.
+    pub trusted_proxies: Vec<&'static str>,
+    pub failed_attempts: Budget,
+    pub github_keys: Option<GithubKeys>,
 }
 
 impl Default for Options {
@@ -55,6 +62,10 @@ impl Default for Options {
             header_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             tls: None,
+            trusted_proxies: Vec::new(),
+            // All tests come from one address, and many of them with keys that are refused.
+            failed_attempts: Budget { burst: NonZeroU32::MAX, ..Budget::default() },
+            github_keys: None,
         }
     }
 }
@@ -71,6 +82,8 @@ impl Orqit {
         let workspace = make_workspace(&store, "default").await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
+        let trusted = options.trusted_proxies.iter();
+        let trusted = trusted.map(|network| network.parse().expect("a network"));
         let server = Server {
             store: store.clone(),
             clock: clock.clone(),
@@ -84,6 +97,9 @@ impl Orqit {
                 drain_timeout: options.drain_timeout,
                 connections_max: 1000,
             },
+            trusted_proxies: trusted.collect(),
+            failed_attempts: options.failed_attempts,
+            github_keys: options.github_keys,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
