@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::event::Actor;
+use crate::limits::KeyLimits;
 use crate::scope::Scopes;
 use crate::store::{KeyRecord, WorkspaceId};
 
@@ -23,6 +24,15 @@ impl Caller {
     /// Who the events of this caller's changes name.
     pub fn actor(&self) -> Actor {
         Actor::key(&self.key.key_id, &self.key.name)
+    }
+
+    /// The rate limits of the key.
+    pub fn limits(&self) -> KeyLimits<'_> {
+        KeyLimits {
+            key_id: &self.key.key_id,
+            per_minute: self.key.per_minute.unsigned_abs(),
+            group_per_minute: self.key.group_per_minute.unsigned_abs(),
+        }
     }
 
     /// Whether the key's expiry has passed at `now`.

@@ -62,6 +62,8 @@ pub enum Kind {
     IdempotencyInProgress,
     RateLimitExceeded {
         retry_after_secs: u32,
+        /// The limits whose window admits no more.
+        exhausted: Vec<Exhausted>,
     },
     ApiKeyCreationLimited {
         retry_after_secs: u32,
@@ -77,6 +79,15 @@ pub enum Kind {
         retry_after_secs: u32,
     },
     Internal,
+}
+
+/// A rate limit whose window admits no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exhausted {
+    /// What is limited: `key:` and the key's id, or `group:` and the endpoint group.
+    pub subject: String,
+    /// The requests that a window of a minute admits.
+    pub limit: u32,
 }
 
 impl Kind {
@@ -216,7 +227,7 @@ impl Error {
     pub fn retry_after_secs(&self) -> Option<u32> {
         match self.kind {
             Kind::ServiceUnavailable { retry_after_secs }
-            | Kind::RateLimitExceeded { retry_after_secs }
+            | Kind::RateLimitExceeded { retry_after_secs, .. }
             | Kind::ApiKeyCreationLimited { retry_after_secs }
             | Kind::TooManyFailedAttempts { retry_after_secs } => Some(retry_after_secs),
             Kind::IdempotencyInProgress => Some(1),

@@ -12,6 +12,7 @@ pub mod layers;
 pub mod caller;
 pub mod key;
 pub mod keyring;
+pub mod limits;
 pub mod rpc;
 pub mod scope;
 pub mod trail;

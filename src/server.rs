@@ -27,15 +27,17 @@ use crate::layers::authorize::authorize;
 use crate::layers::cors::Cors;
 use crate::layers::deadline::{self, Deadline};
 use crate::layers::drain::Drain;
+use crate::layers::rate_limit::rate_limit;
 use crate::layers::record::Record;
 use crate::layers::request_id::RequestIds;
 use crate::layers::resolve::{Resolver, Target, resolve};
 use crate::layers::respond::Respond;
 use crate::layers::trace::Trace;
 use crate::layers::{Protocol, Request, Response, ResponseFuture};
+use crate::limits::{self, Limiter};
 use crate::metrics;
 use crate::pb;
-use crate::rpc::Rpcs;
+use crate::rpc::{self, Rpcs};
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
@@ -49,6 +51,7 @@ pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json")
 pub struct Server {
     pub store: Store,
     pub clock: Clock,
+    pub limits: limits::Settings,
     pub tls: Option<TlsAcceptor>,
     pub reflection: bool,
     pub cors_origins: Vec<HeaderValue>,
@@ -83,9 +86,13 @@ impl Server {
         impl Service<Request, Response = Response, Error = BoxError, Future: Send + 'static> + Clone,
         String,
     > {
+        metrics::install();
+        let groups = rpc::groups(pb::RPCS);
+        let limiter = Limiter::start(self.limits, &groups, self.clock.clone()).await?;
+        let limiter = Arc::new(limiter);
         let services = Services {
             system: Arc::new(Systems),
-            keys: Arc::new(Keys { clock: self.clock.clone() }),
+            keys: Arc::new(Keys { clock: self.clock.clone(), limiter: limiter.clone() }),
             tickets: Arc::new(Tickets { store: self.store.clone() }),
         };
         let bindings = [
@@ -102,8 +109,8 @@ impl Server {
         let store = self.store.clone();
         let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI };
         let keys = KeyRing::new(self.store);
-        let inner = Inner { resolver, keys, clock: self.clock.clone(), grpc, gateway };
-        metrics::install();
+        let clock = self.clock.clone();
+        let inner = Inner { resolver, keys, clock, limiter, grpc, gateway };
 
         let shared = ServiceBuilder::new()
             // Sees every answer as the client will, and what is known of the request by then.
@@ -185,6 +192,7 @@ struct Inner {
     resolver: Resolver,
     keys: KeyRing,
     clock: Clock,
+    limiter: Arc<Limiter>,
     grpc: Grpc,
     gateway: Gateway,
 }
@@ -195,6 +203,8 @@ impl Inner {
         resolve(&self.resolver, &mut request)?;
         // Who calls is known before anything is read that the caller sent.
         authenticate(&self.keys, &self.clock, &mut request).await?;
+        // Before anything can refuse a caller that is known: refusals spend too.
+        rate_limit(&self.limiter, &request).await?;
         // A caller without the scope learns nothing of the rules of the body.
         authorize(&request)?;
         // With the request itself, as the last of what a header can be wrong about.

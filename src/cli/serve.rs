@@ -25,6 +25,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         (Some(cert), Some(key)) => Some(connections::tls(cert, key)?),
         _ => None,
     };
+    let limits = args.limits.settings()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     // From here on a signal stops the service properly, whatever it is doing.
     let stop = stop()?;
@@ -50,6 +51,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     let server = Server {
         store: store.clone(),
         clock,
+        limits,
         tls,
         reflection: args.reflection,
         cors_origins: args.cors_origins,

@@ -9,6 +9,7 @@ pub mod authorize;
 pub mod cors;
 pub mod deadline;
 pub mod drain;
+pub mod rate_limit;
 pub mod record;
 pub mod request_id;
 pub mod resolve;

@@ -1,12 +1,16 @@
 //! KeyService: who a key is, and which workspace it opens.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use super::pages::Asked;
+use super::rate_limits::rate_limits;
 use super::{accept, no_more};
 use crate::caller::Caller;
 use crate::clock::{Clock, Timestamp};
 use crate::config::PER_PAGE_DEFAULT;
+use crate::limits::Limiter;
 use crate::pb;
 
 /// Answers for keys. What it tells is in the caller already: it reads nothing.
@@ -14,6 +18,8 @@ use crate::pb;
 pub struct Keys {
     /// Tells whether a key has expired.
     pub clock: Clock,
+    /// Tells what is left of the rate limits.
+    pub limiter: Arc<Limiter>,
 }
 
 #[tonic::async_trait]
@@ -23,8 +29,9 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::GetSelfRequest>,
     ) -> Result<Response<pb::GetSelfResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let key = Some(api_key(&accepted.caller, self.clock.now()));
-        Ok(Response::new(pb::GetSelfResponse { key }))
+        let mut key = api_key(&accepted.caller, self.clock.now());
+        key.rate_limits = rate_limits(&self.limiter, &accepted.caller).await;
+        Ok(Response::new(pb::GetSelfResponse { key: Some(key) }))
     }
 
     async fn list_accounts(

@@ -5,6 +5,7 @@
 
 pub mod keys;
 mod pages;
+mod rate_limits;
 pub mod system;
 pub mod tickets;
 
