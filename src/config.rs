@@ -92,11 +92,8 @@ impl LimitArgs {
     /// repeat the URL with its password.
     pub fn settings(&self) -> Result<limits::Settings, String> {
         let Self { redis_url, redis_timeout, replicas } = self;
-        let settings = limits::Settings {
-            redis: None,
-            redis_timeout: *redis_timeout,
-            replicas: *replicas,
-        };
+        let settings =
+            limits::Settings { redis: None, redis_timeout: *redis_timeout, replicas: *replicas };
         match redis_url {
             Some(url) => settings.with_redis(url),
             None => Ok(settings),

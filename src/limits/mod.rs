@@ -150,8 +150,7 @@ impl Limiter {
     /// How all limits of a key stand, and in how many seconds its next window begins. It spends
     /// nothing.
     pub async fn peek(&self, limits: KeyLimits<'_>) -> (Vec<Limit>, u32) {
-        let limit_of =
-            |slot| if slot == 0 { limits.per_minute } else { limits.group_per_minute };
+        let limit_of = |slot| if slot == 0 { limits.per_minute } else { limits.group_per_minute };
         let tallies =
             (0..self.names().len()).map(|slot| Tally { slot, limit: limit_of(slot), spent: 0 });
         let mut tallies: Vec<_> = tallies.filter(|tally| tally.limit > 0).collect();

@@ -81,7 +81,8 @@ fn a_redis_url_is_checked_and_never_repeated() {
     for right in ["redis://localhost", "redis://me:secret@host:6380/2", "valkey://host"] {
         assert!(settings.clone().with_redis(right).is_ok(), "{right}");
     }
-    for wrong in ["", "localhost:6379", "http://host", "rediss://host", "redis://me:secret@host/x"] {
+    for wrong in ["", "localhost:6379", "amqp://host", "rediss://host", "redis://me:secret@host/x"]
+    {
         let sentence = settings.clone().with_redis(wrong).expect_err(wrong);
         assert!(sentence.starts_with("ORQIT_REDIS_URL must be like redis://"), "{sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");
