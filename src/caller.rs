@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::event::Actor;
+use crate::limits::KeyLimits;
 use crate::scope::Scopes;
 use crate::store::{KeyRecord, WorkspaceId};
 
@@ -32,6 +33,15 @@ impl Caller {
     /// not known is not included.
     pub fn has_capability(&self, name: &str) -> bool {
         name == CAN_MANAGE_API_KEYS && self.key.workspace.can_manage_api_keys
+    }
+
+    /// The rate limits of the key.
+    pub fn limits(&self) -> KeyLimits<'_> {
+        KeyLimits {
+            key_id: &self.key.key_id,
+            per_minute: self.key.per_minute.unsigned_abs(),
+            group_per_minute: self.key.group_per_minute.unsigned_abs(),
+        }
     }
 
     /// Whether the key's expiry has passed at `now`.

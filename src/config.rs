@@ -10,6 +10,7 @@ use clap::Args;
 use http::HeaderValue;
 use ipnet::IpNet;
 
+use crate::limits;
 use crate::store::Settings;
 
 /// The most bytes of a request body or gRPC message, also after decompression.
@@ -60,6 +61,12 @@ pub const PAGED_ROWS_MAX: i64 = 100_000;
 pub const PER_PAGE_DEFAULT: u32 = 20;
 /// How long after closing a ticket may be opened again.
 pub const REOPEN_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a window of the rate limits lasts, in milliseconds; `limits/spend.lua` has it too.
+pub const RATE_LIMIT_WINDOW_MS: u32 = 60_000;
+/// The most endpoint groups that have a rate limit of their own.
+pub const ENDPOINT_GROUPS_MAX: usize = 8;
+/// How often Redis is tried while it is away.
+pub const REDIS_RETRY_EVERY: Duration = Duration::from_secs(1);
 /// The least bytes of an answer that is worth compressing.
 pub const COMPRESS_BYTES_MIN: u16 = 1024;
 
@@ -96,11 +103,43 @@ impl DatabaseArgs {
     }
 }
 
+/// Where the rate limits of keys are counted.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
+    /// The Redis or Valkey in which several replicas count rate limits together, such as
+    /// `redis://host:6379`. Without one each replica admits its share of every limit.
+    #[arg(long, env = "ORQIT_REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// How long Redis may take to answer before a request goes on without it.
+    #[arg(long, env = "ORQIT_REDIS_TIMEOUT", default_value = "250ms", value_parser = bounded_duration)]
+    pub redis_timeout: Duration,
+    /// How many replicas there are. Each admits so small a part of every rate limit, but at least
+    /// one request a minute, while they cannot count together.
+    #[arg(long, env = "ORQIT_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub replicas: u32,
+}
+
+impl LimitArgs {
+    /// The settings of the limiter, or a sentence about the URL. Not checked by clap, which would
+    /// repeat the URL with its password.
+    pub fn settings(&self) -> Result<limits::Settings, String> {
+        let Self { redis_url, redis_timeout, replicas } = self;
+        let settings =
+            limits::Settings { redis: None, redis_timeout: *redis_timeout, replicas: *replicas };
+        match redis_url {
+            Some(url) => settings.with_redis(url),
+            None => Ok(settings),
+        }
+    }
+}
+
 /// What `orqit serve` can be told.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// The address to listen on.
     #[arg(long, env = "ORQIT_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,

@@ -65,6 +65,8 @@ pub enum Kind {
     IdempotencyInProgress,
     RateLimitExceeded {
         retry_after_secs: u32,
+        /// The limits whose window admits no more.
+        exhausted: Vec<Exhausted>,
     },
     ApiKeyCreationLimited {
         retry_after_secs: u32,
@@ -80,6 +82,15 @@ pub enum Kind {
         retry_after_secs: u32,
     },
     Internal,
+}
+
+/// A rate limit whose window admits no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exhausted {
+    /// What is limited: `key:` and the key's id, or `group:` and the endpoint group.
+    pub subject: String,
+    /// The requests that a window of a minute admits.
+    pub limit: u32,
 }
 
 impl Kind {
@@ -220,7 +231,7 @@ impl Error {
     pub fn retry_after_secs(&self) -> Option<u32> {
         match self.kind {
             Kind::ServiceUnavailable { retry_after_secs }
-            | Kind::RateLimitExceeded { retry_after_secs }
+            | Kind::RateLimitExceeded { retry_after_secs, .. }
             | Kind::ApiKeyCreationLimited { retry_after_secs }
             | Kind::TooManyFailedAttempts { retry_after_secs } => Some(retry_after_secs),
             Kind::IdempotencyInProgress => Some(1),

@@ -15,6 +15,7 @@ pub mod caller;
 pub mod key;
 pub mod keyring;
 pub mod leaks;
+pub mod limits;
 pub mod rpc;
 pub mod scope;
 pub mod trail;

@@ -40,6 +40,17 @@ impl Rpcs {
     }
 }
 
+/// The endpoint groups of these RPCs, in the order in which they first stand there.
+pub fn groups(rpcs: &[Rpc]) -> Vec<&'static str> {
+    let mut groups = Vec::new();
+    for group in rpcs.iter().filter_map(|rpc| rpc.policy?.group) {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    groups
+}
+
 fn demand(rpc: &Rpc) -> Result<Demand, String> {
     let name = format!("{}/{}", rpc.service, rpc.method);
     let Some(policy) = rpc.policy else {

@@ -33,6 +33,7 @@ use crate::layers::cors::Cors;
 use crate::layers::deadline::{self, Deadline};
 use crate::layers::drain::Drain;
 use crate::layers::idempotency::read_idempotency_key;
+use crate::layers::rate_limit::rate_limit;
 use crate::layers::record::Record;
 use crate::layers::request_id::RequestIds;
 use crate::layers::resolve::{Resolver, Target, resolve};
@@ -40,9 +41,10 @@ use crate::layers::respond::Respond;
 use crate::layers::trace::Trace;
 use crate::layers::{Protocol, Request, Response, ResponseFuture};
 use crate::leaks::Leaks;
+use crate::limits::{self, Limiter};
 use crate::metrics;
 use crate::pb;
-use crate::rpc::Rpcs;
+use crate::rpc::{self, Rpcs};
 use crate::service;
 use crate::service::audit::Audits;
 use crate::service::keys::Keys;
@@ -60,6 +62,7 @@ pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json")
 pub struct Server {
     pub store: Store,
     pub clock: Clock,
+    pub limits: limits::Settings,
     pub tls: Option<TlsAcceptor>,
     pub reflection: bool,
     pub cors_origins: Vec<HeaderValue>,
@@ -107,6 +110,10 @@ impl Server {
         impl Service<Request, Response = Response, Error = BoxError, Future: Send + 'static> + Clone,
         String,
     > {
+        metrics::install();
+        let groups = rpc::groups(pb::RPCS);
+        let limiter = Limiter::start(self.limits, &groups, self.clock.clone()).await?;
+        let limiter = Arc::new(limiter);
         let leaks = Arc::new(leaks(&self.store, &ring, self.failed_attempts));
         let services = Services {
             system: Arc::new(Systems),
@@ -114,6 +121,7 @@ impl Server {
                 store: self.store.clone(),
                 ring: Arc::clone(&ring),
                 leaks: Arc::clone(&leaks),
+                limiter: Arc::clone(&limiter),
                 clock: self.clock.clone(),
             }),
             workspace: Arc::new(Workspaces { store: self.store.clone(), ring: Arc::clone(&ring) }),
@@ -145,10 +153,10 @@ impl Server {
             keys: ring,
             attempts: FailedAttempts::with_keys(self.failed_attempts),
             clock: self.clock.clone(),
+            limiter,
             grpc,
             gateway,
         };
-        metrics::install();
 
         let shared = ServiceBuilder::new()
             // Sees every answer as the client will, and what is known of the request by then.
@@ -246,6 +254,7 @@ struct Inner {
     keys: Arc<KeyRing>,
     attempts: FailedAttempts,
     clock: Clock,
+    limiter: Arc<Limiter>,
     grpc: Grpc,
     gateway: Gateway,
 }
@@ -256,6 +265,8 @@ impl Inner {
         resolve(&self.resolver, &mut request)?;
         // Who calls is known before anything is read that the caller sent.
         authenticate(&self.keys, &self.attempts, &self.clock, &mut request).await?;
+        // Before anything can refuse a caller that is known: refusals spend too.
+        rate_limit(&self.limiter, &request).await?;
         let attempt = Attempt::of(&request);
         let answered = self.authenticated(request).await;
         match (attempt, answered) {

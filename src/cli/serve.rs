@@ -28,6 +28,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         _ => None,
     };
     let github_keys = args.github_public_keys.as_deref().map(GithubKeys::read).transpose()?;
+    let limits = args.limits.settings()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     // From here on a signal stops the service properly, whatever it is doing.
     let stop = stop()?;
@@ -53,6 +54,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     let server = Server {
         store: store.clone(),
         clock,
+        limits,
         tls,
         reflection: args.reflection,
         cors_origins: args.cors_origins,

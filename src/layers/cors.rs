@@ -12,9 +12,11 @@ use tower::{Layer, Service};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::around::{Answered, Around};
+use super::rate_limit;
 use super::request_id::X_REQUEST_ID;
 use super::{Request, ResponseFuture};
 
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const PREFLIGHT_CACHED: Duration = Duration::from_secs(3600);
 
 /// See the module.
@@ -29,8 +31,9 @@ impl Cors {
     pub fn new(origins: &[HeaderValue]) -> Self {
         // gRPC-web reads its status from these when an answer has no body.
         let grpc = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
-        let exposed =
-            grpc.map(HeaderName::from_static).into_iter().chain([X_REQUEST_ID, ETAG, RETRY_AFTER]);
+        let exposed = grpc.map(HeaderName::from_static).into_iter();
+        let exposed = exposed.chain([X_REQUEST_ID, ETAG, RETRY_AFTER, IDEMPOTENT_REPLAYED]);
+        let exposed = exposed.chain(rate_limit::HEADERS);
         let layer = CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins.iter().cloned()))
             .allow_methods(AllowMethods::mirror_request())

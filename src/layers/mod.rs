@@ -12,6 +12,7 @@ pub mod cors;
 pub mod deadline;
 pub mod drain;
 pub mod idempotency;
+pub mod rate_limit;
 pub mod record;
 pub mod request_id;
 pub mod resolve;

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod keys;
 mod once;
 mod pages;
+mod rate_limits;
 pub mod system;
 pub mod tickets;
 pub mod users;

@@ -153,6 +153,13 @@ async fn pages_of_a_configured_origin_may_call() {
             "x-request-id",
             "etag",
             "retry-after",
+            "idempotent-replayed",
+            "ratelimit-policy",
+            "ratelimit",
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+            "x-ratelimit-resource",
         ] {
             assert!(exposed.split(',').any(|exposed| exposed == name), "{name}: {exposed}");
         }

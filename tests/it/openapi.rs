@@ -83,7 +83,9 @@ fn kinds() -> Vec<Kind> {
             Kind::IdempotencyKeyRequired => Kind::InvalidIdempotencyKey,
             Kind::InvalidIdempotencyKey => Kind::IdempotencyKeyConflict,
             Kind::IdempotencyKeyConflict => Kind::IdempotencyInProgress,
-            Kind::IdempotencyInProgress => Kind::RateLimitExceeded { retry_after_secs: 1 },
+            Kind::IdempotencyInProgress => {
+                Kind::RateLimitExceeded { retry_after_secs: 1, exhausted: Vec::new() }
+            }
             Kind::RateLimitExceeded { .. } => Kind::ApiKeyCreationLimited { retry_after_secs: 1 },
             Kind::ApiKeyCreationLimited { .. } => {
                 Kind::TooManyFailedAttempts { retry_after_secs: 1 }

@@ -7,7 +7,7 @@ use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::Facts;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// The most bytes of field violations in a status. It travels in a header, twice encoded, and
 /// common clients refuse more than 8 KiB of headers with an error of their own.
@@ -45,6 +45,12 @@ pub fn status(error: &Error, request_id: &str) -> Status {
     details.set_error_info(error.code(), "orqit", metadata.collect::<HashMap<_, _>>());
     if let Some(secs) = facts.retry_after_seconds {
         details.set_retry_info(Some(Duration::from_secs(secs.into())));
+    }
+    if let Kind::RateLimitExceeded { exhausted, .. } = &error.kind {
+        for quota in exhausted {
+            let description = format!("A window of 60 seconds admits {}.", quota.limit);
+            details.add_quota_failure_violation(&quota.subject, description);
+        }
     }
     let message = &error.message[..error.message.floor_char_boundary(MESSAGE_BYTES_MAX)];
     Status::with_error_details(error.kind.table().2, message, details)

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
 use super::pages::{self, Asked};
+use super::rate_limits::rate_limits;
 use super::{accept, accept_public, no_more};
 use crate::clock::{Clock, Timestamp};
 use crate::config::PER_PAGE_DEFAULT;
@@ -22,6 +23,7 @@ use crate::error::{Error, Kind};
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
 use crate::leaks::{Leaks, Reporter};
+use crate::limits::Limiter;
 use crate::pb;
 use crate::scope::Scopes;
 use crate::store::{CursorKey, Store};
@@ -39,6 +41,8 @@ pub struct Keys {
     pub ring: Arc<KeyRing>,
     /// What ends keys that leaked.
     pub leaks: Arc<Leaks>,
+    /// Tells what is left of the rate limits.
+    pub limiter: Arc<Limiter>,
     /// Tells whether a key has expired.
     pub clock: Clock,
 }
@@ -50,8 +54,9 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::GetSelfRequest>,
     ) -> Result<Response<pb::GetSelfResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let key = Some(messages::api_key(&accepted.caller.key, self.clock.now()));
-        Ok(Response::new(pb::GetSelfResponse { key }))
+        let mut key = messages::api_key(&accepted.caller.key, self.clock.now());
+        key.rate_limits = rate_limits(&self.limiter, &accepted.caller).await;
+        Ok(Response::new(pb::GetSelfResponse { key: Some(key) }))
     }
 
     async fn list_accounts(

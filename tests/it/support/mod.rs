@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod grpc;
+pub mod redis;
 pub mod requests;
 pub mod rest;
 pub mod server;

@@ -11,6 +11,7 @@ use orqit::connections::Bounds;
 use orqit::event::{Actor, RecordedEvent};
 use orqit::gateway::github::GithubKeys;
 use orqit::key::KeyText;
+use orqit::limits;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
 use orqit::server::Server;
@@ -33,7 +34,8 @@ pub struct Orqit {
     pub workspace: Workspace,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
-    pub database: TestDatabase,
+    /// None for a replica: the database is the first server's.
+    pub database: Option<TestDatabase>,
 }
 
 /// What a test may want otherwise.
@@ -50,6 +52,10 @@ pub struct Options {
     pub trusted_proxies: Vec<&'static str>,
     pub failed_attempts: Budget,
     pub github_keys: Option<GithubKeys>,
+    /// With one, Redis's clock counts for rate limits, so the server goes by the machine's clock.
+    pub redis_url: Option<String>,
+    pub redis_timeout: Duration,
+    pub replicas: u32,
 }
 
 impl Default for Options {
@@ -66,6 +72,21 @@ impl Default for Options {
             // All tests come from one address, and many of them with keys that are refused.
             failed_attempts: Budget { burst: NonZeroU32::MAX, ..Budget::default() },
             github_keys: None,
+            redis_url: None,
+            // Longer than a busy machine takes: only a test of it should find Redis too slow.
+            redis_timeout: Duration::from_secs(10),
+            replicas: 1,
+        }
+    }
+}
+
+impl Options {
+    fn limits(&self) -> limits::Settings {
+        let (redis_timeout, replicas) = (self.redis_timeout, self.replicas);
+        let settings = limits::Settings { redis: None, redis_timeout, replicas };
+        match &self.redis_url {
+            Some(url) => settings.with_redis(url).expect("a URL of Redis"),
+            None => settings,
         }
     }
 }
@@ -76,10 +97,31 @@ impl Orqit {
     }
 
     pub async fn start_with(options: Options) -> Self {
-        let clock = Clock::manual(START);
+        let clock = if options.redis_url.is_some() { Clock::System } else { Clock::manual(START) };
         let database = TestDatabase::create().await;
         let store = database.open(clock.clone()).await;
         let workspace = make_workspace(&store, "default").await;
+        Self::serve(options, clock, store, workspace, Some(database)).await
+    }
+
+    /// A further server over the same database.
+    pub async fn replica(&self, options: Options) -> Self {
+        let (clock, store) = (self.clock.clone(), self.store.clone());
+        Self::serve(options, clock, store, self.workspace.clone(), None).await
+    }
+
+    /// A server over a database that is there already, by the machine's clock.
+    pub async fn over(store: Store, workspace: Workspace) -> Self {
+        Self::serve(Options::default(), Clock::System, store, workspace, None).await
+    }
+
+    async fn serve(
+        options: Options,
+        clock: Clock,
+        store: Store,
+        workspace: Workspace,
+        database: Option<TestDatabase>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let trusted = options.trusted_proxies.iter();
@@ -87,6 +129,7 @@ impl Orqit {
         let server = Server {
             store: store.clone(),
             clock: clock.clone(),
+            limits: options.limits(),
             tls: options.tls,
             reflection: options.reflection,
             cors_origins: options.cors_origins,
