@@ -26,9 +26,11 @@ use crate::pb;
 use crate::pb::key_service_server::KeyServiceServer;
 use crate::pb::system_service_server::SystemServiceServer;
 use crate::pb::ticket_service_server::TicketServiceServer;
+use crate::pb::usage_service_server::UsageServiceServer;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
+use crate::service::usage::Usages;
 
 /// What stands before a message: whether it is compressed, and its length in four bytes.
 const FRAME_HEAD_BYTES: usize = 5;
@@ -39,6 +41,7 @@ pub struct Services {
     pub system: Arc<Systems>,
     pub keys: Arc<Keys>,
     pub tickets: Arc<Tickets>,
+    pub usage: Arc<Usages>,
 }
 
 /// Answers everything that is gRPC.
@@ -76,6 +79,7 @@ impl Grpc {
         serve!(SystemServiceServer, services.system);
         serve!(KeyServiceServer, services.keys);
         serve!(TicketServiceServer, services.tickets);
+        serve!(UsageServiceServer, services.usage);
         if reflection {
             let describe = || {
                 tonic_reflection::server::Builder::configure()

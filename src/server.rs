@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderValue, Version};
 use rest::Routes;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
@@ -39,8 +39,11 @@ use crate::rpc::Rpcs;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
+use crate::service::usage::Usages;
 use crate::store::Store;
 use crate::trail::Transport;
+use crate::usage::Recorder;
+use crate::usage::retention::Retention;
 
 /// The OpenAPI document, generated from the `.proto` files.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -54,6 +57,8 @@ pub struct Server {
     pub cors_origins: Vec<HeaderValue>,
     pub request_timeout: Duration,
     pub body_timeout: Duration,
+    pub usage: Recorder,
+    pub retention: Retention,
     pub bounds: Bounds,
 }
 
@@ -67,13 +72,23 @@ impl Server {
     ) -> Result<(), String> {
         let (tls, bounds) = (self.tls.clone(), self.bounds);
         let (stop_streams, stopping) = watch::channel(false);
+        let retention = self.retention.run(self.store.clone(), self.clock.clone());
+        let usage = self.usage.clone();
         let stack = self.stack(stopping).await?;
+        let (stop_usage, stopped) = oneshot::channel::<()>();
+        // Ends when its sender is dropped.
+        let usage = tokio::spawn(usage.run(async { drop(stopped.await) }));
+        let retention = tokio::spawn(retention);
         let stop = async {
             stop.await;
             stop_streams.send_replace(true);
         };
         connections::serve(listener, tls, stack, bounds, stop).await;
-        Ok(())
+        // Each deletion is one statement: it is made, or not.
+        retention.abort();
+        // No request is left by now: what they have left behind is written before this returns.
+        drop(stop_usage);
+        usage.await.map_err(|error| format!("the last requests were not written down: {error}"))
     }
 
     async fn stack(
@@ -87,11 +102,13 @@ impl Server {
             system: Arc::new(Systems),
             keys: Arc::new(Keys { clock: self.clock.clone() }),
             tickets: Arc::new(Tickets { store: self.store.clone() }),
+            usage: Arc::new(Usages { store: self.store.clone(), clock: self.clock.clone() }),
         };
         let bindings = [
             pb::system_service_bindings(services.system.clone()),
             pb::key_service_bindings(services.keys.clone()),
             pb::ticket_service_bindings(services.tickets.clone()),
+            pb::usage_service_bindings(services.usage.clone()),
         ];
         let resolver = Resolver {
             rpcs: Rpcs::new(pb::RPCS)?,
@@ -107,7 +124,7 @@ impl Server {
 
         let shared = ServiceBuilder::new()
             // Sees every answer as the client will, and what is known of the request by then.
-            .layer(AroundLayer(Record { clock: self.clock.clone() }))
+            .layer(AroundLayer(Record { clock: self.clock.clone(), usage: self.usage.clone() }))
             // Renders every refusal of what is below it, and catches what panics there.
             .layer(AroundLayer(Respond))
             // Counts from the moment the request is known, and covers all that can wait.

@@ -63,17 +63,9 @@ impl Reader<'_> {
         if sort.parts().len() > 1 {
             statements.push(list.dated_total());
         }
-        let (explain, column) = match list.backend {
-            DbBackend::Postgres => ("EXPLAIN", 0),
-            _ => ("EXPLAIN QUERY PLAN", 3),
-        };
         let mut plan = Vec::new();
         for statement in statements {
-            let sql = format!("{explain} {}", statement.sql);
-            let statement = Statement { sql, ..statement };
-            for row in self.connection.query_all_raw(statement).await.map_err(failed)? {
-                plan.push(row.try_get_by_index(column).map_err(failed)?);
-            }
+            plan.extend(self.explain(statement).await?);
         }
         Ok(plan)
     }

@@ -11,6 +11,8 @@ use orqit::key::KeyText;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
 use orqit::server::Server;
+use orqit::usage::Recorder;
+use orqit::usage::retention::Retention;
 use orqit::store::{NewKey, NewUser, NewWorkspace, Role, Store, Tx, Workspace};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -27,6 +29,7 @@ pub struct Orqit {
     pub clock: Clock,
     pub store: Store,
     pub workspace: Workspace,
+    pub usage: Recorder,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
     _database: TestDatabase,
@@ -42,6 +45,8 @@ pub struct Options {
     pub header_timeout: Duration,
     pub drain_timeout: Duration,
     pub tls: Option<tokio_rustls::TlsAcceptor>,
+    pub request_log_queue: usize,
+    pub request_log_retention: Duration,
 }
 
 impl Default for Options {
@@ -54,6 +59,8 @@ impl Default for Options {
             header_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             tls: None,
+            request_log_queue: 16_384,
+            request_log_retention: Duration::from_secs(30 * 24 * 3600),
         }
     }
 }
@@ -70,6 +77,7 @@ impl Orqit {
         let workspace = make_workspace(&store, "default").await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
+        let usage = Recorder::new(store.clone(), options.request_log_queue);
         let server = Server {
             store: store.clone(),
             clock: clock.clone(),
@@ -78,6 +86,8 @@ impl Orqit {
             cors_origins: options.cors_origins,
             request_timeout: options.request_timeout,
             body_timeout: options.body_timeout,
+            usage: usage.clone(),
+            retention: Retention { request_logs: options.request_log_retention },
             bounds: Bounds {
                 header_timeout: options.header_timeout,
                 drain_timeout: options.drain_timeout,
@@ -90,7 +100,7 @@ impl Orqit {
             server.run(listener, stop).await.expect("a sound contract");
         });
         let (stop, running) = (Some(stop), Some(running));
-        Self { address, clock, store, workspace, stop, running, _database: database }
+        Self { address, clock, store, workspace, usage, stop, running, _database: database }
     }
 
     /// Asks the server to stop and waits until it has.
@@ -99,6 +109,11 @@ impl Orqit {
         if let Some(running) = self.running.take() {
             running.await.expect("the server does not panic");
         }
+    }
+
+    /// Writes down what the requests so far have left behind.
+    pub async fn flush_usage(&self) {
+        self.usage.flush().await.expect("written");
     }
 
     /// A key of the default workspace with these scopes.
