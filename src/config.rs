@@ -70,6 +70,33 @@ pub const REDIS_RETRY_EVERY: Duration = Duration::from_secs(1);
 /// The least bytes of an answer that is worth compressing.
 pub const COMPRESS_BYTES_MIN: u16 = 1024;
 
+/// How often what requests have left behind is written down.
+pub const USAGE_WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// So many requests of one thread are written down sooner.
+pub const USAGE_WRITE_AT: usize = 500;
+/// The most requests that are written in one transaction.
+pub const USAGE_BATCH_MAX: usize = 1000;
+/// The longest pause between two tries to write them.
+pub const USAGE_RETRY_WITHIN_MAX: Duration = Duration::from_secs(30);
+/// How often a database that is there may refuse requests before they are given up.
+pub const USAGE_ATTEMPTS_MAX: u32 = 5;
+/// How long a stop waits for the last requests to be written.
+pub const USAGE_STOP_WITHIN: Duration = Duration::from_secs(10);
+/// The most figures (by key, endpoint and hour) that are kept of requests beyond the queue.
+pub const USAGE_OVERFLOW_MAX: usize = 5_000;
+/// How often it is told that requests are missing in the log.
+pub const USAGE_WARN_INTERVAL: Duration = Duration::from_secs(60);
+/// The least time that figures of hours are kept: as far as one question reaches back.
+pub const USAGE_HOURS_KEPT_MIN: Duration = Duration::from_secs(32 * 24 * 3600);
+/// How long figures of days are kept.
+pub const USAGE_DAYS_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
+/// How often what is too old is looked for.
+pub const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+/// The pause between two deletions of what is too old.
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(50);
+/// The most requests of a workspace that are deleted at once.
+pub const RETENTION_ROWS_MAX: u64 = 1000;
+
 /// Where the database is and how it is used.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
@@ -182,6 +209,15 @@ pub struct ServeArgs {
     #[arg(long, env = "ORQIT_CONNECTIONS_MAX", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_max: u32,
+    /// How long each request of a key is kept, 1h to 3650d. The figures that they add up to are kept
+    /// by the hour as long, at least 32 days, and by the day for 400 days.
+    #[arg(long, env = "ORQIT_REQUEST_LOG_RETENTION", default_value = "30d", value_parser = retention)]
+    pub request_log_retention: Duration,
+    /// The most requests that wait in memory to be written to the request log; further ones are
+    /// counted in the figures, but missing in the log.
+    #[arg(long, env = "ORQIT_REQUEST_LOG_QUEUE", default_value_t = 16_384,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub request_log_queue: u32,
 }
 
 /// Reads `500ms`, `30s`, `15m`, `12h` or `30d`.
@@ -210,6 +246,17 @@ fn bounded_duration(text: &str) -> Result<Duration, String> {
         Ok(duration)
     } else {
         Err("a timeout must be 1ms to 1h".to_owned())
+    }
+}
+
+/// How long requests are kept: 1 hour to 3650 days.
+fn retention(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    let bounds = Duration::from_secs(3600)..=Duration::from_secs(3650 * 24 * 3600);
+    if bounds.contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("requests must be kept for 1h to 3650d".to_owned())
     }
 }
 
@@ -265,6 +312,9 @@ mod tests {
         }
         assert!(bounded_duration("0s").is_err());
         assert!(bounded_duration("2h").is_err());
+        for (right, wrong) in [("1h", "59m"), ("3650d", "3651d")] {
+            assert!(retention(right).is_ok() && retention(wrong).is_err(), "{right} {wrong}");
+        }
     }
 
     #[test]

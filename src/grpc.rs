@@ -27,12 +27,14 @@ use crate::pb::audit_service_server::AuditServiceServer;
 use crate::pb::key_service_server::KeyServiceServer;
 use crate::pb::system_service_server::SystemServiceServer;
 use crate::pb::ticket_service_server::TicketServiceServer;
+use crate::pb::usage_service_server::UsageServiceServer;
 use crate::pb::user_service_server::UserServiceServer;
 use crate::pb::workspace_service_server::WorkspaceServiceServer;
 use crate::service::audit::Audits;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
+use crate::service::usage::Usages;
 use crate::service::users::Users;
 use crate::service::workspace::Workspaces;
 
@@ -48,6 +50,7 @@ pub struct Services {
     pub users: Arc<Users>,
     pub audit: Arc<Audits>,
     pub tickets: Arc<Tickets>,
+    pub usage: Arc<Usages>,
 }
 
 /// Answers everything that is gRPC.
@@ -88,6 +91,7 @@ impl Grpc {
         serve!(UserServiceServer, services.users);
         serve!(AuditServiceServer, services.audit);
         serve!(TicketServiceServer, services.tickets);
+        serve!(UsageServiceServer, services.usage);
         if reflection {
             let describe = || {
                 tonic_reflection::server::Builder::configure()

@@ -28,6 +28,7 @@ pub mod service;
 
 pub mod event;
 pub mod store;
+pub mod usage;
 
 pub mod clock;
 pub mod error;

@@ -51,6 +51,11 @@ pub fn groups(rpcs: &[Rpc]) -> Vec<&'static str> {
     groups
 }
 
+/// What the request log and the usage call an RPC: `TicketService/GetTicket`.
+pub fn endpoint(rpc: &Rpc) -> &'static str {
+    rpc.grpc_path.rsplit_once('.').map_or(rpc.grpc_path, |(_, name)| name)
+}
+
 fn demand(rpc: &Rpc) -> Result<Demand, String> {
     let name = format!("{}/{}", rpc.service, rpc.method);
     let Some(policy) = rpc.policy else {

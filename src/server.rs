@@ -8,7 +8,7 @@ use http::{HeaderValue, Version};
 use ipnet::IpNet;
 use rest::Routes;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
@@ -50,10 +50,13 @@ use crate::service::audit::Audits;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
+use crate::service::usage::Usages;
 use crate::service::users::Users;
 use crate::service::workspace::Workspaces;
 use crate::store::Store;
 use crate::trail::Transport;
+use crate::usage::Recorder;
+use crate::usage::retention::Retention;
 
 /// The OpenAPI document, generated from the `.proto` files.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -68,6 +71,8 @@ pub struct Server {
     pub cors_origins: Vec<HeaderValue>,
     pub request_timeout: Duration,
     pub body_timeout: Duration,
+    pub usage: Recorder,
+    pub retention: Retention,
     pub bounds: Bounds,
     pub trusted_proxies: Vec<IpNet>,
     pub failed_attempts: Budget,
@@ -86,7 +91,11 @@ impl Server {
         let (stop_streams, stopping) = watch::channel(false);
         let ring = Arc::new(KeyRing::new(self.store.clone()));
         let (store, clock) = (self.store.clone(), self.clock.clone());
+        let (retention, usage) = (self.retention, self.usage.clone());
         let stack = self.stack(Arc::clone(&ring), stopping).await?;
+        let (stop_usage, stopped) = oneshot::channel::<()>();
+        // Ends when its sender is dropped.
+        let usage = tokio::spawn(usage.run(async { drop(stopped.await) }));
         let stop = async {
             stop.await;
             stop_streams.send_replace(true);
@@ -94,12 +103,15 @@ impl Server {
         let served = connections::serve(listener, tls, stack, bounds, stop);
         tokio::select! {
             () = served => {}
-            // These run beside it for as long as it serves.
+            // These run beside it for as long as it serves; each step of theirs is made, or not.
             () = ring.watch() => {}
             () = housekeeping::run(&store, &clock) => {}
+            () = retention.run(store.clone(), clock.clone()) => {}
         }
         ring.leave().await;
-        Ok(())
+        // No request is left by now: what they have left behind is written before this returns.
+        drop(stop_usage);
+        usage.await.map_err(|error| format!("the last requests were not written down: {error}"))
     }
 
     async fn stack(
@@ -128,6 +140,7 @@ impl Server {
             users: Arc::new(Users { store: self.store.clone() }),
             audit: Arc::new(Audits { store: self.store.clone() }),
             tickets: Arc::new(Tickets { store: self.store.clone() }),
+            usage: Arc::new(Usages { store: self.store.clone(), clock: self.clock.clone() }),
         };
         let bindings = [
             pb::system_service_bindings(services.system.clone()),
@@ -136,6 +149,7 @@ impl Server {
             pb::user_service_bindings(services.users.clone()),
             pb::audit_service_bindings(services.audit.clone()),
             pb::ticket_service_bindings(services.tickets.clone()),
+            pb::usage_service_bindings(services.usage.clone()),
         ];
         let resolver = Resolver {
             rpcs: Rpcs::new(pb::RPCS)?,
@@ -163,6 +177,7 @@ impl Server {
             .layer(AroundLayer(Record {
                 clock: self.clock.clone(),
                 trusted_proxies: self.trusted_proxies.into(),
+                usage: self.usage.clone(),
             }))
             // Renders every refusal of what is below it, and catches what panics there.
             .layer(AroundLayer(Respond))

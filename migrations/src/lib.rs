@@ -15,6 +15,7 @@ mod m0008_workspace_settings;
 mod m0009_user_profiles;
 mod m0010_audit_logs;
 mod m0011_key_epoch;
+mod m0012_request_logs;
 mod m0013_idempotency;
 mod schema;
 
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_user_profiles::Migration),
             Box::new(m0010_audit_logs::Migration),
             Box::new(m0011_key_epoch::Migration),
+            Box::new(m0012_request_logs::Migration),
             Box::new(m0013_idempotency::Migration),
         ]
     }

@@ -20,6 +20,8 @@ use crate::keyring::KeyRing;
 use crate::server::Server;
 use crate::service::workspace::created;
 use crate::store::{NewWorkspace, Store};
+use crate::usage::Recorder;
+use crate::usage::retention::Retention;
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn run(args: ServeArgs) -> Result<(), String> {
@@ -60,6 +62,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         cors_origins: args.cors_origins,
         request_timeout: args.request_timeout,
         body_timeout: args.body_timeout,
+        usage: Recorder::new(store.clone(), args.request_log_queue as usize),
+        retention: Retention { request_logs: args.request_log_retention },
         bounds: Bounds {
             header_timeout: args.header_timeout,
             drain_timeout: args.drain_timeout,

@@ -1,30 +1,38 @@
 //! Starts the [`Trail`] of a request, and when it is answered writes down what it was: the headers
-//! that every answer to the caller has.
+//! that every answer to the caller has, and the entry of the request log, also when the client has
+//! gone before there was an answer.
 //!
 //! It stands outside of what renders refusals, so that nothing is answered behind its back.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 
 use super::around::{Answered, Around};
 use super::client_address::client_address;
 use super::request_id::RequestId;
-use super::{Request, ResponseFuture};
+use super::{Request, Response, ResponseFuture};
 use crate::clock::Clock;
 use crate::connections::Peer;
 use crate::trail::{Trail, Transport};
+use crate::usage::{Entry, Recorder};
+
+/// The status and the code of a request whose client has gone: what nginx made usual, for there is
+/// none in HTTP.
+const CLIENT_GONE: (u16, Option<&str>) = (499, Some("CLIENT_GONE"));
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// See the module.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Record {
     pub clock: Clock,
     /// Whose word counts on who the client is.
     pub trusted_proxies: Arc<[IpNet]>,
+    pub usage: Recorder,
 }
 
 /// How a request was refused, as an extension of its answer.
@@ -42,11 +50,17 @@ impl Around for Record {
         mut request: Request,
         next: impl FnOnce(Request) -> F,
     ) -> ResponseFuture {
+        let begun = Instant::now();
         let trail = Arc::new(self.trail(&request));
+        let head = request.method() == Method::HEAD;
         request.extensions_mut().insert(Arc::clone(&trail));
+        let usage = self.usage.clone();
+        let mut open = Open { usage, trail: Arc::clone(&trail), head, begun, outcome: CLIENT_GONE };
         let answered = next(request);
         Box::pin(async move {
             let mut response = answered.await?;
+            open.outcome = outcome(&trail, &response);
+            drop(open);
             if let Some(headers) = trail.headers.get() {
                 response.headers_mut().extend(headers.clone());
             }
@@ -65,5 +79,41 @@ impl Record {
         let id = extensions.get::<RequestId>().map(RequestId::header);
         let id = id.unwrap_or(HeaderValue::from_static(""));
         Trail::new(self.clock.now(), transport, client, id)
+    }
+}
+
+/// The status and the code of an answer.
+fn outcome(trail: &Trail, response: &Response) -> (u16, Option<&'static str>) {
+    if let Some(refused) = response.extensions().get::<Refused>() {
+        return (refused.status, Some(refused.code));
+    }
+    let policy = trail.rpc.get().and_then(|(rpc, _)| rpc.policy);
+    match (trail.transport, policy) {
+        (Transport::Grpc | Transport::GrpcWeb, Some(policy)) => (policy.success_status, None),
+        _ => (response.status().as_u16(), None),
+    }
+}
+
+/// A request without an answer yet. However it ends, its entry is taken: when its client goes, the
+/// future that holds this is dropped.
+struct Open {
+    usage: Recorder,
+    trail: Arc<Trail>,
+    head: bool,
+    begun: Instant,
+    outcome: (u16, Option<&'static str>),
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let (status, code) = self.outcome;
+        let route = self.trail.rpc.get().and_then(|(_, route)| *route);
+        let method = match route {
+            Some(_) if self.head => "HEAD",
+            Some(route) => route.method,
+            None => "POST",
+        };
+        let (trail, latency) = (Arc::clone(&self.trail), self.begun.elapsed());
+        self.usage.take(Entry { trail, method, status, code, latency });
     }
 }

@@ -10,6 +10,7 @@ mod pages;
 mod rate_limits;
 pub mod system;
 pub mod tickets;
+pub mod usage;
 pub mod users;
 pub mod workspace;
 
@@ -98,4 +99,11 @@ impl From<prost_types::Timestamp> for Timestamp {
     fn from(time: prost_types::Timestamp) -> Self {
         Self(time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos / 1_000_000)))
     }
+}
+
+/// The first whole millisecond at `time` or later. The store keeps whole ones, so a bound between
+/// two of them bounds the same rows as the later one.
+fn next_milli(time: prost_types::Timestamp) -> Timestamp {
+    let finer = i64::from(time.nanos % 1_000_000 > 0);
+    Timestamp::from(time).plus_millis(finer)
 }

@@ -18,17 +18,20 @@ pub(super) enum Counter {
     /// Numbers keys, and is the lock under which they are made.
     ApiKeys,
     AuditLogs,
+    /// Numbers entries of the request log, and is the lock under which usage is written.
+    RequestLogs,
     /// Counts nothing: its row is the lock that changes of parents take in turn.
     TicketParents,
 }
 
 impl Counter {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Users,
         Self::Tickets,
         Self::Events,
         Self::ApiKeys,
         Self::AuditLogs,
+        Self::RequestLogs,
         Self::TicketParents,
     ];
 
@@ -39,6 +42,7 @@ impl Counter {
             Self::Events => "events",
             Self::ApiKeys => "api_keys",
             Self::AuditLogs => "audit_logs",
+            Self::RequestLogs => "request_logs",
             Self::TicketParents => "ticket_parents",
         }
     }

@@ -102,7 +102,8 @@ fn ticket_list(workspace: WorkspaceId, filter: &TicketFilter, sort: Sort) -> Str
     format!("{workspace:?} {normal:?} {sort:?}")
 }
 
-fn hash(list: &str) -> [u8; LIST_BYTES] {
+/// What stands for a text where there is no room for it.
+pub(super) fn hash(list: &str) -> [u8; LIST_BYTES] {
     let digest = Sha256::digest(list);
     let (hash, _) = digest.split_first_chunk().expect("SHA-256 has 32 bytes");
     *hash

@@ -14,19 +14,22 @@ mod events;
 mod failure;
 mod idempotency;
 mod keys;
+mod latencies;
 mod pages;
+mod request_logs;
 mod rows;
 mod sql;
 mod sqlite_reads;
 pub mod tickets;
 mod tx;
+mod usage;
 mod users;
 mod workspaces;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
@@ -36,8 +39,11 @@ pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use cursor::CursorError;
 pub use idempotency::{Claim, IdempotentAnswer, Turn};
 pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
+pub use latencies::Latencies;
 pub use pages::{CursorKey, Page, PageRequest, Position};
+pub use request_logs::{NewRequestLog, RequestLog, RequestLogFilter, Transport};
 pub use tx::Tx;
+pub use usage::{Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter};
 pub use users::{NewUser, Profile, Role, User, UserStatus};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, WorkspaceChanges};
 
@@ -152,6 +158,21 @@ pub struct Reader<'a> {
     connection: &'a DatabaseConnection,
     sqlite: Option<&'a SqliteReads>,
     workspace: WorkspaceId,
+}
+
+impl Reader<'_> {
+    /// The query plan of a statement, a line each.
+    async fn explain(&self, statement: Statement) -> Result<Vec<String>, Error> {
+        let (explain, column) = match self.connection.get_database_backend() {
+            DbBackend::Postgres => ("EXPLAIN", 0),
+            _ => ("EXPLAIN QUERY PLAN", 3),
+        };
+        let sql = format!("{explain} {}", statement.sql);
+        let rows = self.connection.query_all_raw(Statement { sql, ..statement }).await;
+        let lines = rows.map_err(failed)?;
+        let lines = lines.iter().map(|row| row.try_get_by_index(column));
+        lines.collect::<Result<_, _>>().map_err(failed)
+    }
 }
 
 /// A list as the JSON text of a column.

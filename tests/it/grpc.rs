@@ -270,13 +270,17 @@ async fn under_api_everything_is_rest() {
     }
 }
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 10] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "orqit.v1.AuditService",
     "orqit.v1.KeyService",
     "orqit.v1.SystemService",
     "orqit.v1.TicketService",
+    "orqit.v1.UsageService",
+    "orqit.v1.UserService",
+    "orqit.v1.WorkspaceService",
 ];
 
 /// Asks both versions of reflection the same questions: which services there are, and where one

@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::config::LIMITS_DEFAULT;
 use crate::key::KeyText;
 use crate::pb;
-use crate::store::{KeyRecord, KeyStatus};
+use crate::store::{KeyRecord, KeyStatus, KeyUse};
 
 /// The workspace that a caller's key opens.
 pub fn account(caller: &Caller) -> pb::Account {
@@ -48,6 +48,15 @@ pub fn api_key(key: &KeyRecord, now: Timestamp) -> pb::ApiKey {
         rotated_to: key.rotated_to.clone(),
         rate_limits: Vec::new(),
         key: None,
+    }
+}
+
+/// A key with its last use.
+pub fn with_use(key: pb::ApiKey, last: Option<&KeyUse>) -> pb::ApiKey {
+    pb::ApiKey {
+        last_used_at: last.map(|last| last.at.into()),
+        last_used_ip: last.map(|last| last.client_ip.clone()),
+        ..key
     }
 }
 

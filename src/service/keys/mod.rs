@@ -26,7 +26,7 @@ use crate::leaks::{Leaks, Reporter};
 use crate::limits::Limiter;
 use crate::pb;
 use crate::scope::Scopes;
-use crate::store::{CursorKey, Store};
+use crate::store::{CursorKey, KeyRecord, Store, WorkspaceId};
 use crate::trail::Trail;
 
 use lives::{admit, changes, check_rotation, made, new_key, successor};
@@ -54,7 +54,9 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::GetSelfRequest>,
     ) -> Result<Response<pb::GetSelfResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let mut key = messages::api_key(&accepted.caller.key, self.clock.now());
+        let caller = &accepted.caller;
+        let mut key = self.shown(caller.workspace(), std::slice::from_ref(&caller.key)).await?;
+        let mut key = key.remove(0);
         key.rate_limits = rate_limits(&self.limiter, &accepted.caller).await;
         Ok(Response::new(pb::GetSelfResponse { key: Some(key) }))
     }
@@ -99,7 +101,7 @@ impl pb::key_service_server::KeyService for Keys {
         let found = self.store.reader(workspace).list_keys(&statuses, now, page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
         let meta = Some(pages::meta(page, found.total_count, next));
-        let keys = found.rows.iter().map(|key| messages::api_key(key, now)).collect();
+        let keys = self.shown(workspace, &found.rows).await?;
         Ok(Response::new(pb::ListKeysResponse { keys, meta }))
     }
 
@@ -110,8 +112,8 @@ impl pb::key_service_server::KeyService for Keys {
         let accepted = accept(request, no_more)?;
         let reader = self.store.reader(accepted.caller.workspace());
         let key = reader.find_key(&accepted.message.id).await?.ok_or_else(not_found)?;
-        let key = Some(messages::api_key(&key, self.clock.now()));
-        Ok(Response::new(pb::GetKeyResponse { key }))
+        let mut key = self.shown(accepted.caller.workspace(), &[key]).await?;
+        Ok(Response::new(pb::GetKeyResponse { key: key.pop() }))
     }
 
     async fn create_key(
@@ -217,6 +219,23 @@ impl pb::key_service_server::KeyService for Keys {
         // Whether it was a key is told to nobody but its workspace.
         self.leaks.report(&message.key, Reporter::LeakReport).await?;
         Ok(Response::new(pb::ReportLeakResponse { received: true }))
+    }
+}
+
+impl Keys {
+    /// The keys as the contract shows them, each with its last use.
+    async fn shown(
+        &self,
+        workspace: WorkspaceId,
+        keys: &[KeyRecord],
+    ) -> Result<Vec<pb::ApiKey>, Error> {
+        let ids: Vec<_> = keys.iter().map(|key| key.key_id.as_str()).collect();
+        let uses = self.store.reader(workspace).find_key_uses(&ids).await?;
+        let now = self.clock.now();
+        let shown = keys
+            .iter()
+            .map(|key| messages::with_use(messages::api_key(key, now), uses.get(&key.key_id)));
+        Ok(shown.collect())
     }
 }
 

@@ -3,9 +3,9 @@
 use rest::Violations;
 
 use super::messages;
-use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::pb;
+use crate::service::next_milli;
 use crate::service::pages::{self, Asked};
 use crate::store::WorkspaceId;
 use crate::store::tickets::{
@@ -51,13 +51,6 @@ impl Query {
         let tickets = found.tickets.into_iter().map(messages::ticket).collect();
         pb::ListTicketsResponse { tickets, meta: Some(meta) }
     }
-}
-
-/// The first whole millisecond at `time` or later. The store keeps whole ones, so a bound between
-/// two of them bounds the same tickets as the later one.
-fn next_milli(time: prost_types::Timestamp) -> Timestamp {
-    let finer = i64::from(time.nanos % 1_000_000 > 0);
-    Timestamp::from(time).plus_millis(finer)
 }
 
 /// The order that a name such as `-dueAt` stands for; validation refuses all others.

@@ -1,12 +1,15 @@
 //! The tables as sea-orm sees them. Nothing of this leaves the store.
 
 pub(super) mod api_key;
+pub(super) mod api_key_use;
 pub(super) mod audit_log;
 pub(super) mod counter;
 pub(super) mod event;
 pub(super) mod idempotent_answer;
+pub(super) mod request_log;
 pub(super) mod ticket;
 pub(super) mod ticket_tag;
 pub(super) mod ticket_watcher;
+pub(super) mod usage_figure;
 pub(super) mod user;
 pub(super) mod workspace;

@@ -2,9 +2,7 @@
 //!
 //! How the rows are found is decided in `plan` and written in `page` and `found`.
 
-use sea_orm::{
-    AccessMode, ConnectionTrait, DbBackend, DbErr, IsolationLevel, Statement, TransactionTrait,
-};
+use sea_orm::{AccessMode, DbBackend, DbErr, IsolationLevel, Statement, TransactionTrait};
 
 use super::filter::{Sort, TicketFilter, TicketPage};
 use super::page::{List, Piece};
@@ -63,17 +61,9 @@ impl Reader<'_> {
         if sort.parts().len() > 1 {
             statements.push(list.dated_total());
         }
-        let (explain, column) = match list.backend {
-            DbBackend::Postgres => ("EXPLAIN", 0),
-            _ => ("EXPLAIN QUERY PLAN", 3),
-        };
         let mut plan = Vec::new();
         for statement in statements {
-            let sql = format!("{explain} {}", statement.sql);
-            let statement = Statement { sql, ..statement };
-            for row in self.connection.query_all_raw(statement).await.map_err(failed)? {
-                plan.push(row.try_get_by_index(column).map_err(failed)?);
-            }
+            plan.extend(self.explain(statement).await?);
         }
         Ok(plan)
     }

@@ -17,6 +17,8 @@ use orqit::scope::Scopes;
 use orqit::server::Server;
 use orqit::service::workspace::created;
 use orqit::store::{MadeBy, NewKey, NewUser, NewWorkspace, Role, Store, Tx, Workspace};
+use orqit::usage::Recorder;
+use orqit::usage::retention::Retention;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -32,6 +34,7 @@ pub struct Orqit {
     pub clock: Clock,
     pub store: Store,
     pub workspace: Workspace,
+    pub usage: Recorder,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
     /// None for a replica: the database is the first server's.
@@ -56,6 +59,8 @@ pub struct Options {
     pub redis_url: Option<String>,
     pub redis_timeout: Duration,
     pub replicas: u32,
+    pub request_log_queue: usize,
+    pub request_log_retention: Duration,
 }
 
 impl Default for Options {
@@ -76,6 +81,8 @@ impl Default for Options {
             // Longer than a busy machine takes: only a test of it should find Redis too slow.
             redis_timeout: Duration::from_secs(10),
             replicas: 1,
+            request_log_queue: 16_384,
+            request_log_retention: Duration::from_secs(30 * 24 * 3600),
         }
     }
 }
@@ -126,6 +133,7 @@ impl Orqit {
         let address = listener.local_addr().expect("bound");
         let trusted = options.trusted_proxies.iter();
         let trusted = trusted.map(|network| network.parse().expect("a network"));
+        let usage = Recorder::new(store.clone(), options.request_log_queue);
         let server = Server {
             store: store.clone(),
             clock: clock.clone(),
@@ -135,6 +143,8 @@ impl Orqit {
             cors_origins: options.cors_origins,
             request_timeout: options.request_timeout,
             body_timeout: options.body_timeout,
+            usage: usage.clone(),
+            retention: Retention { request_logs: options.request_log_retention },
             bounds: Bounds {
                 header_timeout: options.header_timeout,
                 drain_timeout: options.drain_timeout,
@@ -150,7 +160,7 @@ impl Orqit {
             server.run(listener, stop).await.expect("a sound contract");
         });
         let (stop, running) = (Some(stop), Some(running));
-        Self { address, clock, store, workspace, stop, running, database }
+        Self { address, clock, store, workspace, usage, stop, running, database }
     }
 
     /// Asks the server to stop and waits until it has.
@@ -159,6 +169,11 @@ impl Orqit {
         if let Some(running) = self.running.take() {
             running.await.expect("the server does not panic");
         }
+    }
+
+    /// Writes down what the requests so far have left behind.
+    pub async fn flush_usage(&self) {
+        self.usage.flush().await.expect("written");
     }
 
     /// A key of the default workspace with these scopes.

@@ -1,0 +1,168 @@
+//! Writing down what requests have left behind, and forgetting what is too old.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{QueryOrder, QuerySelect, Value};
+
+use super::{Figures, FiguresKey, KeyUse, Span, Usage};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::store::entity::{api_key_use, usage_figure};
+use crate::store::failure::failed;
+use crate::store::latencies::Latencies;
+use crate::store::request_logs::insert_request_logs;
+use crate::store::sql::Parameters;
+use crate::store::tx::begin;
+use crate::store::{Store, WorkspaceId};
+
+/// Rows written by one statement: well within the databases' bounds on parameters.
+const WRITE_ROWS_MAX: usize = 200;
+
+impl Store {
+    /// Writes down what requests have left behind, all of it or nothing.
+    pub async fn insert_usage(&self, usage: &BTreeMap<WorkspaceId, Usage>) -> Result<(), Error> {
+        let written = async {
+            let transaction = begin(self).await?;
+            // In order of the workspaces, each with its counter first: two replicas that write at
+            // once wait for each other there, never crosswise.
+            for (workspace, usage) in usage {
+                insert_request_logs(&transaction, *workspace, &usage.requests).await?;
+                write_key_uses(&transaction, *workspace, &usage.key_uses).await?;
+                let figures: Vec<_> = usage.figures.iter().collect();
+                for figures in figures.chunks(WRITE_ROWS_MAX) {
+                    add_figures(&transaction, *workspace, figures).await?;
+                }
+            }
+            transaction.commit().await
+        };
+        written.await.map_err(failed)
+    }
+
+    /// Deletes the figures of the oldest span of this length if it began before `before`, and
+    /// answers how many rows that were.
+    pub async fn delete_oldest_usage(
+        &self,
+        workspace: WorkspaceId,
+        span: Span,
+        before: Timestamp,
+    ) -> Result<u64, Error> {
+        use usage_figure::{Column, Entity};
+        let of_span = Column::WorkspaceId.eq(workspace.0).and(Column::Span.eq(span.number()));
+        let oldest = Entity::find()
+            .select_only()
+            .column(Column::StartAt)
+            .filter(of_span.clone())
+            .order_by_asc(Column::StartAt)
+            .limit(1);
+        let oldest: Option<i64> = oldest.into_tuple().one(&self.reads).await.map_err(failed)?;
+        let Some(start) = oldest.filter(|start| *start < before.0) else { return Ok(0) };
+        let delete = Entity::delete_many().filter(of_span).filter(Column::StartAt.eq(start));
+        Ok(delete.exec(&self.writes).await.map_err(failed)?.rows_affected)
+    }
+}
+
+/// Keeps the later use: a batch may come after one that was made later.
+async fn write_key_uses(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    uses: &BTreeMap<String, KeyUse>,
+) -> Result<(), DbErr> {
+    use api_key_use::{ActiveModel, Column, Entity};
+    let uses: Vec<_> = uses.iter().collect();
+    for uses in uses.chunks(WRITE_ROWS_MAX) {
+        let rows = uses.iter().map(|(key_id, last)| ActiveModel {
+            key_id: Set((*key_id).clone()),
+            workspace_id: Set(workspace.0),
+            last_used_at: Set(last.at.0),
+            last_used_ip: Set(last.client_ip.clone()),
+        });
+        let is_later = Expr::col(("excluded", Column::LastUsedAt))
+            .gte(Expr::col((Entity, Column::LastUsedAt)));
+        let keep_later = OnConflict::column(Column::KeyId)
+            .update_columns([Column::LastUsedAt, Column::LastUsedIp])
+            .action_and_where(is_later)
+            .to_owned();
+        let insert = Entity::insert_many(rows).on_conflict(keep_later);
+        insert.exec_without_returning(connection).await?;
+    }
+    Ok(())
+}
+
+/// Adds to figures. Nobody else writes those of the workspace meanwhile: its counter is locked.
+async fn add_figures(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    figures: &[(&FiguresKey, &Figures)],
+) -> Result<(), DbErr> {
+    use usage_figure::{ActiveModel, Column, Entity};
+    let mut stored = find_figures(connection, workspace, figures).await?;
+    let mut rows = Vec::with_capacity(figures.len());
+    for (key, added) in figures {
+        let key_id = key.key_id.clone().unwrap_or_default();
+        let place = (key.span.number(), key_id.clone(), key.start.0, key.endpoint.to_owned());
+        let mut all = stored.remove(&place).unwrap_or_default();
+        all.add(added);
+        rows.push(ActiveModel {
+            workspace_id: Set(workspace.0),
+            span: Set(key.span.number()),
+            key_id: Set(key_id),
+            start_at: Set(key.start.0),
+            endpoint: Set(key.endpoint.to_owned()),
+            requests: Set(all.requests),
+            errors: Set(all.errors),
+            latencies: Set(all.latencies.to_bytes()),
+        });
+    }
+    let place =
+        [Column::WorkspaceId, Column::Span, Column::KeyId, Column::StartAt, Column::Endpoint];
+    let replace = OnConflict::columns(place)
+        .update_columns([Column::Requests, Column::Errors, Column::Latencies])
+        .to_owned();
+    Entity::insert_many(rows).on_conflict(replace).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+/// Span, key, start and endpoint of a row.
+type RowPlace = (i16, String, i64, String);
+
+/// The figures that are there already.
+async fn find_figures(
+    connection: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    figures: &[(&FiguresKey, &Figures)],
+) -> Result<HashMap<RowPlace, Figures>, DbErr> {
+    let mut parameters = Parameters::new(connection.get_database_backend());
+    let places = figures.iter().map(|(key, _)| {
+        let key_id = key.key_id.as_deref().unwrap_or_default();
+        let values: [Value; 4] =
+            [key.span.number().into(), key_id.into(), key.start.0.into(), key.endpoint.into()];
+        let [span, key_id, start, endpoint] = values.map(|value| parameters.bind(value));
+        format!("({span}, {key_id}, {start}, {endpoint})")
+    });
+    let places = places.collect::<Vec<_>>().join(", ");
+    let workspace = parameters.bind(workspace.0);
+    // The places lead, each to its row by the primary key: so says CROSS JOIN to SQLite.
+    let statement = parameters.statement(format!(
+        "SELECT span, key_id, start_at, endpoint, requests, errors, latencies \
+         FROM (VALUES {places}) AS place CROSS JOIN usage_figures \
+         WHERE workspace_id = {workspace} AND span = place.column1 AND key_id = place.column2 \
+         AND start_at = place.column3 AND endpoint = place.column4"
+    ));
+    let rows = connection.query_all_raw(statement).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let place = (
+            row.try_get_by_index(0)?,
+            row.try_get_by_index(1)?,
+            row.try_get_by_index(2)?,
+            row.try_get_by_index(3)?,
+        );
+        let bytes: Vec<u8> = row.try_get_by_index(6)?;
+        let latencies = Latencies::from_bytes(&bytes).map_err(|e| DbErr::Type(e.to_string()))?;
+        let (requests, errors) = (row.try_get_by_index(4)?, row.try_get_by_index(5)?);
+        found.insert(place, Figures { requests, errors, latencies });
+    }
+    Ok(found)
+}
