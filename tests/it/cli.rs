@@ -191,7 +191,7 @@ async fn a_workspace_and_its_users_are_made_by_command() {
 #[tokio::test]
 async fn a_bad_value_stops_the_command_with_a_sentence() {
     let machine = Machine::new().await;
-    let wrong: [(&[&str], &str); 6] = [
+    let wrong: [(&[&str], &str); 8] = [
         (&["key", "create", "--name", "x", "--scope", "tickets:delete"], "is no scope"),
         (
             &["key", "create", "--name", "x", "--scope", "admin", "--workspace", "nowhere"],
@@ -203,6 +203,8 @@ async fn a_bad_value_stops_the_command_with_a_sentence() {
         ),
         (&["serve", "--request-timeout", "0s"], "1ms to 1h"),
         (&["serve", "--tls-cert", "none.pem"], "--tls-key"),
+        (&["serve", "--trusted-proxies", "proxy.example"], "such as 10.0.0.0/8"),
+        (&["serve", "--github-public-keys", "none.json"], "ORQIT_GITHUB_PUBLIC_KEYS"),
         (&["--log", "orqit=loud", "migrate"], "ORQIT_LOG"),
     ];
     for (arguments, remedy) in wrong {
