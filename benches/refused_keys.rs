@@ -21,8 +21,12 @@ use orqit::clock::Clock;
 use orqit::connections::Bounds;
 use orqit::event::Actor;
 use orqit::key::KeyText;
+use orqit::limits;
 use orqit::server::Server;
-use orqit::store::{NewKey, NewWorkspace, Settings, Store, WorkspaceId};
+use orqit::service::workspace::created;
+use orqit::store::{MadeBy, NewKey, NewWorkspace, Settings, Store, WorkspaceId};
+use orqit::usage::Recorder;
+use orqit::usage::retention::Retention;
 use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::net::TcpListener;
 
@@ -92,7 +96,8 @@ async fn serve(
     let url = format!("sqlite://{}", file.display());
     let store = Store::open(&url, &Settings::default(), Clock::System).await?;
     let (slug, name) = ("default".to_owned(), "Default".to_owned());
-    let workspace = store.insert_workspace(NewWorkspace { slug, name, admin_email: None }).await?;
+    let new = NewWorkspace { slug, name, admin_email: None };
+    let workspace = store.insert_workspace(new, created).await?;
     let unknown = (0..KEYS).map(|_| KeyText::generate().reveal().to_owned()).collect();
     let wrong = insert_keys(&store, workspace.id, "wrong secret").await?;
     let revoked = insert_keys(&store, workspace.id, "revoked").await?;
@@ -130,6 +135,7 @@ async fn insert_keys(
             expires_at: None,
             created_by: None,
             last_four: key.last_four().to_owned(),
+            made_by: MadeBy::Operator,
         };
         tx.insert_key(new).await?;
         sent.push(key.reveal().to_owned());
@@ -140,8 +146,12 @@ async fn insert_keys(
 
 fn server(store: Store) -> Server {
     let timeout = Duration::from_secs(30);
+    let usage = Recorder::new(store.clone(), 1024);
     Server {
         store,
+        usage,
+        retention: Retention { request_logs: Duration::from_secs(3600) },
+        limits: limits::Settings { redis: None, redis_timeout: timeout, replicas: 1 },
         clock: Clock::System,
         tls: None,
         reflection: false,

@@ -51,12 +51,9 @@ pub enum Kind {
     MethodNotAllowed {
         allow: String,
     },
-    /// A ticket in `from` cannot become `to`, only one of `allowed`.
-    InvalidStatusTransition {
-        from: Cow<'static, str>,
-        to: Cow<'static, str>,
-        allowed: Vec<Cow<'static, str>>,
-    },
+    /// The resource cannot go from its status to the one asked for. Boxed: it would make every error
+    /// as large as itself.
+    InvalidStatusTransition(Box<Transition>),
     VersionConflict,
     AlreadyExists,
     IdempotencyKeyRequired,
@@ -93,6 +90,17 @@ pub struct Exhausted {
     pub limit: u32,
 }
 
+/// A step that a status cannot take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The status that the resource has.
+    pub from: Cow<'static, str>,
+    /// The one that was asked for.
+    pub to: Cow<'static, str>,
+    /// Those that could have been.
+    pub allowed: Vec<Cow<'static, str>>,
+}
+
 impl Kind {
     /// The stable code, the HTTP status and the gRPC status of the kind.
     pub fn table(&self) -> (&'static str, StatusCode, Code) {
@@ -127,7 +135,7 @@ impl Kind {
             Self::MethodNotAllowed { .. } => {
                 ("METHOD_NOT_ALLOWED", Http::METHOD_NOT_ALLOWED, Code::Unimplemented)
             }
-            Self::InvalidStatusTransition { .. } => {
+            Self::InvalidStatusTransition(_) => {
                 ("INVALID_STATUS_TRANSITION", Http::CONFLICT, Code::FailedPrecondition)
             }
             Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),

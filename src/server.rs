@@ -100,6 +100,9 @@ impl Server {
             stop.await;
             stop_streams.send_replace(true);
         };
+        // A first look before the first request: what is cached from then on is trusted. If it
+        // fails, `watch` says so and goes on trying.
+        let _ = ring.look().await;
         let served = connections::serve(listener, tls, stack, bounds, stop);
         tokio::select! {
             () = served => {}

@@ -168,9 +168,12 @@ impl<'e> Facts<'e> {
             Kind::InsufficientScope { required } => {
                 Self { required_scope: *required, ..Self::default() }
             }
-            Kind::InvalidStatusTransition { from, to, allowed } => {
-                Self { from: Some(from), to: Some(to), allowed: Some(allowed), ..Self::default() }
-            }
+            Kind::InvalidStatusTransition(step) => Self {
+                from: Some(&step.from),
+                to: Some(&step.to),
+                allowed: Some(&step.allowed),
+                ..Self::default()
+            },
             _ => Self { retry_after_seconds: error.retry_after_secs(), ..Self::default() },
         }
     }

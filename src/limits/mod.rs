@@ -106,7 +106,14 @@ impl Limiter {
             Some(redis) => {
                 Self::Redis(Shared::start(redis, redis_timeout, replicas, counters).await)
             }
-            None => Self::InProcess(InProcess { counters, replicas }),
+            None => {
+                if replicas > 1 {
+                    tracing::info!(
+                        "without ORQIT_REDIS_URL this replica admits 1/{replicas} of every rate limit"
+                    );
+                }
+                Self::InProcess(InProcess { counters, replicas })
+            }
         })
     }
 

@@ -15,7 +15,7 @@ use tonic::{Request, Response};
 
 use super::Accepted;
 use crate::caller::Caller;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Transition};
 use crate::store::{Claim, IdempotentAnswer, Store, Tx};
 use crate::trail::Trail;
 
@@ -142,9 +142,9 @@ impl StoredRefusal {
             | Kind::VersionConflict
             | Kind::AlreadyExists
             | Kind::InvalidReference => None,
-            Kind::InvalidStatusTransition { from, to, allowed } => {
-                let allowed = allowed.iter().map(|status| status.to_string()).collect();
-                Some((from.to_string(), to.to_string(), allowed))
+            Kind::InvalidStatusTransition(step) => {
+                let allowed = step.allowed.iter().map(|status| status.to_string()).collect();
+                Some((step.from.to_string(), step.to.to_string(), allowed))
             }
             _ => return None,
         };
@@ -167,7 +167,8 @@ impl StoredRefusal {
             ("INVALID_REFERENCE", _) => Kind::InvalidReference,
             ("INVALID_STATUS_TRANSITION", Some((from, to, allowed))) => {
                 let allowed = allowed.into_iter().map(Cow::Owned).collect();
-                Kind::InvalidStatusTransition { from: from.into(), to: to.into(), allowed }
+                let step = Transition { from: from.into(), to: to.into(), allowed };
+                Kind::InvalidStatusTransition(Box::new(step))
             }
             (code, _) => {
                 return Err(Error::internal(format!("a stored refusal has the code {code}")));

@@ -13,7 +13,7 @@ use crate::support::rest::Rest;
 
 /// A machine with an empty database.
 pub struct Machine {
-    database: TestDatabase,
+    pub database: TestDatabase,
     files: TempDir,
 }
 
@@ -30,7 +30,7 @@ impl Machine {
         Self { database: TestDatabase::create().await, files }
     }
 
-    fn orqit(&self, arguments: &[&str]) -> Command {
+    pub fn orqit(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orqit"));
         command.args(arguments).env("ORQIT_DATABASE_URL", self.database.url());
         command.env("ORQIT_LISTEN", "127.0.0.1:0").kill_on_drop(true);

@@ -153,11 +153,11 @@ async fn a_known_key_goes_on_from_an_address_that_guesses() {
 async fn a_refusal_asks_no_database() {
     let orqit = start().await;
     let known = orqit.key(&[]).await;
-    orqit.rest(&known).get("/keys/self").await.data(200);
+    orqit.rest(&known).get("/accounts").await.data(200);
     assert_eq!(exhaust(&orqit).await, BURST);
     orqit.store.clone().close().await.expect("closed");
     guess(&orqit).await.error(429, "TOO_MANY_FAILED_ATTEMPTS");
-    orqit.rest(&known).get("/keys/self").await.data(200);
+    orqit.rest(&known).get("/accounts").await.data(200);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod audit;
 mod bad_input;
 mod bad_queries;
 mod browsers;
+mod canary;
 mod cli;
 mod connections;
 mod credentials;

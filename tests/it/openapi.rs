@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use orqit::error::Kind;
+use orqit::error::{Kind, Transition};
 use orqit::pb::ErrorReason;
 use serde_json::Value;
 
@@ -72,12 +72,12 @@ fn kinds() -> Vec<Kind> {
             Kind::ApiKeyNotFound => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
-            Kind::MethodNotAllowed { .. } => Kind::InvalidStatusTransition {
-                from: "OPEN".into(),
-                to: "OPEN".into(),
-                allowed: Vec::new(),
-            },
-            Kind::InvalidStatusTransition { .. } => Kind::VersionConflict,
+            Kind::MethodNotAllowed { .. } => {
+                let (from, to) = ("OPEN".into(), "OPEN".into());
+                let step = Transition { from, to, allowed: Vec::new() };
+                Kind::InvalidStatusTransition(Box::new(step))
+            }
+            Kind::InvalidStatusTransition(_) => Kind::VersionConflict,
             Kind::VersionConflict => Kind::AlreadyExists,
             Kind::AlreadyExists => Kind::IdempotencyKeyRequired,
             Kind::IdempotencyKeyRequired => Kind::InvalidIdempotencyKey,

@@ -6,7 +6,7 @@ use rest::Mask;
 use super::{grants, messages};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Transition};
 use crate::event::{Actor, Event};
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
@@ -149,12 +149,8 @@ pub fn check_rotation(old: &KeyRecord, now: Timestamp) -> Result<(), Error> {
         KeyStatus::Revoked => "REVOKED",
     };
     let message = format!("A key that is {from} cannot be rotated. Make a new one.");
-    let kind = Kind::InvalidStatusTransition {
-        from: from.into(),
-        to: "ACTIVE".into(),
-        allowed: Vec::new(),
-    };
-    Err(Error::new(kind, message))
+    let transition = Transition { from: from.into(), to: "ACTIVE".into(), allowed: Vec::new() };
+    Err(Error::new(Kind::InvalidStatusTransition(Box::new(transition)), message))
 }
 
 /// Makes the successor of `old`, which then expires after `grace` milliseconds at the latest.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::clock::Timestamp;
 use crate::config::REOPEN_WITHIN;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Transition};
 use crate::store::tickets::{Status, Ticket};
 
 impl Status {
@@ -82,6 +82,6 @@ fn check(ticket: &Ticket, to: Status, now: Timestamp) -> Result<(), Error> {
         format!("A ticket that is {} cannot become {}, only {list}.", from.name(), to.name())
     };
     let (from, to) = (from.name().into(), to.name().into());
-    let kind = Kind::InvalidStatusTransition { from, to, allowed };
-    Err(Error::new(kind, message))
+    let transition = Box::new(Transition { from, to, allowed });
+    Err(Error::new(Kind::InvalidStatusTransition(transition), message))
 }
