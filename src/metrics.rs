@@ -8,6 +8,13 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 
+/// What is counted, shown as 0 until it happens, so that an alarm on it finds it.
+const COUNTERS: [(&str, &str); 3] = [
+    ("orqit_request_log_dropped_total", "Requests that are missing in the request log."),
+    ("orqit_usage_dropped_total", "Requests that are missing in the usage figures."),
+    ("orqit_rate_limit_fallback_total", "Requests that were limited without Redis."),
+];
+
 /// Begins to keep what is counted from here on.
 pub fn install() {
     HANDLE.get_or_init(|| {
@@ -16,6 +23,10 @@ pub fn install() {
         // Fails only where somebody who embeds the service has a recorder already: theirs counts.
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::warn!("another metrics recorder is installed: /metrics stays empty");
+        }
+        for (name, help) in COUNTERS {
+            metrics::describe_counter!(name, help);
+            metrics::counter!(name).increment(0);
         }
         handle
     });

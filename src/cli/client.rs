@@ -6,7 +6,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
 
 use super::ClientArgs;
 use crate::pb::key_service_client::KeyServiceClient;
@@ -59,6 +60,24 @@ impl Client {
     /// KeyService.
     pub fn keys(&self) -> KeyServiceClient<InterceptedService<Channel, Authorization>> {
         KeyServiceClient::new(self.channel.clone())
+    }
+}
+
+/// Calls, and calls again when the key has spent its rate limit: who waits as long as the refusal says
+/// is admitted.
+pub async fn patiently<R, A>(mut call: impl FnMut() -> A) -> Result<R, Status>
+where
+    A: Future<Output = Result<R, Status>>,
+{
+    loop {
+        let status = match call().await {
+            Err(status) if status.code() == Code::ResourceExhausted => status,
+            answered => return answered,
+        };
+        match status.get_details_retry_info().and_then(|info| info.retry_delay) {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return Err(status),
+        }
     }
 }
 

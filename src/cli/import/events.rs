@@ -9,6 +9,7 @@ use tonic::Code;
 use super::records::{self, EventRecord};
 use super::tickets::Loaded;
 use super::{Import, progress};
+use crate::cli::client::patiently;
 use crate::pb;
 use crate::store::tickets::Status;
 
@@ -132,7 +133,11 @@ async fn apply_to_one(
             status: Some(status(state)),
             ..Default::default()
         };
-        match import.client.tickets().update_ticket(request).await {
+        let updated = patiently(|| {
+            let (mut client, request) = (import.client.tickets(), request.clone());
+            async move { client.update_ticket(request).await }
+        });
+        match updated.await {
             Ok(answer) => {
                 let now =
                     answer.into_inner().ticket.ok_or("the service answered without a ticket")?;

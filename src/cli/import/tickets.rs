@@ -8,6 +8,7 @@ use tonic::Code;
 
 use super::records::{self, TicketRecord};
 use super::{Import, progress};
+use crate::cli::client::patiently;
 use crate::pb;
 
 /// A ticket as the service has it before its changes are applied.
@@ -107,7 +108,11 @@ async fn load_one(import: &Import, record: TicketRecord) -> Result<One, String> 
         Ok(request) => request,
         Err(sentence) => return Ok(One::Refused(sentence)),
     };
-    match import.client.tickets().create_ticket(request).await {
+    let created = patiently(|| {
+        let (mut client, request) = (import.client.tickets(), request.clone());
+        async move { client.create_ticket(request).await }
+    });
+    match created.await {
         Ok(answer) => {
             let ticket =
                 answer.into_inner().ticket.ok_or("the service answered without a ticket")?;
@@ -154,7 +159,11 @@ async fn find(import: &Import, external_id: &str) -> Result<pb::Ticket, String> 
         external_id: Some(external_id.to_owned()),
         ..Default::default()
     };
-    let answer = import.client.tickets().list_tickets(request).await;
+    let listed = patiently(|| {
+        let (mut client, request) = (import.client.tickets(), request.clone());
+        async move { client.list_tickets(request).await }
+    });
+    let answer = listed.await;
     let answer = answer.map_err(|status| super::client::sentence(&status))?;
     let found = answer.into_inner().tickets.into_iter().next();
     found.ok_or_else(|| format!("{external_id} exists, but the list does not show it"))
