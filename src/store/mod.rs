@@ -40,9 +40,7 @@ pub use latencies::Latencies;
 pub use pages::{CursorKey, Page, PageRequest, Position};
 pub use request_logs::{NewRequestLog, RequestLog, RequestLogFilter, Transport};
 pub use tx::Tx;
-pub use usage::{
-    Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter,
-};
+pub use usage::{Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter};
 pub use users::{NewUser, Role, User, UserStatus};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace};
 

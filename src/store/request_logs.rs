@@ -96,8 +96,7 @@ impl Reader<'_> {
         page: PageRequest,
     ) -> Result<Page<RequestLog>, Error> {
         let list = self.request_logs(filter);
-        let total: Vec<i64> =
-            RowSource::Reader(*self).read(list.total(), |row| row.get(0)).await?;
+        let total: Vec<i64> = RowSource::Reader(*self).read(list.total(), |row| row.get(0)).await?;
         let mut rows = RowSource::Reader(*self).read(list.page(page), decode).await?;
         let has_more = rows.len() > page.per_page as usize;
         rows.truncate(page.per_page as usize);
@@ -181,7 +180,7 @@ impl List<'_> {
         }
     }
 
-    /// What a row must fulfil, but for `but`.
+    /// What a row must fulfil, but for the filter `but`.
     fn conditions(&self, but: Option<Lead>, parameters: &mut Parameters) -> String {
         let mut text = format!("workspace_id = {}", parameters.bind(self.workspace.0));
         for Lead { column, .. } in [STATUSES, KEYS, ENDPOINTS] {
@@ -199,8 +198,9 @@ impl List<'_> {
         text
     }
 
-    /// How many rows pass. Without a filter that is read off the ids: they are dense, and what is
-    /// too old is deleted from the first one up, so none is missing in between.
+    /// How many rows pass: as many as the index of the filter that leads has of each value. Without a
+    /// filter that is read off the ids: they are dense, and what is too old is deleted from the first
+    /// one up, so none is missing in between.
     fn total(&self) -> Statement {
         let mut parameters = Parameters::new(self.backend);
         if *self.filter == RequestLogFilter::default() {
@@ -214,9 +214,25 @@ impl List<'_> {
             let text = format!("SELECT COALESCE({} - {} + 1, 0)", end("DESC"), end("ASC"));
             return parameters.statement(text);
         }
-        let (table, conditions) =
-            (self.table(self.lead()), self.conditions(None, &mut parameters));
-        parameters.statement(format!("SELECT COUNT(*) FROM {table} WHERE {conditions}"))
+        let lead = self.lead();
+        let conditions = self.conditions(lead, &mut parameters);
+        let table = self.table(lead);
+        let counts = self.each_value(lead, &mut parameters, |value| {
+            format!("(SELECT COUNT(*) FROM {table} WHERE {conditions}{value})")
+        });
+        parameters.statement(format!("SELECT {}", counts.join(" + ")))
+    }
+
+    /// What `of_value` makes of each value of the filter that leads; of nothing if none does.
+    fn each_value(
+        &self,
+        lead: Option<Lead>,
+        parameters: &mut Parameters,
+        of_value: impl Fn(&str) -> String,
+    ) -> Vec<String> {
+        let Some(Lead { column, .. }) = lead else { return vec![of_value("")] };
+        let values = self.values(column, parameters);
+        values.iter().map(|value| of_value(&format!(" AND {column} = {value}"))).collect()
     }
 
     /// The rows of a page, and one more if there is one: their places from an index, one look into
@@ -239,20 +255,13 @@ impl List<'_> {
         };
         let table = self.table(lead);
         let reach = parameters.bind((limit + offset) as i64);
-        let newest = |more: &str| {
+        let places = self.each_value(lead, &mut parameters, |value| {
             format!(
                 "SELECT * FROM (SELECT received_at AS place_at, id AS place_id FROM {table} \
-                 WHERE {conditions}{more} ORDER BY received_at DESC, id DESC LIMIT {reach}) AS newest"
+                 WHERE {conditions}{value} ORDER BY received_at DESC, id DESC LIMIT {reach}) AS newest"
             )
-        };
-        let places = match lead {
-            None => newest(""),
-            Some(Lead { column, .. }) => {
-                let values = self.values(column, &mut parameters);
-                let each = values.iter().map(|value| newest(&format!(" AND {column} = {value}")));
-                each.collect::<Vec<_>>().join(" UNION ALL ")
-            }
-        };
+        });
+        let places = places.join(" UNION ALL ");
         let workspace = parameters.bind(self.workspace.0);
         let (limit, offset) = (parameters.bind(limit as i64), parameters.bind(offset as i64));
         parameters.statement(format!(
@@ -346,8 +355,7 @@ impl Store {
             .filter(of_workspace.clone())
             .order_by_asc(Column::Id)
             .limit(most);
-        let oldest: Vec<(i64, i64)> =
-            oldest.into_tuple().all(&self.reads).await.map_err(failed)?;
+        let oldest: Vec<(i64, i64)> = oldest.into_tuple().all(&self.reads).await.map_err(failed)?;
         let old = oldest.iter().take_while(|(_, at)| *at < before.0);
         let Some((last, _)) = old.last() else { return Ok(0) };
         let delete = Entity::delete_many().filter(of_workspace).filter(Column::Id.lte(*last));

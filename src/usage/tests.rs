@@ -65,9 +65,10 @@ fn sums(batches: &VecDeque<BTreeMap<WorkspaceId, Usage>>) -> (usize, i64, i64) {
     let usages = || batches.iter().flat_map(BTreeMap::values);
     let rows = usages().map(|usage| usage.requests.len()).sum();
     let of_key = |usage: &Usage| {
-        let hours = usage.figures.iter().filter(|(key, _)| {
-            key.span == crate::store::Span::Hour && key.key_id.is_some()
-        });
+        let hours = usage
+            .figures
+            .iter()
+            .filter(|(key, _)| key.span == crate::store::Span::Hour && key.key_id.is_some());
         hours.map(|(_, figures)| figures.requests).sum::<i64>()
     };
     let last = usages().flat_map(|usage| usage.key_uses.values()).map(|last| last.at.0).max();

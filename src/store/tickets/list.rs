@@ -2,9 +2,7 @@
 //!
 //! How the rows are found is decided in `plan` and written in `page` and `found`.
 
-use sea_orm::{
-    AccessMode, ConnectionTrait, DbBackend, DbErr, IsolationLevel, Statement, TransactionTrait,
-};
+use sea_orm::{AccessMode, DbBackend, DbErr, IsolationLevel, Statement, TransactionTrait};
 
 use super::filter::{Sort, TicketFilter, TicketPage};
 use super::page::{List, Piece};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect};
 use sea_orm::Statement;
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{Figures, KeyUse, Span};
 use crate::clock::Timestamp;
@@ -45,10 +45,7 @@ pub struct UsageFilter {
 
 impl Reader<'_> {
     /// When these keys were last used, by their ids; those that never were are left out.
-    pub async fn find_key_uses(
-        &self,
-        key_ids: &[&str],
-    ) -> Result<HashMap<String, KeyUse>, Error> {
+    pub async fn find_key_uses(&self, key_ids: &[&str]) -> Result<HashMap<String, KeyUse>, Error> {
         use api_key_use::{Column, Entity};
         let query = Entity::find()
             .filter(Column::KeyId.is_in(key_ids.iter().copied()))

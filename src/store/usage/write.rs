@@ -49,8 +49,7 @@ impl Store {
         before: Timestamp,
     ) -> Result<u64, Error> {
         use usage_figure::{Column, Entity};
-        let of_span =
-            Column::WorkspaceId.eq(workspace.0).and(Column::Span.eq(span.number()));
+        let of_span = Column::WorkspaceId.eq(workspace.0).and(Column::Span.eq(span.number()));
         let oldest = Entity::find()
             .select_only()
             .column(Column::StartAt)
@@ -137,12 +136,8 @@ async fn find_figures(
     let mut parameters = Parameters::new(connection.get_database_backend());
     let places = figures.iter().map(|(key, _)| {
         let key_id = key.key_id.as_deref().unwrap_or_default();
-        let values: [Value; 4] = [
-            key.span.number().into(),
-            key_id.into(),
-            key.start.0.into(),
-            key.endpoint.into(),
-        ];
+        let values: [Value; 4] =
+            [key.span.number().into(), key_id.into(), key.start.0.into(), key.endpoint.into()];
         let [span, key_id, start, endpoint] = values.map(|value| parameters.bind(value));
         format!("({span}, {key_id}, {start}, {endpoint})")
     });

@@ -6,4 +6,5 @@ pub mod requests;
 pub mod rest;
 pub mod server;
 pub mod tickets;
+pub mod usage;
 pub mod wire;

@@ -11,9 +11,9 @@ use orqit::key::KeyText;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
 use orqit::server::Server;
+use orqit::store::{NewKey, NewUser, NewWorkspace, Role, Store, Tx, Workspace};
 use orqit::usage::Recorder;
 use orqit::usage::retention::Retention;
-use orqit::store::{NewKey, NewUser, NewWorkspace, Role, Store, Tx, Workspace};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -32,7 +32,7 @@ pub struct Orqit {
     pub usage: Recorder,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// What a test may want otherwise.
@@ -100,7 +100,7 @@ impl Orqit {
             server.run(listener, stop).await.expect("a sound contract");
         });
         let (stop, running) = (Some(stop), Some(running));
-        Self { address, clock, store, workspace, usage, stop, running, _database: database }
+        Self { address, clock, store, workspace, usage, stop, running, database }
     }
 
     /// Asks the server to stop and waits until it has.
@@ -109,6 +109,11 @@ impl Orqit {
         if let Some(running) = self.running.take() {
             running.await.expect("the server does not panic");
         }
+    }
+
+    /// Connects to the database beside the service.
+    pub async fn connect(&self) -> sea_orm::DatabaseConnection {
+        self.database.connect().await
     }
 
     /// Writes down what the requests so far have left behind.
