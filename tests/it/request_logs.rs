@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use http::Method;
+use orqit::config::USAGE_ATTEMPTS_MAX;
 use orqit::pb;
 use orqit::usage::retention::Retention;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -306,4 +308,42 @@ async fn what_is_too_old_goes_and_the_total_stays_exact() {
     assert_eq!(total().await, 0);
     orqit.flush_usage().await;
     assert!(total().await.as_i64() > Some(5));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_kept_until_it_can_or_is_refused_for_good() {
+    let orqit = Orqit::start().await;
+    let key = orqit.key(&["tickets:read"]).await;
+    let feed = Feed::of(&orqit, &key).await;
+    let database = orqit.connect().await;
+    let rename = async |from: &str, to: &str| {
+        let rename = format!("ALTER TABLE {from} RENAME TO {to}");
+        database.execute_unprepared(&rename).await.expect("renamed");
+    };
+    let written = async || {
+        let reader = orqit.store.reader(orqit.workspace.id);
+        let found = reader.list_request_logs(&Default::default(), first_page()).await;
+        found.expect("read").rows.iter().map(|log| log.status).collect::<Vec<_>>()
+    };
+    rename("usage_figures", "away").await;
+    feed.take("TicketService/GetTicket", 201, Duration::from_millis(1));
+    orqit.usage.flush().await.expect_err("there is no table");
+    assert!(written().await.is_empty(), "all of it or nothing");
+    feed.take("TicketService/GetTicket", 202, Duration::from_millis(1));
+    rename("away", "usage_figures").await;
+    orqit.flush_usage().await;
+    assert_eq!(written().await, [202, 201]);
+
+    rename("usage_figures", "away").await;
+    feed.take("TicketService/GetTicket", 203, Duration::from_millis(1));
+    // The service tries by itself too, once a second.
+    let mut refused = 0;
+    while orqit.usage.flush().await.is_err() {
+        refused += 1;
+    }
+    assert!((1..USAGE_ATTEMPTS_MAX).contains(&refused), "{refused}");
+    rename("away", "usage_figures").await;
+    feed.take("TicketService/GetTicket", 204, Duration::from_millis(1));
+    orqit.flush_usage().await;
+    assert_eq!(written().await, [204, 202, 201]);
 }
