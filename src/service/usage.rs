@@ -13,6 +13,8 @@ use crate::store::{
 };
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+/// The most keys of a filter.
+const KEY_IDS_MAX: usize = 50;
 
 /// Answers for requests and figures.
 #[derive(Debug, Clone)]
@@ -29,13 +31,14 @@ impl pb::usage_service_server::UsageService for Usages {
         &self,
         request: Request<pb::ListRequestLogsRequest>,
     ) -> Result<Response<pb::ListRequestLogsResponse>, Status> {
-        let mut endpoints = Vec::new();
+        let (mut key_ids, mut endpoints) = (Vec::new(), Vec::new());
         let accepted = accept(request, |message: &pb::ListRequestLogsRequest, violations| {
             asked_logs(message).check(violations);
+            key_ids = split_key_ids(&message.key_id, violations);
             endpoints = named_endpoints(message.endpoint.as_deref(), violations);
         })?;
         let workspace = accepted.caller.workspace();
-        let filter = request_log_filter(&accepted.message, endpoints);
+        let filter = request_log_filter(&accepted.message, key_ids, endpoints);
         // Debug quotes strings and names every field, so no two lists have the same text.
         let list = format!("{workspace:?} {filter:?}");
         let page =
@@ -84,6 +87,22 @@ fn asked_usage(message: &pb::GetUsageRequest) -> Asked<'_> {
     Asked { page, per_page, cursor }
 }
 
+/// The ids of the filter. A list of strings is read with its commas, for in words they are data; no
+/// id has one.
+fn split_key_ids(filter: &[String], violations: &mut Violations) -> Vec<String> {
+    let ids: Vec<_> = filter.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect();
+    if filter.iter().all(|ids| !ids.is_empty()) && ids.iter().any(String::is_empty) {
+        let remedy = "keyId must not be empty; leave it out or give it a value";
+        violations.add("keyId", "EMPTY", remedy);
+    }
+    // More values than that are refused by the rule of the field.
+    if filter.len() <= KEY_IDS_MAX && ids.len() > KEY_IDS_MAX {
+        let remedy = format!("keyId must have at most {KEY_IDS_MAX} items");
+        violations.add("keyId", "TOO_MANY_ITEMS", remedy);
+    }
+    ids
+}
+
 /// The endpoints that the filter names; a violation when it names none that exists.
 fn named_endpoints(filter: Option<&str>, violations: &mut Violations) -> Vec<&'static str> {
     let Some(filter) = filter.filter(|filter| !filter.is_empty()) else { return Vec::new() };
@@ -117,9 +136,9 @@ fn endpoints_of(filter: &str) -> Vec<&'static str> {
 /// In a normal form: the order in which values are given does not make another list.
 fn request_log_filter(
     message: &pb::ListRequestLogsRequest,
+    mut key_ids: Vec<String>,
     endpoints: Vec<&'static str>,
 ) -> RequestLogFilter {
-    let mut key_ids = message.key_id.clone();
     key_ids.sort_unstable();
     key_ids.dedup();
     let statuses = message.status.iter().filter_map(|status| i16::try_from(*status).ok());

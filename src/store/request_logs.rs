@@ -180,7 +180,7 @@ impl List<'_> {
         }
     }
 
-    /// What a row must fulfil, but for `but`.
+    /// What a row must fulfil, but for the filter `but`.
     fn conditions(&self, but: Option<Lead>, parameters: &mut Parameters) -> String {
         let mut text = format!("workspace_id = {}", parameters.bind(self.workspace.0));
         for Lead { column, .. } in [STATUSES, KEYS, ENDPOINTS] {
@@ -198,8 +198,9 @@ impl List<'_> {
         text
     }
 
-    /// How many rows pass. Without a filter that is read off the ids: they are dense, and what is
-    /// too old is deleted from the first one up, so none is missing in between.
+    /// How many rows pass: as many as the index of the filter that leads has of each value. Without a
+    /// filter that is read off the ids: they are dense, and what is too old is deleted from the first
+    /// one up, so none is missing in between.
     fn total(&self) -> Statement {
         let mut parameters = Parameters::new(self.backend);
         if *self.filter == RequestLogFilter::default() {
@@ -213,8 +214,25 @@ impl List<'_> {
             let text = format!("SELECT COALESCE({} - {} + 1, 0)", end("DESC"), end("ASC"));
             return parameters.statement(text);
         }
-        let (table, conditions) = (self.table(self.lead()), self.conditions(None, &mut parameters));
-        parameters.statement(format!("SELECT COUNT(*) FROM {table} WHERE {conditions}"))
+        let lead = self.lead();
+        let conditions = self.conditions(lead, &mut parameters);
+        let table = self.table(lead);
+        let counts = self.each_value(lead, &mut parameters, |value| {
+            format!("(SELECT COUNT(*) FROM {table} WHERE {conditions}{value})")
+        });
+        parameters.statement(format!("SELECT {}", counts.join(" + ")))
+    }
+
+    /// What `of_value` makes of each value of the filter that leads; of nothing if none does.
+    fn each_value(
+        &self,
+        lead: Option<Lead>,
+        parameters: &mut Parameters,
+        of_value: impl Fn(&str) -> String,
+    ) -> Vec<String> {
+        let Some(Lead { column, .. }) = lead else { return vec![of_value("")] };
+        let values = self.values(column, parameters);
+        values.iter().map(|value| of_value(&format!(" AND {column} = {value}"))).collect()
     }
 
     /// The rows of a page, and one more if there is one: their places from an index, one look into
@@ -237,20 +255,13 @@ impl List<'_> {
         };
         let table = self.table(lead);
         let reach = parameters.bind((limit + offset) as i64);
-        let newest = |more: &str| {
+        let places = self.each_value(lead, &mut parameters, |value| {
             format!(
                 "SELECT * FROM (SELECT received_at AS place_at, id AS place_id FROM {table} \
-                 WHERE {conditions}{more} ORDER BY received_at DESC, id DESC LIMIT {reach}) AS newest"
+                 WHERE {conditions}{value} ORDER BY received_at DESC, id DESC LIMIT {reach}) AS newest"
             )
-        };
-        let places = match lead {
-            None => newest(""),
-            Some(Lead { column, .. }) => {
-                let values = self.values(column, &mut parameters);
-                let each = values.iter().map(|value| newest(&format!(" AND {column} = {value}")));
-                each.collect::<Vec<_>>().join(" UNION ALL ")
-            }
-        };
+        });
+        let places = places.join(" UNION ALL ");
         let workspace = parameters.bind(self.workspace.0);
         let (limit, offset) = (parameters.bind(limit as i64), parameters.bind(offset as i64));
         parameters.statement(format!(

@@ -7,4 +7,5 @@ pub mod requests;
 pub mod rest;
 pub mod server;
 pub mod tickets;
+pub mod usage;
 pub mod wire;

@@ -171,6 +171,11 @@ impl Orqit {
         }
     }
 
+    /// Connects to the database beside the service.
+    pub async fn connect(&self) -> sea_orm::DatabaseConnection {
+        self.database.connect().await
+    }
+
     /// Writes down what the requests so far have left behind.
     pub async fn flush_usage(&self) {
         self.usage.flush().await.expect("written");
