@@ -12,6 +12,7 @@ mod cursor;
 mod entity;
 mod events;
 mod failure;
+mod key_lookup;
 mod keys;
 mod leaked_keys;
 mod pages;
