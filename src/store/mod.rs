@@ -13,6 +13,7 @@ mod entity;
 mod events;
 mod failure;
 mod idempotency;
+mod key_lookup;
 mod keys;
 mod latencies;
 mod pages;

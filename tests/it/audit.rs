@@ -108,7 +108,7 @@ async fn the_log_is_paged_and_filtered_and_the_database_refuses_to_change_it() {
         &[("resourceType", "INVALID_VALUE")],
     );
 
-    let database = orqit.database.as_ref().expect("its own").connect().await;
+    let database = orqit.connect().await;
     for change in ["UPDATE audit_logs SET action = 'x'", "DELETE FROM audit_logs"] {
         let error = database.execute_unprepared(change).await.expect_err("refused").to_string();
         assert!(error.contains("only appended to"), "{error}");

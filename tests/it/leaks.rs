@@ -28,6 +28,9 @@ const IDENTIFIER: &str = "Github-Public-Key-Identifier";
 const SIGNATURE: &str = "Github-Public-Key-Signature";
 const BURST: usize = 30;
 
+/// Headers with their values, or fields with their codes.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// Who signs as GitHub.
 struct Github {
     pair: EcdsaKeyPair,
@@ -79,7 +82,7 @@ impl Github {
     }
 }
 
-async fn post(orqit: &Orqit, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
+async fn post(orqit: &Orqit, headers: Pairs<'_>, body: impl Into<Vec<u8>>) -> Answer {
     let request = orqit.rest("").request(Method::POST, PATH);
     let request = request.header("content-type", "application/json");
     let request =
@@ -213,7 +216,6 @@ async fn what_github_did_not_sign_has_no_effect() {
     let (signature, forged) = (github.sign(body.as_bytes()), Github::new().sign(body.as_bytes()));
     let of_another_body = github.sign(format!("{body} ").as_bytes());
     let current = (IDENTIFIER, "current");
-    type Pairs<'a> = &'a [(&'a str, &'a str)];
     let cases: [(Pairs<'_>, Pairs<'_>); 9] = [
         (&[], &[(IDENTIFIER, "REQUIRED"), (SIGNATURE, "REQUIRED")]),
         (&[current], &[(SIGNATURE, "REQUIRED")]),
@@ -249,7 +251,7 @@ async fn a_body_in_another_form_is_told_what_is_wrong_with_it() {
         assert!(!String::from_utf8_lossy(&answer.body).contains(&key[13..]), "{malformed}");
     }
     let token = found(&key);
-    let cases: [(Value, &[(&str, &str)]); 4] = [
+    let cases: [(Value, Pairs<'_>); 4] = [
         (json!([token, 5]), &[("[1]", "WRONG_TYPE")]),
         (json!([{}]), &[("[0].token", "REQUIRED"), ("[0].type", "REQUIRED")]),
         (
@@ -363,6 +365,9 @@ async fn a_token_is_repeated_neither_to_github_nor_in_the_log() {
     let (writer, level) = (log.clone(), tracing::level_filters::LevelFilter::TRACE);
     let subscriber = tracing_subscriber::fmt().with_max_level(level);
     let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    // With one subscriber alone, tracing asks whichever thread meets a line of the source first
+    // whether anybody listens to it, and the other tests' threads do not.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let github = Github::new();

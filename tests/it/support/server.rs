@@ -173,7 +173,7 @@ impl Orqit {
 
     /// Connects to the database beside the service.
     pub async fn connect(&self) -> sea_orm::DatabaseConnection {
-        self.database.connect().await
+        self.database.as_ref().expect("its own").connect().await
     }
 
     /// Writes down what the requests so far have left behind.
