@@ -17,7 +17,8 @@ pub fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), Strin
         Value::Null => return Ok(()),
         kind => vec![kind.clone()],
     };
-    ensure(kinds.contains(&json!(kind(value))), schema, value)?;
+    let is_number = value.is_number() && kinds.contains(&json!("number"));
+    ensure(is_number || kinds.contains(&json!(kind(value))), schema, value)?;
     ensure(schema.get("const").is_none_or(|only| only == value), schema, value)?;
     let values = schema["enum"].as_array();
     ensure(values.is_none_or(|values| values.contains(value)), schema, value)?;
@@ -33,6 +34,7 @@ fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
         Value::Number(_) => "integer",
         Value::String(_) => "string",
         Value::Array(_) => "array",
@@ -43,6 +45,8 @@ fn kind(value: &Value) -> &'static str {
 fn within_bounds(schema: &Value, value: &Value) -> bool {
     let bound = |name: &str| schema[name].as_i64();
     let (size, least, most) = match value {
+        // No fraction has bounds here.
+        Value::Number(number) if number.is_f64() => return true,
         Value::Number(number) => (number.as_i64(), bound("minimum"), bound("maximum")),
         Value::String(text) => {
             (i64::try_from(text.chars().count()).ok(), bound("minLength"), bound("maxLength"))

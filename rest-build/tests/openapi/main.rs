@@ -202,9 +202,20 @@ fn answers_stand_in_the_envelope() {
 fn a_success_has_the_status_of_the_policy_and_the_tag_of_a_version() {
     let document = api();
     let created = &document["paths"][TICKETS]["post"]["responses"]["201"];
-    assert_eq!(keys(&created["headers"]), ["X-Request-Id", "ETag"]);
+    let limits = [
+        "RateLimit-Policy",
+        "RateLimit",
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
+        "X-RateLimit-Resource",
+    ];
+    let of_create = [&["X-Request-Id", "ETag"], &limits[..], &["Idempotent-Replayed"]].concat();
+    assert_eq!(keys(&created["headers"]), of_create);
     let listed = &document["paths"][TICKETS]["get"]["responses"]["200"];
-    assert_eq!(keys(&listed["headers"]), ["X-Request-Id"]);
+    assert_eq!(keys(&listed["headers"]), [&["X-Request-Id"], &limits[..]].concat());
+    let ping = &document["paths"]["/api/public/v1/ping"]["get"]["responses"]["200"];
+    assert_eq!(keys(&ping["headers"]), ["X-Request-Id"]);
 }
 
 #[test]
@@ -213,12 +224,16 @@ fn each_operation_lists_the_refusals_that_it_can_answer() {
     let statuses =
         |path: &str, method: &str| keys(&document["paths"][path][method]["responses"]).join(" ");
     assert_eq!(statuses("/api/public/v1/ping", "get"), "200 400 405 500 503 504");
-    assert_eq!(statuses("/api/public/v1/keys/self", "get"), "200 400 401 405 500 503 504");
-    assert_eq!(statuses(TICKET, "get"), "200 400 401 403 404 405 500 503 504");
-    assert_eq!(statuses(TICKETS, "post"), "201 400 401 403 405 408 409 413 415 500 503 504");
-    let update = "200 400 401 403 404 405 408 409 412 413 415 500 503 504";
+    assert_eq!(statuses("/api/public/v1/keys/self", "get"), "200 400 401 405 429 500 503 504");
+    assert_eq!(statuses(TICKET, "get"), "200 400 401 403 404 405 429 500 503 504");
+    assert_eq!(statuses(TICKETS, "post"), "201 400 401 403 405 408 409 413 415 429 500 503 504");
+    let update = "200 400 401 403 404 405 408 409 412 413 415 429 500 503 504";
     assert_eq!(statuses(TICKET, "patch"), update);
     assert_eq!(statuses(TICKET, "put"), update);
+    let update = "200 400 401 403 404 405 408 409 413 415 429 500 503 504";
+    assert_eq!(statuses("/api/public/v1/keys/{id}", "patch"), update, "a key has no version");
+    let report = "200 400 405 408 413 415 429 500 503 504";
+    assert_eq!(statuses("/api/public/v1/keys/report-leak", "post"), report);
 }
 
 #[test]
