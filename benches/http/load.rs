@@ -34,11 +34,13 @@ pub enum Protocol {
 }
 
 /// One request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Call {
     pub path: String,
-    /// The encoded message of gRPC.
+    /// The encoded message of gRPC; over REST the body, without which it is a GET.
     pub message: Vec<u8>,
+    /// Whether each request has an idempotency key of its own; REST only.
+    pub idempotent: bool,
 }
 
 /// How much load.
@@ -103,7 +105,7 @@ fn connect(
     match protocol {
         Protocol::Rest => {
             let requests: Rc<[_]> =
-                calls.iter().map(|call| http1::request(address, &call.path, key)).collect();
+                calls.iter().map(|call| http1::Request::new(address, call, key)).collect();
             for start in starts(REST_CONNECTIONS) {
                 let connection = http1::run(address, requests.clone(), start, meter.clone());
                 connections.spawn_local(connection);

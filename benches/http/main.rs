@@ -127,7 +127,7 @@ async fn benchmark(run: &RunArgs) -> Result<(), String> {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let fresh_kib = subjects.orqit.server.rss_kib()?;
 
-    let mut scenarios = scenarios::all(subjects.tickets, &subjects.orqit.key);
+    let mut scenarios = subjects.scenarios();
     scenarios.iter_mut().for_each(|scenario| scenario.ask_too(&run.against));
     let scenarios = scenarios.into_iter().filter(|scenario| scenario.name.contains(&run.only));
     let extent = Extent::Time(Duration::from_secs(run.seconds));
@@ -149,7 +149,7 @@ async fn smoke() -> Result<(), String> {
     let file = incidents::write(folder.path(), tickets)?;
     orqit.import(&file, None)?;
     let subjects = Subjects::new(orqit, folder.path(), false).await?;
-    for scenario in scenarios::all(subjects.tickets, &subjects.orqit.key) {
+    for scenario in subjects.scenarios() {
         subjects.measure(&scenario, 1, Extent::Requests(requests)).await?;
     }
     println!("benchmark: every scenario answered {requests} requests");
@@ -169,6 +169,8 @@ fn load_tickets(orqit: &Orqit, run: &RunArgs, folder: &Path) -> Result<(), Strin
 struct Subjects {
     orqit: Orqit,
     bare: Server,
+    /// The service beside Redis, where `ORQIT_TEST_REDIS_URL` names one.
+    redis: Option<Server>,
     /// Other builds of the service, on the same database.
     others: Vec<Server>,
     tickets: u32,
@@ -182,7 +184,16 @@ impl Subjects {
         let mut command = processes::command(&me, pinned);
         command.arg("bare").arg(folder).arg(folder.join("orqit.db"));
         let bare = Server::start(command, BARE_READY).await?;
-        Ok(Self { orqit, bare, others: Vec::new(), tickets })
+        let redis = match std::env::var("ORQIT_TEST_REDIS_URL") {
+            Ok(url) => Some(processes::serve_with_redis(folder, pinned, &url).await?),
+            Err(_) => None,
+        };
+        Ok(Self { orqit, bare, redis, others: Vec::new(), tickets })
+    }
+
+    fn scenarios(&self) -> Vec<scenarios::Scenario> {
+        let Orqit { key, limited_key, .. } = &self.orqit;
+        scenarios::all(self.tickets, key, limited_key, self.redis.is_some())
     }
 
     async fn measure(
@@ -194,6 +205,7 @@ impl Subjects {
         let server = |side| match side {
             Side::Orqit => &self.orqit.server,
             Side::Bare => &self.bare,
+            Side::Redis => self.redis.as_ref().expect("asked only where it runs"),
             Side::Other(number) => &self.others[number],
         };
         measure::measure(scenario, server, rounds, extent).await

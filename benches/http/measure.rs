@@ -16,8 +16,8 @@ pub async fn measure<'s>(
     for _ in 0..rounds {
         for (contender, samples) in scenario.contenders.iter().zip(&mut samples) {
             let server = server(contender.side);
-            let asked =
-                load::run(server, scenario.protocol, &scenario.key, &contender.calls, extent).await;
+            let key = contender.key.as_ref().unwrap_or(&scenario.key);
+            let asked = load::run(server, scenario.protocol, key, &contender.calls, extent).await;
             let named = |error| format!("{}, {}: {error}", scenario.name, contender.name);
             samples.push(asked.map_err(named)?);
         }

@@ -97,22 +97,25 @@ fn proc_file(pid: &str, name: &str) -> Result<String, String> {
     std::fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))
 }
 
-/// The service with a database, and a key that nothing limits.
+/// The service with a database, a key that nothing limits, and one with limits too high to reach.
 pub struct Orqit {
     pub server: Server,
     pub key: String,
+    pub limited_key: String,
 }
 
 impl Orqit {
     /// Starts the service on the database in `folder`, which is made when it is missing.
     pub async fn start(folder: &Path, pinned: bool) -> Result<Self, String> {
         let server = serve(Path::new(ORQIT), folder, pinned).await?;
-        let mut create = Command::new(ORQIT);
-        create.args(["key", "create", "--name", "Benchmark", "--scope", "read-write"]);
-        create.args(["--limit-per-minute", "unlimited", "--group-limit-per-minute", "unlimited"]);
-        create.args(["--database-url", &database_url(folder)]);
-        let key = output(create)?.trim().to_owned();
-        Ok(Self { server, key })
+        // A kept database has the keys of earlier runs.
+        let mut update = Command::new(ORQIT);
+        update.args(["workspace", "update", "default", "--max-active-keys", "100000"]);
+        update.args(["--database-url", &database_url(folder)]);
+        output(update)?;
+        let key = make_key(folder, "unlimited")?;
+        let limited_key = make_key(folder, "1000000")?;
+        Ok(Self { server, key, limited_key })
     }
 
     /// Loads tickets, and the changes of their status, through the API.
@@ -135,6 +138,22 @@ impl Orqit {
         request.metadata_mut().insert("authorization", bearer);
         request
     }
+}
+
+fn make_key(folder: &Path, limit: &str) -> Result<String, String> {
+    let mut create = Command::new(ORQIT);
+    create.args(["key", "create", "--name", "Benchmark", "--scope", "read-write"]);
+    create.args(["--limit-per-minute", limit, "--group-limit-per-minute", limit]);
+    create.args(["--database-url", &database_url(folder)]);
+    Ok(output(create)?.trim().to_owned())
+}
+
+/// Starts the service on the same database with the Redis at `url`, which nothing pins.
+pub async fn serve_with_redis(folder: &Path, pinned: bool, url: &str) -> Result<Server, String> {
+    let mut serve = command(Path::new(ORQIT), pinned);
+    serve.env("ORQIT_REDIS_URL", url);
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--database-url", &database_url(folder)]);
+    Server::start(serve, ORQIT_READY).await
 }
 
 /// Starts a build of the service on the database in `folder`.

@@ -30,6 +30,8 @@ pub struct Scenario {
 pub struct Contender {
     pub name: String,
     pub side: Side,
+    /// Another key than the scenario's.
+    pub key: Option<String>,
     /// The requests, sent in turn.
     pub calls: Vec<Call>,
 }
@@ -39,6 +41,8 @@ pub struct Contender {
 pub enum Side {
     Orqit,
     Bare,
+    /// Orqit, counting requests in Redis.
+    Redis,
     /// Another build of Orqit, by its number.
     Other(usize),
 }
@@ -50,6 +54,7 @@ impl Scenario {
         let contenders = builds.iter().enumerate().map(|(number, build)| Contender {
             name: build.display().to_string(),
             side: Side::Other(number),
+            key: None,
             calls: calls.clone(),
         });
         self.contenders.extend(contenders);
@@ -57,7 +62,7 @@ impl Scenario {
 }
 
 /// All scenarios, on a workspace with so many tickets.
-pub fn all(tickets: u32, key: &str) -> Vec<Scenario> {
+pub fn all(tickets: u32, key: &str, limited_key: &str, with_redis: bool) -> Vec<Scenario> {
     let step = (tickets / TICKETS_ASKED).max(1) as usize;
     let ids: Vec<u32> = (1..=tickets).step_by(step).collect();
     let each = |path: &str| ids.iter().map(|id| rest(&format!("{path}{id}"))).collect::<Vec<_>>();
@@ -88,14 +93,57 @@ pub fn all(tickets: u32, key: &str) -> Vec<Scenario> {
             beside_bare(vec![grpc(GRPC_PING, &pb::PingRequest {})]),
         ),
         scenario("GET ticket, gRPC", Protocol::Grpc, beside_bare(tickets)),
+        scenario(
+            "GET ticket, REST, by limits",
+            Protocol::Rest,
+            by_limits(each("/api/public/v1/tickets/"), limited_key, with_redis),
+        ),
+        scenario("create ticket, REST", Protocol::Rest, by_idempotency()),
         scenario("LIST 20, gRPC", Protocol::Grpc, beside_bare(vec![grpc(GRPC_LIST, &list)])),
     ]
 }
 
+/// The same questions by a key without limits, by one with limits too high to reach, and by that one
+/// where Redis counts.
+fn by_limits(calls: Vec<Call>, limited_key: &str, with_redis: bool) -> Vec<Contender> {
+    let contender = |name: &str, side, key: Option<&str>| Contender {
+        name: name.to_owned(),
+        side,
+        key: key.map(str::to_owned),
+        calls: calls.clone(),
+    };
+    let mut contenders = vec![
+        contender("without limits", Side::Orqit, None),
+        contender("with limits", Side::Orqit, Some(limited_key)),
+    ];
+    if with_redis {
+        contenders.push(contender("with limits in Redis", Side::Redis, Some(limited_key)));
+    }
+    contenders
+}
+
+/// New tickets, without and with an idempotency key.
+fn by_idempotency() -> Vec<Contender> {
+    let body =
+        r#"{"title":"Benchmark","description":"A ticket.","type":"INCIDENT","category":"OTHER"}"#;
+    [("without Idempotency-Key", false), ("with Idempotency-Key", true)]
+        .map(|(name, idempotent)| {
+            let path = "/api/public/v1/tickets".to_owned();
+            let call = Call { path, message: body.as_bytes().to_vec(), idempotent };
+            Contender { name: name.to_owned(), side: Side::Orqit, key: None, calls: vec![call] }
+        })
+        .into()
+}
+
 fn beside_bare(calls: Vec<Call>) -> Vec<Contender> {
     vec![
-        Contender { name: "bare handler".to_owned(), side: Side::Bare, calls: calls.clone() },
-        Contender { name: "Orqit".to_owned(), side: Side::Orqit, calls },
+        Contender {
+            name: "bare handler".to_owned(),
+            side: Side::Bare,
+            key: None,
+            calls: calls.clone(),
+        },
+        Contender { name: "Orqit".to_owned(), side: Side::Orqit, key: None, calls },
     ]
 }
 
@@ -103,15 +151,20 @@ fn beside_sqlx(calls: Vec<Call>, sqlx: Vec<Call>) -> Vec<Contender> {
     let mut contenders = beside_bare(calls);
     contenders.insert(
         1,
-        Contender { name: "bare handler with sqlx".to_owned(), side: Side::Bare, calls: sqlx },
+        Contender {
+            name: "bare handler with sqlx".to_owned(),
+            side: Side::Bare,
+            key: None,
+            calls: sqlx,
+        },
     );
     contenders
 }
 
 fn rest(path: &str) -> Call {
-    Call { path: path.to_owned(), message: Vec::new() }
+    Call { path: path.to_owned(), ..Call::default() }
 }
 
 fn grpc(path: &str, message: &impl Message) -> Call {
-    Call { path: path.to_owned(), message: message.encode_to_vec() }
+    Call { path: path.to_owned(), message: message.encode_to_vec(), ..Call::default() }
 }
