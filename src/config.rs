@@ -70,6 +70,12 @@ pub const REDIS_RETRY_EVERY: Duration = Duration::from_secs(1);
 /// The least bytes of an answer that is worth compressing.
 pub const COMPRESS_BYTES_MIN: u16 = 1024;
 
+/// The most changes that share one COMMIT on SQLite.
+pub const SQLITE_COMMIT_CHANGES_MAX: usize = 64;
+/// The most bytes of text that a read of SQLite may take in place: what a thread of the runtime does
+/// within a fraction of a millisecond.
+pub const SQLITE_SHORT_READ_BYTES_MAX: usize = 256 * 1024;
+
 /// How often what requests have left behind is written down.
 pub const USAGE_WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// So many requests of one thread are written down sooner.

@@ -9,11 +9,11 @@
 //! a revocation has returned, nothing accepts the key. A process that cannot read the epoch asks
 //! the database about each request, and can accept none when that is away.
 
+mod flights;
 mod watch;
 
 use std::sync::Mutex;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
 
 use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq;
@@ -25,6 +25,8 @@ use crate::id;
 use crate::key::{KeyHash, KeyText};
 use crate::scope::Scopes;
 use crate::store::{KeyRecord, Store};
+
+use flights::Flights;
 
 pub use watch::settle;
 
@@ -45,7 +47,10 @@ pub enum Known {
 /// The cache in front of the keys in the store.
 pub struct KeyRing {
     store: Store,
+    /// The same database by connections that nothing but the watch uses.
+    watching: Store,
     callers: Cache<KeyHash, Arc<Caller>>,
+    flights: Flights,
     /// Counts the times that something was taken from the cache or replaced in it. Who fills the
     /// cache holds it, and does not put in what may have been taken out since it was read.
     generation: Mutex<u64>,
@@ -56,8 +61,10 @@ impl KeyRing {
     /// An empty ring over `store`. It trusts its memory only while [`KeyRing::watch`] runs.
     pub fn new(store: Store) -> Self {
         Self {
+            watching: store.watching(),
             store,
             callers: Cache::new(KEYS_CACHED_MAX),
+            flights: Flights::default(),
             generation: Mutex::new(0),
             watch: watch::Watch::new(id::watcher()),
         }
@@ -76,11 +83,14 @@ impl KeyRing {
     /// for whoever asks.
     pub async fn find(&self, key: &KeyText, hash: KeyHash) -> Result<Option<Arc<Caller>>, Error> {
         for _ in 0..READS_MAX {
-            let (began, generation) = (Instant::now(), self.generation());
-            let record = self.store.find_key(key.id()).await?;
+            let seat = self.flights.join(hash, || self.generation());
+            let flight = &seat.flight;
+            let found = flight.found.get_or_init(|| self.store.find_key(key.id())).await.clone();
+            // A read that began before this request may have missed what has changed since.
+            let is_current = seat.is_first || self.generation() == flight.generation;
             // Read, and then not run for so long that it may have been revoked and be settled.
-            if began.elapsed() < KEY_LEASE {
-                return self.verified(record, hash, generation);
+            if is_current && flight.began.elapsed() < KEY_LEASE {
+                return self.verified(found?, hash, flight.generation);
             }
         }
         Err(Error::unavailable("reading a key takes longer than a lease"))

@@ -69,17 +69,17 @@ impl KeyRing {
     pub async fn look(&self) -> Result<i64, Error> {
         let mut applied = self.watch.applied.lock().await;
         let mut began = Instant::now();
-        let (mut epoch, mut registered) = self.store.read_key_epoch(&self.watch.id).await?;
+        let (mut epoch, mut registered) = self.watching.read_key_epoch(&self.watch.id).await?;
         let known = match *applied {
             Some(known) if registered => known,
             _ => {
                 // Known as a watcher first, then the epoch: nobody who raises it later overlooks us.
                 // What was missed while nobody knew us is not known: begin with an empty cache.
-                self.store.upsert_key_watcher(&self.watch.id, epoch).await?;
+                self.watching.upsert_key_watcher(&self.watch.id, epoch).await?;
                 self.clear();
                 began = Instant::now();
                 let known = epoch;
-                (epoch, registered) = self.store.read_key_epoch(&self.watch.id).await?;
+                (epoch, registered) = self.watching.read_key_epoch(&self.watch.id).await?;
                 if !registered {
                     return Err(Error::unavailable("this watcher was forgotten at once"));
                 }
@@ -87,11 +87,11 @@ impl KeyRing {
             }
         };
         if epoch > known {
-            match self.store.list_key_changes(known, epoch).await? {
+            match self.watching.list_key_changes(known, epoch).await? {
                 Some(changes) => self.apply(&changes).await?,
                 None => self.clear(),
             }
-            self.store.upsert_key_watcher(&self.watch.id, epoch).await?;
+            self.watching.upsert_key_watcher(&self.watch.id, epoch).await?;
         }
         *applied = Some(epoch);
         let until = self.watch.micros(began + KEY_LEASE);
@@ -103,7 +103,7 @@ impl KeyRing {
         for change in changes {
             match &change.key_id {
                 Some(key_id) => {
-                    if let Some(record) = self.store.find_key(key_id).await? {
+                    if let Some(record) = self.watching.find_key(key_id).await? {
                         self.replace(record)?;
                     }
                 }
@@ -115,7 +115,7 @@ impl KeyRing {
 
     /// Every key of the workspace, for each holds what its workspace is.
     async fn apply_workspace(&self, change: &KeyChange) -> Result<(), Error> {
-        let reader = self.store.reader(change.workspace);
+        let reader = self.watching.reader(change.workspace);
         let mut position = Position::Page(1);
         loop {
             let request = PageRequest { per_page: 100, position };
@@ -142,7 +142,7 @@ impl KeyRing {
     pub async fn leave(&self) {
         *self.watch.applied.lock().await = None;
         self.watch.fresh_until.store(0, Ordering::Release);
-        if let Err(error) = self.store.delete_key_watcher(&self.watch.id).await {
+        if let Err(error) = self.watching.delete_key_watcher(&self.watch.id).await {
             tracing::warn!(
                 cause = causes(&error),
                 "cannot sign off: the next change of a key waits for this process"

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set};
 use serde_json::{Map, Value};
 
 use super::counters::{Counter, advance};
@@ -11,6 +11,7 @@ use super::entity::audit_log;
 use super::events::{actor_kind, actor_number};
 use super::failure::failed;
 use super::pages::{Page, PageRequest, newest_first};
+use super::transaction::Transaction;
 use super::{Reader, Store, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -114,17 +115,17 @@ impl Reader<'_> {
 
 /// Appends the entries.
 pub(super) async fn insert_audit_logs(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     origin: &Origin,
     entries: Vec<NewAuditLog>,
     now: Timestamp,
-) -> Result<(), DbErr> {
+) -> Result<(), Error> {
     if entries.is_empty() {
         return Ok(());
     }
     let amount = i64::try_from(entries.len()).expect("a change has fewer than 2^63 entries");
-    let last = advance(connection, workspace, Counter::AuditLogs, amount).await?;
+    let last = advance(transaction, workspace, Counter::AuditLogs, amount).await?;
     let json = |object: Option<Object>| object.map(|object| Value::Object(object).to_string());
     let rows = (last - amount + 1..).zip(entries).map(|(id, entry)| audit_log::ActiveModel {
         workspace_id: Set(workspace.0),
@@ -142,7 +143,8 @@ pub(super) async fn insert_audit_logs(
         request_id: Set(origin.request_id.clone()),
         client_ip: Set(origin.client_ip.clone()),
     });
-    audit_log::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    let insert = audit_log::Entity::insert_many(rows).build(transaction.backend());
+    transaction.execute(insert).await.map_err(failed)?;
     Ok(())
 }
 

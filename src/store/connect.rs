@@ -1,36 +1,62 @@
 //! How the connections are made and set up; nothing here knows a table.
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionOptions,
+    TransactionTrait,
+};
 
 use super::Settings;
+use super::failure::away;
+use super::transaction::Writer;
 
-/// The connections to read with and to write with, after the migrations.
-pub(super) async fn connect(
-    url: &str,
-    settings: &Settings,
-) -> Result<(DatabaseConnection, DatabaseConnection), DbErr> {
+/// How many connections the watch of keys has: what it does is done one after the other.
+pub(super) const WATCH_CONNECTIONS: u32 = 1;
+
+/// The connections of a store.
+pub(super) struct Connections {
+    pub(super) reads: DatabaseConnection,
+    /// For the watch of keys alone.
+    pub(super) watch: DatabaseConnection,
+    pub(super) writer: Writer,
+}
+
+/// Connects, and takes the migrations that the database lacks.
+pub(super) async fn connect(url: &str, settings: &Settings) -> Result<Connections, DbErr> {
     if url.starts_with("sqlite:") {
-        let writes = connect_sqlite_writer(url, settings).await?;
-        migrate(&writes, settings).await?;
-        Ok((connect_sqlite_readers(url, settings).await?, writes))
+        let first = connect_sqlite(url, settings).await?;
+        migrate(&first, settings).await?;
+        let reads = connect_sqlite_readers(url, settings).await?;
+        first.close().await?;
+        // The watch reads in place, and needs none of the pool.
+        let (watch, writer) = (reads.clone(), Writer::sqlite(url, settings)?);
+        Ok(Connections { reads, watch, writer })
     } else {
-        let pool = connect_postgres(url, settings).await?;
-        migrate(&pool, settings).await?;
-        Ok((pool.clone(), pool))
+        let reads = connect_postgres(url, settings, settings.postgres_connections).await?;
+        migrate(&reads, settings).await?;
+        let watch = connect_postgres(url, settings, WATCH_CONNECTIONS).await?;
+        let writer = Writer::postgres(reads.clone(), settings.postgres_connections, settings);
+        Ok(Connections { reads, watch, writer })
     }
+}
+
+/// Begins a transaction in a task of its own, which runs to its end: whoever stops to wait for it
+/// leaves a transaction that is rolled back, never one that sqlx does not know of.
+pub(super) async fn begin(
+    pool: &DatabaseConnection,
+    options: TransactionOptions,
+) -> Result<DatabaseTransaction, DbErr> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with_options(options).await });
+    begun.await.map_err(|error| away(format!("BEGIN was cut off: {error}")))?
 }
 
 async fn migrate(database: &DatabaseConnection, settings: &Settings) -> Result<(), DbErr> {
     if settings.migrate { migrations::migrate(database).await } else { Ok(()) }
 }
 
-/// SQLite has one writer at a time: with one connection the changes of this process queue for it
-/// in order, instead of polling each other's locks.
-async fn connect_sqlite_writer(
-    url: &str,
-    settings: &Settings,
-) -> Result<DatabaseConnection, DbErr> {
+/// The connection that makes the file if it is missing, and takes the migrations.
+async fn connect_sqlite(url: &str, settings: &Settings) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, settings);
     options.min_connections(1).max_connections(1).test_before_acquire(false);
     let set_up = sqlite_set_up(settings);
@@ -38,7 +64,6 @@ async fn connect_sqlite_writer(
         set_up(sqlite)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // What is acknowledged is on the disk.
             .synchronous(SqliteSynchronous::Full)
     });
     Database::connect(options).await
@@ -75,18 +100,25 @@ fn sqlite_set_up(
     }
 }
 
-async fn connect_postgres(url: &str, settings: &Settings) -> Result<DatabaseConnection, DbErr> {
+async fn connect_postgres(
+    url: &str,
+    settings: &Settings,
+    connections: u32,
+) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, settings);
     options
-        .max_connections(settings.postgres_connections)
+        .max_connections(connections)
         .test_before_acquire_if_idle_for(settings.postgres_test_idle_after);
     let settings = settings.clone();
     options.map_sqlx_postgres_opts(move |postgres| {
         let statement_timeout = settings.postgres_statement_timeout.as_millis().to_string();
+        let idle_timeout = settings.postgres_idle_in_transaction.as_millis().to_string();
         postgres.statement_cache_capacity(settings.statement_cache).options([
             ("statement_timeout", statement_timeout.as_str()),
             // Compiling a query takes longer than any query here.
             ("jit", "off"),
+            // A process that stands still in the middle of a change must not keep its locks.
+            ("idle_in_transaction_session_timeout", idle_timeout.as_str()),
             // Every statement is written for an index: no passing estimate shall turn it into a
             // scan, which takes longer with every row that comes.
             ("enable_seqscan", "off"),

@@ -3,11 +3,14 @@
 //! A counter's row stays locked until the transaction ends, so numbers have no gap and follow the
 //! order of commits; it is therefore taken as late as possible.
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
+use sea_orm::{EntityTrait, QueryTrait, Set};
 
 use super::WorkspaceId;
 use super::entity::counter;
+use super::failure::failed;
 use super::sql::statement;
+use super::transaction::Transaction;
+use crate::error::Error;
 
 /// A counter of a workspace.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +38,7 @@ impl Counter {
         Self::TicketParents,
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
             Self::Tickets => "tickets",
@@ -50,30 +53,31 @@ impl Counter {
 
 /// Gives a new workspace its counters.
 pub(super) async fn insert_counters(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
-) -> Result<(), DbErr> {
+) -> Result<(), Error> {
     let rows = Counter::ALL.map(|counter| counter::ActiveModel {
         workspace_id: Set(workspace.0),
         name: Set(counter.name().to_owned()),
         value: Set(0),
     });
-    counter::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    let insert = counter::Entity::insert_many(rows).build(transaction.backend());
+    transaction.execute(insert).await.map_err(failed)?;
     Ok(())
 }
 
 /// Moves the counter on by `amount` and answers where it stands now. Others who want it wait until
 /// this transaction has ended.
 pub(super) async fn advance(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     counter: Counter,
     amount: i64,
-) -> Result<i64, DbErr> {
+) -> Result<i64, Error> {
     let text = "UPDATE counters SET value = value + $1 WHERE workspace_id = $2 AND name = $3 \
                 RETURNING value";
     let values = [amount.into(), workspace.0.into(), counter.name().into()];
-    let row = connection.query_one_raw(statement(connection, text, values)).await?;
-    row.ok_or_else(|| DbErr::RecordNotFound(format!("counter {}", counter.name())))?
-        .try_get_by_index(0)
+    let advance = statement(transaction.backend(), text, values);
+    let value = transaction.read_one(advance, |row| row.get(0)).await?;
+    value.ok_or_else(|| Error::internal(format!("there is no counter {}", counter.name())))
 }

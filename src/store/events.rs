@@ -1,10 +1,10 @@
 //! The event log: appended to by [`Tx::commit`](super::Tx::commit) alone, read by sequence.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
-use sea_orm::{QuerySelect, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set};
 
 use super::entity::event;
 use super::failure::failed;
+use super::transaction::Transaction;
 use super::{Reader, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -41,13 +41,13 @@ impl Reader<'_> {
 
 /// Appends the events, numbered from `first`.
 pub(super) async fn insert_events(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     actor: &Actor,
     events: Vec<PendingEvent>,
     first: i64,
     now: Timestamp,
-) -> Result<(), DbErr> {
+) -> Result<(), Error> {
     let rows: Vec<_> = (first..)
         .zip(events)
         .map(|(sequence, PendingEvent { id, event })| event::ActiveModel {
@@ -64,7 +64,8 @@ pub(super) async fn insert_events(
         })
         .collect();
     for rows in rows.chunks(INSERT_ROWS_MAX) {
-        event::Entity::insert_many(rows.to_vec()).exec_without_returning(connection).await?;
+        let insert = event::Entity::insert_many(rows.to_vec()).build(transaction.backend());
+        transaction.execute(insert).await.map_err(failed)?;
     }
     Ok(())
 }

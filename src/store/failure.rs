@@ -2,7 +2,8 @@
 //!
 //! A violated constraint is named where its query stands, not here.
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use crate::error::Error;
 
@@ -11,25 +12,40 @@ pub(super) fn failed(error: DbErr) -> Error {
     if is_away(&error) { Error::unavailable(error) } else { Error::internal(error) }
 }
 
+/// A failure that trying again may mend, and that no database has told.
+pub(super) fn away(why: impl Into<String>) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(why.into()))
+}
+
 /// Whether the statement broke a unique constraint whose message names `what`: the index on
 /// PostgreSQL, the columns on SQLite.
 pub(super) fn is_taken(error: &DbErr, what: &[&str]) -> bool {
-    match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(message)) => {
-            what.iter().any(|name| message.contains(name))
-        }
-        _ => false,
-    }
+    let refused = database_error(error).filter(|error| error.is_unique_violation());
+    refused.is_some_and(|error| what.iter().any(|name| error.message().contains(name)))
 }
 
 /// Whether PostgreSQL gave up waiting for a lock.
 pub(super) fn is_lock_timeout(error: &DbErr) -> bool {
+    let code = database_error(error).and_then(DatabaseError::code);
+    code.is_some_and(|code| code == "55P03")
+}
+
+/// Whether the storage has failed, so that no other change can succeed either: a disk that is full,
+/// failing or read-only, or memory that is not to be had.
+pub(super) fn is_storage(error: &DbErr) -> bool {
+    let code = database_error(error).and_then(DatabaseError::code);
+    code.is_some_and(|code| match sqlite_code(&code) {
+        Some(code) => SQLITE_STORAGE.contains(&code),
+        None => POSTGRES_STORAGE.contains(&code.as_ref()),
+    })
+}
+
+fn database_error(error: &DbErr) -> Option<&dyn DatabaseError> {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
-            let code = error.as_database_error().and_then(|error| error.code());
-            code.is_some_and(|code| code == "55P03")
+            error.as_database_error()
         }
-        _ => false,
+        _ => None,
     }
 }
 
@@ -53,15 +69,34 @@ fn is_away(error: &DbErr) -> bool {
     }
 }
 
-/// Codes that say "not now". SQLite: busy or locked (the low byte of the number). PostgreSQL: the
-/// connection (08), transaction conflicts (40), resources (53), the operator or a timeout (57), a
-/// lock that is not to be had (55P03), and a server that has become a standby (25006).
+/// SQLite's codes for a storage that fails: out of memory (7), read-only (8), I/O (10), corrupt (11),
+/// full (13), a file that cannot be opened (14), that is too large (22) or no database (26).
+const SQLITE_STORAGE: [u32; 8] = [7, 8, 10, 11, 13, 14, 22, 26];
+/// SQLite's codes for a lock that another connection holds: busy, locked.
+const SQLITE_LOCKED: [u32; 2] = [5, 6];
+/// PostgreSQL's codes for a storage that fails: full (disk, memory), I/O, a file that is gone,
+/// corrupt (data, index), and a server that has become a standby.
+const POSTGRES_STORAGE: [&str; 7] = ["53100", "53200", "58030", "58P01", "XX001", "XX002", "25006"];
+/// PostgreSQL's classes that say "not now": the connection, transaction conflicts, resources, the
+/// operator or a timeout, the system around the server.
+const POSTGRES_PASSING: [&str; 5] = ["08", "40", "53", "57", "58"];
+/// PostgreSQL's code for a lock that was not to be had in time.
+const POSTGRES_LOCKED: &str = "55P03";
+
 fn is_passing(code: &str) -> bool {
-    match code.parse::<u32>() {
-        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6),
-        _ => {
-            ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
-                || matches!(code, "55P03" | "25006")
+    match sqlite_code(code) {
+        Some(code) => SQLITE_STORAGE.contains(&code) || SQLITE_LOCKED.contains(&code),
+        None => {
+            POSTGRES_PASSING.iter().any(|class| code.starts_with(class))
+                || POSTGRES_STORAGE.contains(&code)
+                || code == POSTGRES_LOCKED
         }
     }
+}
+
+/// SQLite's primary result code, which is the low byte of the number that it answers; none for a
+/// code of PostgreSQL, which has five characters.
+fn sqlite_code(code: &str) -> Option<u32> {
+    let number: u32 = code.parse().ok().filter(|_| code.len() < 5)?;
+    Some(number & 0xff)
 }

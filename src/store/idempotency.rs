@@ -9,12 +9,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, Set, TryInsertResult};
+use sea_orm::{DbBackend, DbErr, Statement};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::entity::idempotent_answer;
 use super::failure::{failed, is_lock_timeout};
+use super::rows::{Row, RowSource};
 use super::sql::statement;
 use super::{Reader, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
@@ -95,8 +95,7 @@ impl Store {
                     (SELECT workspace_id, line, idempotency_key FROM idempotent_answers \
                     WHERE created_at <= $1 LIMIT $2)";
         let values = [oldest_kept(now).into(), limit.into()];
-        let statement = statement(&self.writes, text, values);
-        Ok(self.writes.execute_raw(statement).await.map_err(failed)?.rows_affected())
+        self.execute(statement(self.backend(), text, values)).await
     }
 }
 
@@ -107,7 +106,8 @@ impl Reader<'_> {
         claim: &Claim,
         now: Timestamp,
     ) -> Result<Option<IdempotentAnswer>, Error> {
-        find_answer(self.connection, self.workspace, claim, now).await
+        let find = find_answer(self.backend(), self.workspace, claim, now);
+        Ok(RowSource::Short(*self).read(find, decode).await?.into_iter().next())
     }
 }
 
@@ -115,18 +115,19 @@ impl Tx {
     /// Claims the key for this transaction, and answers what is stored for it already. Another
     /// process that is at it is waited for, for [`IDEMPOTENCY_WAIT`] at most.
     pub async fn claim(&mut self, claim: &Claim) -> Result<Option<IdempotentAnswer>, Error> {
-        if self.transaction.get_database_backend() != DbBackend::Postgres {
+        if self.transaction.backend() != DbBackend::Postgres {
             return Ok(None);
         }
         let wait = IDEMPOTENCY_WAIT.as_millis().to_string();
         let text = "SELECT set_config('lock_timeout', $1, true), pg_advisory_xact_lock($2)";
         let values = [wait.into(), lock_number(self.workspace, claim).into()];
-        let locked = self.transaction.query_one_raw(statement(&self.transaction, text, values));
-        locked.await.map_err(in_progress_or_failed)?;
+        let lock = statement(self.transaction.backend(), text, values);
+        self.transaction.execute(lock).await.map_err(in_progress_or_failed)?;
         let text = "SELECT set_config('lock_timeout', '0', true)";
-        let unbounded = statement(&self.transaction, text, []);
-        self.transaction.query_one_raw(unbounded).await.map_err(failed)?;
-        find_answer(&self.transaction, self.workspace, claim, self.now).await
+        let unbounded = statement(self.transaction.backend(), text, []);
+        self.transaction.execute(unbounded).await.map_err(failed)?;
+        let find = find_answer(self.transaction.backend(), self.workspace, claim, self.now);
+        self.transaction.read_one(find, decode).await
     }
 
     /// Stores the answer to the claim. False when another process has stored one meanwhile: then
@@ -137,50 +138,52 @@ impl Tx {
         refused: bool,
         answer: Vec<u8>,
     ) -> Result<bool, Error> {
-        let text = "DELETE FROM idempotent_answers WHERE workspace_id = $1 AND line = $2 \
-                    AND idempotency_key = $3 AND created_at <= $4";
+        // An answer that is too old counts as none.
+        let text = "INSERT INTO idempotent_answers (workspace_id, line, idempotency_key, \
+                    fingerprint, refused, answer, request_id, created_at) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                    ON CONFLICT (workspace_id, line, idempotency_key) DO UPDATE SET \
+                    fingerprint = excluded.fingerprint, refused = excluded.refused, \
+                    answer = excluded.answer, request_id = excluded.request_id, \
+                    created_at = excluded.created_at \
+                    WHERE idempotent_answers.created_at <= $9";
         let values = [
             self.workspace.0.into(),
             claim.line.clone().into(),
             claim.key.clone().into(),
+            claim.fingerprint.to_vec().into(),
+            refused.into(),
+            answer.into(),
+            self.request_id().into(),
+            self.now.0.into(),
             oldest_kept(self.now).into(),
         ];
-        let outdated = statement(&self.transaction, text, values);
-        self.transaction.execute_raw(outdated).await.map_err(failed)?;
-        let row = idempotent_answer::ActiveModel {
-            workspace_id: Set(self.workspace.0),
-            line: Set(claim.line.clone()),
-            idempotency_key: Set(claim.key.clone()),
-            fingerprint: Set(claim.fingerprint.to_vec()),
-            refused: Set(refused),
-            answer: Set(answer),
-            request_id: Set(self.request_id().to_owned()),
-            created_at: Set(self.now.0),
-        };
-        let insert = idempotent_answer::Entity::insert(row)
-            .on_conflict_do_nothing()
-            .exec_without_returning(&self.transaction);
-        match insert.await.map_err(failed)? {
-            TryInsertResult::Inserted(rows) => Ok(rows > 0),
-            TryInsertResult::Conflicted | TryInsertResult::Empty => Ok(false),
-        }
+        let insert = statement(self.transaction.backend(), text, values);
+        Ok(self.transaction.execute(insert).await.map_err(failed)? > 0)
     }
 }
 
-async fn find_answer(
-    connection: &impl ConnectionTrait,
+/// Finds the answer to a claim that is not too old at `now`; see [`decode`].
+fn find_answer(
+    backend: DbBackend,
     workspace: WorkspaceId,
     claim: &Claim,
     now: Timestamp,
-) -> Result<Option<IdempotentAnswer>, Error> {
-    let key = (workspace.0, claim.line.clone(), claim.key.clone());
-    let row = idempotent_answer::Entity::find_by_id(key).one(connection).await.map_err(failed)?;
-    let Some(row) = row.filter(|row| row.created_at > oldest_kept(now)) else { return Ok(None) };
-    let fingerprint = row.fingerprint.try_into();
+) -> Statement {
+    let text = "SELECT fingerprint, refused, answer, request_id FROM idempotent_answers \
+                WHERE workspace_id = $1 AND line = $2 AND idempotency_key = $3 AND created_at > $4";
+    let (line, key) = (claim.line.clone(), claim.key.clone());
+    let values = [workspace.0.into(), line.into(), key.into(), oldest_kept(now).into()];
+    statement(backend, text, values)
+}
+
+fn decode(row: &Row<'_>) -> Result<IdempotentAnswer, Error> {
+    let fingerprint: Vec<u8> = row.get(0)?;
+    let fingerprint = fingerprint.try_into();
     let fingerprint =
         fingerprint.map_err(|_| Error::internal("a fingerprint of another length"))?;
-    let (refused, answer, request_id) = (row.refused, row.answer, row.request_id);
-    Ok(Some(IdempotentAnswer { fingerprint, refused, answer, request_id }))
+    let (refused, answer, request_id) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    Ok(IdempotentAnswer { fingerprint, refused, answer, request_id })
 }
 
 fn oldest_kept(now: Timestamp) -> i64 {

@@ -4,25 +4,33 @@
 //! ids exist: it always finds a row, that of the key or else of the next one in order, reads all of
 //! it with its workspace, and only then sees whether it is the one that was asked for.
 
-use sea_orm::ConnectionTrait;
+use std::sync::LazyLock;
 
 use super::entity::{api_key, workspace};
-use super::failure::failed;
 use super::rows::Row;
 use super::{Store, sql};
 use crate::error::Error;
 
+/// The columns of a key `k` and of its workspace `w`, in the order that [`decode`] takes them.
+pub(super) const COLUMNS: &str = "\
+    k.key_id, k.workspace_id, k.key_hash, k.name, k.description, k.scopes, k.requested_scopes, \
+    k.per_minute, k.group_per_minute, k.expires_at, k.revoked_at, k.created_at, k.created_by, \
+    k.last_four, k.number, k.lineage, k.rotated_from, k.rotated_to, k.made_by, w.id, w.public_id, \
+    w.slug, w.name, w.created_at, w.max_active_keys, w.key_creations_per_hour, \
+    w.can_manage_api_keys, w.updated_at";
+
+/// Where the columns of the workspace begin among them.
+const WORKSPACE_FROM: usize = 19;
+
 /// Both of the first two are evaluated for every key; the last key has no next, its is the first.
-const FIND: &str = "\
-    SELECT k.key_id, k.workspace_id, k.key_hash, k.name, k.description, k.scopes, \
-    k.requested_scopes, k.per_minute, k.group_per_minute, k.expires_at, k.revoked_at, \
-    k.created_at, k.created_by, k.last_four, k.number, k.lineage, k.rotated_from, k.rotated_to, \
-    k.made_by, w.id, w.public_id, w.slug, w.name, w.created_at, w.max_active_keys, \
-    w.key_creations_per_hour, w.can_manage_api_keys, w.updated_at \
-    FROM (SELECT MIN(key_id) AS key_id FROM api_keys) first \
-    CROSS JOIN (SELECT MIN(key_id) AS key_id FROM api_keys WHERE key_id >= $1) next \
-    JOIN api_keys k ON k.key_id = COALESCE(next.key_id, first.key_id) \
-    JOIN workspaces w ON w.id = k.workspace_id";
+static FIND: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {COLUMNS} FROM (SELECT MIN(key_id) AS key_id FROM api_keys) first \
+         CROSS JOIN (SELECT MIN(key_id) AS key_id FROM api_keys WHERE key_id >= $1) next \
+         JOIN api_keys k ON k.key_id = COALESCE(next.key_id, first.key_id) \
+         JOIN workspaces w ON w.id = k.workspace_id"
+    )
+});
 
 impl Store {
     /// The key with this id, or another one; none only where there is no key at all.
@@ -30,20 +38,13 @@ impl Store {
         &self,
         key_id: &str,
     ) -> Result<Option<(api_key::Model, workspace::Model)>, Error> {
-        let statement = sql::statement(&self.reads, FIND, [key_id.into()]);
-        let found = match &self.sqlite_reads {
-            // A few rows by their keys: short work.
-            Some(sqlite) => sqlite.read(&statement, decode)?,
-            None => {
-                let rows = self.reads.query_all_raw(statement).await.map_err(failed)?;
-                rows.iter().map(|row| decode(&Row::Orm(row))).collect::<Result<_, _>>()?
-            }
-        };
-        Ok(found.into_iter().next())
+        let statement = sql::statement(self.backend(), FIND.as_str(), [key_id.into()]);
+        Ok(self.read_short(statement, decode).await?.into_iter().next())
     }
 }
 
-fn decode(row: &Row<'_>) -> Result<(api_key::Model, workspace::Model), Error> {
+/// The key and its workspace in a row of [`COLUMNS`].
+pub(super) fn decode(row: &Row<'_>) -> Result<(api_key::Model, workspace::Model), Error> {
     let key = api_key::Model {
         key_id: row.get(0)?,
         workspace_id: row.get(1)?,
@@ -65,16 +66,20 @@ fn decode(row: &Row<'_>) -> Result<(api_key::Model, workspace::Model), Error> {
         rotated_to: row.get(17)?,
         made_by: row.get(18)?,
     };
-    let workspace = workspace::Model {
-        id: row.get(19)?,
-        public_id: row.get(20)?,
-        slug: row.get(21)?,
-        name: row.get(22)?,
-        created_at: row.get(23)?,
-        max_active_keys: row.get(24)?,
-        key_creations_per_hour: row.get(25)?,
-        can_manage_api_keys: row.get(26)?,
-        updated_at: row.get(27)?,
-    };
-    Ok((key, workspace))
+    Ok((key, decode_workspace(row, WORKSPACE_FROM)?))
+}
+
+/// The workspace whose columns, in the order of [`COLUMNS`], begin at `from`.
+pub(super) fn decode_workspace(row: &Row<'_>, from: usize) -> Result<workspace::Model, Error> {
+    Ok(workspace::Model {
+        id: row.get(from)?,
+        public_id: row.get(from + 1)?,
+        slug: row.get(from + 2)?,
+        name: row.get(from + 3)?,
+        created_at: row.get(from + 4)?,
+        max_active_keys: row.get(from + 5)?,
+        key_creations_per_hour: row.get(from + 6)?,
+        can_manage_api_keys: row.get(from + 7)?,
+        updated_at: row.get(from + 8)?,
+    })
 }

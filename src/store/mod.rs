@@ -6,22 +6,27 @@
 //! The store knows nothing of protobuf, HTTP, scopes or what a ticket may do next.
 
 mod audit;
+mod conclude;
 mod connect;
 mod counters;
 mod cursor;
 mod entity;
 mod events;
 mod failure;
+mod faults;
+mod health;
 mod idempotency;
 mod key_lookup;
 mod keys;
 mod latencies;
 mod pages;
+mod postgres;
 mod request_logs;
 mod rows;
 mod sql;
-mod sqlite_reads;
+mod sqlite;
 pub mod tickets;
+mod transaction;
 mod tx;
 mod usage;
 mod users;
@@ -38,6 +43,7 @@ use crate::event::Origin;
 
 pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use cursor::CursorError;
+pub use faults::Faults;
 pub use idempotency::{Claim, IdempotentAnswer, Turn};
 pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
 pub use latencies::Latencies;
@@ -49,7 +55,9 @@ pub use users::{NewUser, Profile, Role, User, UserStatus};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, WorkspaceChanges};
 
 use failure::failed;
-use sqlite_reads::SqliteReads;
+use rows::Row;
+use sqlite::SqliteReads;
+use transaction::Writer;
 
 /// The number of a workspace inside the database. It is never shown: the API knows workspaces by
 /// [`Workspace::public_id`].
@@ -69,6 +77,8 @@ pub struct Settings {
     pub postgres_connections: u32,
     /// PostgreSQL: how long a statement may run.
     pub postgres_statement_timeout: Duration,
+    /// PostgreSQL: how long a transaction may stand still before the server ends it.
+    pub postgres_idle_in_transaction: Duration,
     /// PostgreSQL: a connection idle for this long is tested before it is used.
     pub postgres_test_idle_after: Duration,
     /// How long to wait for a free connection, and for a new one to be made.
@@ -77,6 +87,8 @@ pub struct Settings {
     pub statement_cache: usize,
     /// Whether opening the store takes the migrations that the database lacks.
     pub migrate: bool,
+    /// Failures that a test asks for.
+    pub faults: Faults,
 }
 
 impl Default for Settings {
@@ -87,10 +99,12 @@ impl Default for Settings {
             sqlite_cache_kib: 4 * 1024,
             postgres_connections: 16,
             postgres_statement_timeout: Duration::from_secs(15),
+            postgres_idle_in_transaction: Duration::from_secs(15),
             postgres_test_idle_after: Duration::from_secs(30),
             acquire_timeout: Duration::from_secs(5),
             statement_cache: 512,
             migrate: true,
+            faults: Faults::default(),
         }
     }
 }
@@ -99,9 +113,11 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub struct Store {
     reads: DatabaseConnection,
+    /// For the watch of keys alone: a connection that no slow list holds up.
+    watch: DatabaseConnection,
     /// Only where the database is SQLite.
     sqlite_reads: Option<SqliteReads>,
-    writes: DatabaseConnection,
+    writer: Writer,
     clock: Clock,
     gate: Arc<idempotency::Gate>,
 }
@@ -110,12 +126,13 @@ impl Store {
     /// Opens the database at `url`: `sqlite://path/to/file.db`, which is created when missing, or
     /// `postgres://…`.
     pub async fn open(url: &str, settings: &Settings, clock: Clock) -> Result<Self, Error> {
-        let (reads, writes) = connect::connect(url, settings).await.map_err(failed)?;
+        let connect::Connections { reads, watch, writer } =
+            connect::connect(url, settings).await.map_err(failed)?;
         let sqlite_reads = match reads.get_database_backend() {
             DbBackend::Sqlite => Some(SqliteReads::open(url, settings)?),
             _ => None,
         };
-        Ok(Self { reads, sqlite_reads, writes, clock, gate: Arc::default() })
+        Ok(Self { reads, watch, sqlite_reads, writer, clock, gate: Arc::default() })
     }
 
     /// Reads of one workspace.
@@ -134,22 +151,57 @@ impl Store {
         self.clock.now()
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and takes changes as far as is known.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.reads
-            .query_one_raw(sql::statement(&self.reads, "SELECT 1", []))
-            .await
-            .map_err(failed)?;
-        Ok(())
+        let select = sql::statement(self.backend(), "SELECT 1", []);
+        self.read_short(select, |row| row.get::<i32>(0)).await?;
+        self.writer.check().await
     }
 
     /// Closes every connection; what is under way is waited for.
     pub async fn close(self) -> Result<(), Error> {
-        if let Some(sqlite_reads) = self.sqlite_reads {
+        if let Some(sqlite_reads) = &self.sqlite_reads {
             sqlite_reads.close();
         }
-        self.reads.close().await.map_err(failed)?;
-        self.writes.close().await.map_err(failed)
+        let reads = self.reads.close().await.and(self.watch.close().await);
+        // Last, so that it folds the log of SQLite into the database.
+        self.writer.close().await.map_err(failed)?;
+        reads.map_err(failed)
+    }
+
+    /// The same database by the connection of the watch, which nothing else uses.
+    pub fn watching(&self) -> Self {
+        let writer = self.writer.by_connection(&self.watch);
+        Self { reads: self.watch.clone(), writer, ..self.clone() }
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.reads.get_database_backend()
+    }
+
+    /// What `decode` makes of each row of a statement that belongs to no workspace, and is short
+    /// work whatever it asks for.
+    async fn read_short<T>(
+        &self,
+        statement: Statement,
+        decode: rows::Decode<T>,
+    ) -> Result<Vec<T>, Error> {
+        if let Some(sqlite) = &self.sqlite_reads
+            && let Some(rows) = sqlite.read(&statement, decode)?
+        {
+            return Ok(rows);
+        }
+        let rows = self.reads.query_all_raw(statement).await.map_err(failed)?;
+        rows.iter().map(|row| decode(&Row::Orm(row))).collect()
+    }
+
+    /// Runs one statement that changes something and tells of it to nobody, and answers how many
+    /// rows it wrote.
+    async fn execute(&self, statement: Statement) -> Result<u64, Error> {
+        let transaction = self.writer.begin().await.map_err(failed)?;
+        let written = transaction.execute(statement).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(written)
     }
 }
 
@@ -162,9 +214,13 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn backend(&self) -> DbBackend {
+        self.connection.get_database_backend()
+    }
+
     /// The query plan of a statement, a line each.
     async fn explain(&self, statement: Statement) -> Result<Vec<String>, Error> {
-        let (explain, column) = match self.connection.get_database_backend() {
+        let (explain, column) = match self.backend() {
             DbBackend::Postgres => ("EXPLAIN", 0),
             _ => ("EXPLAIN QUERY PLAN", 3),
         };

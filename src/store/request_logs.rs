@@ -4,8 +4,8 @@
 //! The list is in order of the time of the requests, by which every index ends. An entry is numbered
 //! when it is written, so ids follow times only roughly.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter};
-use sea_orm::{QueryOrder, QuerySelect, Set, Statement};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{QueryTrait, Set, Statement};
 
 use super::counters::{Counter, advance};
 use super::entity::request_log::{ActiveModel, Column, Entity};
@@ -13,6 +13,7 @@ use super::failure::failed;
 use super::pages::{CursorKey, Page, PageRequest, Position};
 use super::rows::{Row, RowSource};
 use super::sql::Parameters;
+use super::transaction::Transaction;
 use super::{Reader, Store, WorkspaceId, unknown_number};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -300,19 +301,20 @@ fn decode(row: &Row<'_>) -> Result<RequestLog, Error> {
 /// Appends the requests. Their counter stays locked until the transaction ends, also when there are
 /// none: one at a time writes the usage of a workspace.
 pub(super) async fn insert_request_logs(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     requests: &[NewRequestLog],
-) -> Result<(), DbErr> {
+) -> Result<(), Error> {
     let amount = i64::try_from(requests.len()).expect("a batch has fewer than 2^63 entries");
-    let last = advance(connection, workspace, Counter::RequestLogs, amount).await?;
+    let last = advance(transaction, workspace, Counter::RequestLogs, amount).await?;
     let mut id = last - amount;
     for requests in requests.chunks(INSERT_ROWS_MAX) {
         let rows = requests.iter().map(|request| {
             id += 1;
             row(workspace, id, request)
         });
-        Entity::insert_many(rows).exec_without_returning(connection).await?;
+        let insert = Entity::insert_many(rows).build(transaction.backend());
+        transaction.execute(insert).await.map_err(failed)?;
     }
     Ok(())
 }
@@ -359,6 +361,6 @@ impl Store {
         let old = oldest.iter().take_while(|(_, at)| *at < before.0);
         let Some((last, _)) = old.last() else { return Ok(0) };
         let delete = Entity::delete_many().filter(of_workspace).filter(Column::Id.lte(*last));
-        Ok(delete.exec(&self.writes).await.map_err(failed)?.rows_affected)
+        self.execute(delete.build(self.backend())).await
     }
 }

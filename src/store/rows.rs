@@ -1,12 +1,14 @@
 //! Who reads the rows of a statement, and a row whoever read it: sea-orm, or [`SqliteReads`].
 //!
-//! [`SqliteReads`]: super::sqlite_reads::SqliteReads
+//! [`SqliteReads`]: super::sqlite::SqliteReads
 
-use rusqlite::types::FromSql;
+use std::cell::Cell;
+
+use rusqlite::types::{FromSql, ValueRef};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable};
 
 use super::failure::failed;
-use super::{Reader, sqlite_reads};
+use super::{Reader, sqlite};
 use crate::error::Error;
 
 /// Who reads.
@@ -28,12 +30,14 @@ impl RowSource<'_> {
         decode: Decode<T>,
     ) -> Result<Vec<T>, Error> {
         let rows = match self {
-            Self::Short(Reader { sqlite: Some(sqlite), .. }) => {
-                return sqlite.read(&statement, decode);
-            }
-            Self::Short(reader) | Self::Reader(reader) => {
+            Self::Short(reader) => {
+                let in_place = reader.sqlite.map(|sqlite| sqlite.read(&statement, decode));
+                if let Some(rows) = in_place.transpose()?.flatten() {
+                    return Ok(rows);
+                }
                 reader.connection.query_all_raw(statement).await
             }
+            Self::Reader(reader) => reader.connection.query_all_raw(statement).await,
             Self::Snapshot(transaction) => transaction.query_all_raw(statement).await,
         };
         rows.map_err(failed)?.iter().map(|row| decode(&Row::Orm(row))).collect()
@@ -43,7 +47,11 @@ impl RowSource<'_> {
 /// A row.
 pub(super) enum Row<'a> {
     Orm(&'a QueryResult),
-    Sqlite(&'a rusqlite::Row<'a>),
+    /// A row of a connection of ours, with the bytes of text that have been taken from its result.
+    Sqlite {
+        row: &'a rusqlite::Row<'a>,
+        bytes: &'a Cell<usize>,
+    },
 }
 
 /// What makes something of a row.
@@ -57,7 +65,14 @@ impl Row<'_> {
                 let value: Result<T, DbErr> = row.try_get_by_index(index);
                 value.map_err(failed)
             }
-            Self::Sqlite(row) => row.get(index).map_err(sqlite_reads::failed),
+            Self::Sqlite { row, bytes } => {
+                let value = row.get_ref(index).map_err(sqlite::failed)?;
+                if let ValueRef::Text(text) | ValueRef::Blob(text) = value {
+                    bytes.set(bytes.get() + text.len());
+                }
+                T::column_result(value)
+                    .map_err(|error| Error::internal(format!("column {index} of a row: {error}")))
+            }
         }
     }
 }

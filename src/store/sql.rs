@@ -5,15 +5,15 @@
 //! connection has prepared already.
 
 use sea_orm::sea_query::ArrayType;
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{DbBackend, Statement, Value};
 
 /// The statement `text` with its parameters.
 pub(super) fn statement<const N: usize>(
-    connection: &impl ConnectionTrait,
+    backend: DbBackend,
     text: impl Into<String>,
     values: [Value; N],
 ) -> Statement {
-    Statement::from_sql_and_values(connection.get_database_backend(), text, values)
+    Statement::from_sql_and_values(backend, text, values)
 }
 
 /// Parameters as they are collected while a statement's text is put together.

@@ -12,16 +12,12 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{
-    DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
-
 use super::audit::{NewAuditLog, insert_audit_logs};
-use super::counters::{Counter, advance};
-use super::events::{PendingEvent, insert_events};
+use super::conclude::Conclusion;
+use super::events::PendingEvent;
 use super::failure::failed;
 use super::keys::{KeyChange, raise_key_epoch};
-use super::tickets::counts::add_to_counts;
+use super::transaction::Transaction;
 use super::{Store, WorkspaceId};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
@@ -32,7 +28,7 @@ use crate::id;
 #[must_use = "a change that is not committed is rolled back"]
 #[derive(Debug)]
 pub struct Tx {
-    pub(super) transaction: DatabaseTransaction,
+    pub(super) transaction: Transaction,
     pub(super) workspace: WorkspaceId,
     pub(super) now: Timestamp,
     pub(super) count_changes: BTreeMap<i16, i64>,
@@ -50,7 +46,7 @@ impl Tx {
         workspace: WorkspaceId,
         origin: Origin,
     ) -> Result<Self, Error> {
-        let transaction = begin(store).await.map_err(failed)?;
+        let transaction = store.writer.begin().await.map_err(failed)?;
         Ok(Self {
             transaction,
             workspace,
@@ -91,38 +87,18 @@ impl Tx {
     pub async fn commit(mut self) -> Result<(), Error> {
         let audit_logs = std::mem::take(&mut self.audit_logs);
         insert_audit_logs(&self.transaction, self.workspace, &self.origin, audit_logs, self.now)
-            .await
-            .map_err(failed)?;
-        self.write_events_and_counts().await.map_err(failed)?;
+            .await?;
+        self.count_changes.retain(|_, change| *change != 0);
+        let conclusion = Conclusion {
+            workspace: self.workspace,
+            actor: &self.origin.actor,
+            events: std::mem::take(&mut self.events),
+            counts: std::mem::take(&mut self.count_changes),
+            now: self.clock.now(),
+        };
+        conclusion.write(&self.transaction).await?;
         let key_changes = std::mem::take(&mut self.key_changes);
-        raise_key_epoch(&self.transaction, key_changes).await.map_err(failed)?;
+        raise_key_epoch(&self.transaction, key_changes).await?;
         self.transaction.commit().await.map_err(failed)
     }
-
-    async fn write_events_and_counts(&mut self) -> Result<(), DbErr> {
-        self.count_changes.retain(|_, change| *change != 0);
-        if self.events.is_empty() && self.count_changes.is_empty() {
-            return Ok(());
-        }
-        let events = std::mem::take(&mut self.events);
-        let amount = i64::try_from(events.len()).expect("a change has fewer than 2^63 events");
-        // From here on this change has the workspace's log to itself, so two changes that touch
-        // the same counts cannot wait for each other crosswise.
-        let last = advance(&self.transaction, self.workspace, Counter::Events, amount).await?;
-        let first = last - amount + 1;
-        let now = self.clock.now();
-        let actor = &self.origin.actor;
-        insert_events(&self.transaction, self.workspace, actor, events, first, now).await?;
-        add_to_counts(&self.transaction, self.workspace, &self.count_changes).await
-    }
-}
-
-/// Begins a transaction that may write. On SQLite it takes the write lock at once: one that had
-/// read first could find the lock taken, and what it read outdated, and would have to give up.
-pub(super) async fn begin(store: &Store) -> Result<DatabaseTransaction, DbErr> {
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..Default::default()
-    };
-    store.writes.begin_with_options(options).await
 }

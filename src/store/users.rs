@@ -1,11 +1,12 @@
 //! The users of a workspace.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set};
 
 use super::counters::{Counter, advance};
 use super::entity::user;
 use super::failure::{failed, is_taken};
 use super::sql::Parameters;
+use super::transaction::Transaction;
 use super::{Reader, Tx, WorkspaceId, unknown_number};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
@@ -103,11 +104,6 @@ impl Reader<'_> {
             .filter(user::Column::EmailKey.eq(email.to_lowercase()));
         query.one(self.connection).await.map_err(failed)?.map(from_row).transpose()
     }
-
-    /// Those of `ids` that are no user of this workspace, in ascending order.
-    pub async fn missing_users(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
-        missing(self.connection, self.workspace, "users", ids).await.map_err(failed)
-    }
 }
 
 impl Tx {
@@ -118,17 +114,17 @@ impl Tx {
 
     /// Those of `ids` that are no user of this workspace, in ascending order.
     pub async fn missing_users(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
-        missing(&self.transaction, self.workspace, "users", ids).await.map_err(failed)
+        missing(&self.transaction, self.workspace, "users", ids).await
     }
 }
 
 pub(super) async fn insert_user(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     new: NewUser,
     now: Timestamp,
 ) -> Result<User, Error> {
-    let id = advance(connection, workspace, Counter::Users, 1).await.map_err(failed)?;
+    let id = advance(transaction, workspace, Counter::Users, 1).await?;
     let user = User {
         id,
         display_name: new.display_name,
@@ -139,8 +135,8 @@ pub(super) async fn insert_user(
         created_at: now,
         updated_at: now,
     };
-    let inserted = user::Entity::insert(to_row(workspace, &user));
-    match inserted.exec_without_returning(connection).await {
+    let insert = user::Entity::insert(to_row(workspace, &user)).build(transaction.backend());
+    match transaction.execute(insert).await {
         Ok(_) => Ok(user),
         Err(error) if is_taken(&error, &["email_key"]) => {
             let message = format!("A user with the address \"{}\" exists already.", user.email);
@@ -152,15 +148,15 @@ pub(super) async fn insert_user(
 
 /// Those of `ids` that name no row of `table` in the workspace, by one query.
 pub(super) async fn missing(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     table: &'static str,
     ids: &[i64],
-) -> Result<Vec<i64>, DbErr> {
+) -> Result<Vec<i64>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut parameters = Parameters::new(connection.get_database_backend());
+    let mut parameters = Parameters::new(transaction.backend());
     let workspace = parameters.bind(workspace.0);
     let asked = parameters.bind_rows(ids);
     let text = format!(
@@ -168,8 +164,7 @@ pub(super) async fn missing(
          (SELECT 1 FROM {table} t WHERE t.workspace_id = {workspace} AND t.id = ids.value) \
          ORDER BY value"
     );
-    let rows = connection.query_all_raw(parameters.statement(text)).await?;
-    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+    transaction.read(parameters.statement(text), |row| row.get(0)).await
 }
 
 fn to_row(workspace: WorkspaceId, user: &User) -> user::ActiveModel {

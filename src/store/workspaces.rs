@@ -2,14 +2,16 @@
 //! the one that finds a key.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, Set, Unchanged};
+use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QueryTrait, Set};
 
 use super::audit::{NewAuditLog, insert_audit_logs};
 use super::counters::insert_counters;
 use super::entity::workspace;
 use super::failure::{failed, is_taken};
+use super::key_lookup::decode_workspace;
 use super::keys::KeyChange;
-use super::tx::begin;
+use super::rows::Row;
+use super::sql::statement;
 use super::users::{NewUser, Role, insert_user};
 use super::{Reader, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
@@ -76,7 +78,7 @@ impl Store {
         new: NewWorkspace,
         audit: impl FnOnce(&Workspace) -> NewAuditLog,
     ) -> Result<Workspace, Error> {
-        let transaction = begin(self).await.map_err(failed)?;
+        let transaction = self.writer.begin().await.map_err(failed)?;
         let now = self.clock.now();
         let row = workspace::ActiveModel {
             id: NotSet,
@@ -89,16 +91,20 @@ impl Store {
             created_at: Set(now.0),
             updated_at: Set(now.0),
         };
-        let inserted = workspace::Entity::insert(row).exec_with_returning(&transaction).await;
-        let workspace = from_row(inserted.map_err(|error| {
+        let insert = workspace::Entity::insert(row).build(transaction.backend());
+        transaction.execute(insert).await.map_err(|error| {
             if !is_taken(&error, &["slug"]) {
                 return failed(error);
             }
             let message = format!("A workspace with the slug \"{}\" exists already.", new.slug);
             Error::new(Kind::AlreadyExists, message)
-        })?);
+        })?;
+        let text = format!("SELECT {COLUMNS} FROM workspaces WHERE slug = $1");
+        let inserted = statement(transaction.backend(), text, [new.slug.into()]);
+        let inserted = transaction.read_one(inserted, decode).await?;
+        let workspace = inserted.ok_or_else(|| Error::internal("a new workspace is gone"))?;
 
-        insert_counters(&transaction, workspace.id).await.map_err(failed)?;
+        insert_counters(&transaction, workspace.id).await?;
         // `.invalid` never resolves: no mail can go astray to a domain of somebody else.
         let admin_email =
             new.admin_email.unwrap_or_else(|| format!("admin@{}.invalid", workspace.slug));
@@ -108,8 +114,7 @@ impl Store {
         let system = NewUser::new("Orqit", system_email, Role::System);
         insert_user(&transaction, workspace.id, system, now).await?;
         let (origin, entries) = (Actor::operator().into(), vec![audit(&workspace)]);
-        let audited = insert_audit_logs(&transaction, workspace.id, &origin, entries, now).await;
-        audited.map_err(failed)?;
+        insert_audit_logs(&transaction, workspace.id, &origin, entries, now).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(workspace)
     }
@@ -137,16 +142,23 @@ impl Reader<'_> {
 }
 
 impl Tx {
+    /// The workspace itself, as it is by now in this change.
+    pub(super) async fn find_workspace(&self) -> Result<Workspace, Error> {
+        let text = format!("SELECT {COLUMNS} FROM workspaces WHERE id = $1");
+        let query = statement(self.transaction.backend(), text, [self.workspace.0.into()]);
+        let found = self.transaction.read_one(query, decode).await?;
+        found.ok_or_else(|| Error::internal("a change without a workspace"))
+    }
+
     /// The workspace itself, which nobody else changes until this change has ended.
     pub async fn find_workspace_for_update(&self) -> Result<Workspace, Error> {
         let lock = workspace::Entity::update_many()
             // Changes nothing: it takes the row's lock, on either database.
             .col_expr(workspace::Column::UpdatedAt, Expr::col(workspace::Column::UpdatedAt))
-            .filter(workspace::Column::Id.eq(self.workspace.0));
-        lock.exec(&self.transaction).await.map_err(failed)?;
-        let row = workspace::Entity::find_by_id(self.workspace.0).one(&self.transaction).await;
-        let row = row.map_err(failed)?;
-        row.map(from_row).ok_or_else(|| Error::internal("a change without a workspace"))
+            .filter(workspace::Column::Id.eq(self.workspace.0))
+            .build(self.transaction.backend());
+        self.transaction.execute(lock).await.map_err(failed)?;
+        self.find_workspace().await
     }
 
     /// Changes the workspace, and answers it as it is then; it holds from the next request on.
@@ -170,7 +182,6 @@ impl Tx {
         }
         let after = Workspace { updated_at: self.now, ..after };
         let row = workspace::ActiveModel {
-            id: Unchanged(before.id.0),
             name: Set(after.name.clone()),
             max_active_keys: Set(after.max_active_keys),
             key_creations_per_hour: Set(after.key_creations_per_hour),
@@ -178,10 +189,22 @@ impl Tx {
             updated_at: Set(after.updated_at.0),
             ..Default::default()
         };
-        workspace::Entity::update(row).exec(&self.transaction).await.map_err(failed)?;
+        let update = workspace::Entity::update_many()
+            .set(row)
+            .filter(workspace::Column::Id.eq(before.id.0))
+            .build(self.transaction.backend());
+        self.transaction.execute(update).await.map_err(failed)?;
         self.key_changes.push(KeyChange { workspace: self.workspace, key_id: None });
         Ok(after)
     }
+}
+
+/// The columns of a workspace, in the order that [`decode`] takes them.
+const COLUMNS: &str = "id, public_id, slug, name, created_at, max_active_keys, \
+    key_creations_per_hour, can_manage_api_keys, updated_at";
+
+fn decode(row: &Row<'_>) -> Result<Workspace, Error> {
+    decode_workspace(row, 0).map(from_row)
 }
 
 pub(super) fn from_row(row: workspace::Model) -> Workspace {

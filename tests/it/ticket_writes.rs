@@ -44,7 +44,9 @@ async fn an_address_is_unique_in_its_workspace_whatever_its_case() {
 
     let reader = test.store.reader(test.workspace.id);
     assert_eq!(reader.find_user_by_email("EVE@example.com").await.unwrap(), Some(eve));
-    assert_eq!(reader.missing_users(&[9, 1, 7, 3, 7, -1]).await.unwrap(), [-1, 7, 9]);
+    let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    assert_eq!(tx.missing_users(&[9, 1, 7, 3, 7, -1]).await.unwrap(), [-1, 7, 9]);
+    drop(tx);
 
     let other = insert_workspace(&test.store, "other").await;
     let tx = test.store.begin(other.id, actor()).await.unwrap();

@@ -7,12 +7,13 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::Value;
 
 use crate::config::KEY_CHANGES_KEPT;
 use crate::error::Error;
 use crate::store::failure::failed;
 use crate::store::sql::statement;
+use crate::store::transaction::Transaction;
 use crate::store::{Store, WorkspaceId};
 
 /// Something that a cached caller holds and that is no longer so.
@@ -27,27 +28,32 @@ pub struct KeyChange {
 /// Raises the epoch and notes the changes, the last thing that a transaction does: until it ends,
 /// nobody else can raise it.
 pub(in crate::store) async fn raise_key_epoch(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     changes: Vec<KeyChange>,
-) -> Result<(), DbErr> {
+) -> Result<(), Error> {
     let changes: BTreeSet<_> = changes.into_iter().collect();
     if changes.is_empty() {
         return Ok(());
     }
     let amount = i64::try_from(changes.len()).expect("a change touches fewer than 2^63 keys");
     let text = "UPDATE key_epoch SET epoch = epoch + $1 WHERE id = 1 RETURNING epoch";
-    let row = connection.query_one_raw(statement(connection, text, [amount.into()])).await?;
-    let row = row.ok_or_else(|| DbErr::RecordNotFound("the key epoch".to_owned()))?;
-    let epoch: i64 = row.try_get_by_index(0)?;
+    let raise = statement(transaction.backend(), text, [amount.into()]);
+    let epoch: Option<i64> = transaction.read_one(raise, |row| row.get(0)).await?;
+    let epoch = epoch.ok_or_else(no_epoch)?;
     for (change, epoch) in changes.into_iter().zip(epoch - amount + 1..) {
         let text = "INSERT INTO key_changes (epoch, workspace_id, key_id) VALUES ($1, $2, $3)";
         let values = [epoch.into(), change.workspace.0.into(), change.key_id.into()];
-        connection.execute_raw(statement(connection, text, values)).await?;
+        let note = statement(transaction.backend(), text, values);
+        transaction.execute(note).await.map_err(failed)?;
     }
     let text = "DELETE FROM key_changes WHERE epoch <= $1";
-    let kept = [(epoch - KEY_CHANGES_KEPT).into()];
-    connection.execute_raw(statement(connection, text, kept)).await?;
+    let forget = statement(transaction.backend(), text, [(epoch - KEY_CHANGES_KEPT).into()]);
+    transaction.execute(forget).await.map_err(failed)?;
     Ok(())
+}
+
+fn no_epoch() -> Error {
+    Error::internal("there is no key epoch")
 }
 
 impl Store {
@@ -55,11 +61,9 @@ impl Store {
     pub async fn read_key_epoch(&self, watcher: &str) -> Result<(i64, bool), Error> {
         let text = "SELECT epoch, (SELECT COUNT(*) FROM key_watchers w WHERE w.id = $1) \
                     FROM key_epoch WHERE id = 1";
-        let query = statement(&self.reads, text, [watcher.into()]);
-        let row = self.reads.query_one_raw(query).await.map_err(failed)?;
-        let row = row.ok_or_else(|| Error::internal("there is no key epoch"))?;
-        let count: i64 = row.try_get_by_index(1).map_err(failed)?;
-        Ok((row.try_get_by_index(0).map_err(failed)?, count > 0))
+        let query = statement(self.backend(), text, [watcher.into()]);
+        let found = self.read_short(query, |row| Ok((row.get(0)?, row.get::<i64>(1)? > 0))).await?;
+        found.into_iter().next().ok_or_else(no_epoch)
     }
 
     /// What changed after the epoch `after`, up to and with `until`; none when that is not known any
@@ -73,52 +77,42 @@ impl Store {
             return Ok(None);
         }
         let text = "SELECT workspace_id, key_id FROM key_changes WHERE epoch > $1 AND epoch <= $2";
-        let query = statement(&self.reads, text, [after.into(), until.into()]);
-        let rows = self.reads.query_all_raw(query).await.map_err(failed)?;
-        if rows.len() as i64 != until - after {
-            return Ok(None);
-        }
-        let changes = rows.iter().map(|row| {
-            let workspace = WorkspaceId(row.try_get_by_index(0).map_err(failed)?);
-            Ok(KeyChange { workspace, key_id: row.try_get_by_index(1).map_err(failed)? })
+        let query = statement(self.backend(), text, [after.into(), until.into()]);
+        let changes = self.read_short(query, |row| {
+            Ok(KeyChange { workspace: WorkspaceId(row.get(0)?), key_id: row.get(1)? })
         });
-        changes.collect::<Result<_, _>>().map(Some)
+        let changes = changes.await?;
+        Ok(Some(changes).filter(|changes| changes.len() as i64 == until - after))
     }
 
     /// Notes that `watcher` has applied all changes up to `epoch`.
     pub async fn upsert_key_watcher(&self, watcher: &str, epoch: i64) -> Result<(), Error> {
         let text = "INSERT INTO key_watchers (id, epoch) VALUES ($1, $2) \
                     ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch";
-        self.execute(text, [watcher.into(), epoch.into()]).await
+        self.write(text, [watcher.into(), epoch.into()]).await
     }
 
     /// How many watchers other than `own` are not at `epoch` yet.
     pub async fn count_key_laggards(&self, epoch: i64, own: &str) -> Result<i64, Error> {
         let text = "SELECT COUNT(*) FROM key_watchers WHERE epoch < $1 AND id <> $2";
-        let query = statement(&self.reads, text, [epoch.into(), own.into()]);
-        let row = self.reads.query_one_raw(query).await.map_err(failed)?;
-        row.map_or(Ok(0), |row| row.try_get_by_index(0).map_err(failed))
+        let query = statement(self.backend(), text, [epoch.into(), own.into()]);
+        let count = self.read_short(query, |row| row.get(0)).await?;
+        Ok(count.into_iter().next().unwrap_or_default())
     }
 
     /// Forgets the watchers other than `own` that are not at `epoch`. One that is only slow finds
     /// itself forgotten and begins anew.
     pub async fn delete_key_laggards(&self, epoch: i64, own: &str) -> Result<(), Error> {
         let text = "DELETE FROM key_watchers WHERE epoch < $1 AND id <> $2";
-        self.execute(text, [epoch.into(), own.into()]).await
+        self.write(text, [epoch.into(), own.into()]).await
     }
 
     /// Forgets a watcher that accepts no key any more.
     pub async fn delete_key_watcher(&self, watcher: &str) -> Result<(), Error> {
-        self.execute("DELETE FROM key_watchers WHERE id = $1", [watcher.into()]).await
+        self.write("DELETE FROM key_watchers WHERE id = $1", [watcher.into()]).await
     }
 
-    async fn execute<const N: usize>(
-        &self,
-        text: &str,
-        values: [sea_orm::Value; N],
-    ) -> Result<(), Error> {
-        let statement = statement(&self.writes, text, values);
-        self.writes.execute_raw(statement).await.map_err(failed)?;
-        Ok(())
+    async fn write<const N: usize>(&self, text: &str, values: [Value; N]) -> Result<(), Error> {
+        self.execute(statement(self.backend(), text, values)).await.map(|_| ())
     }
 }

@@ -4,17 +4,18 @@
 //! what it counts is still so when it commits.
 
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set};
 
 use super::{KeyChange, KeyRecord, KeyStatus, MadeBy, NewKey, from_row, made_by_number, to_row};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::store::Tx;
 use crate::store::counters::{Counter, advance};
-use crate::store::entity::{api_key, workspace};
+use crate::store::entity::api_key;
 use crate::store::failure::{failed, is_taken};
-use crate::store::to_json;
+use crate::store::sql::statement;
 use crate::store::workspaces::{Workspace, from_row as workspace_from_row};
+use crate::store::{key_lookup, to_json};
 
 /// What of a key can change while it lives; what is none stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,10 +42,8 @@ pub(super) fn has_status(status: KeyStatus, now: Timestamp) -> SimpleExpr {
 impl Tx {
     /// Takes the lock under which keys are made, and answers the workspace with its settings.
     pub async fn lock_keys(&mut self) -> Result<Workspace, Error> {
-        advance(&self.transaction, self.workspace, Counter::ApiKeys, 0).await.map_err(failed)?;
-        let row = workspace::Entity::find_by_id(self.workspace.0).one(&self.transaction).await;
-        let row = row.map_err(failed)?;
-        row.map(workspace_from_row).ok_or_else(|| Error::internal("a change without a workspace"))
+        advance(&self.transaction, self.workspace, Counter::ApiKeys, 0).await?;
+        self.find_workspace().await
     }
 
     /// How many keys count against the cap: those that are accepted and have no successor.
@@ -54,8 +53,8 @@ impl Tx {
             .filter(api_key::Column::RotatedTo.is_null())
             .filter(has_status(KeyStatus::Active, self.now));
         let count = query.select_only().column_as(api_key::Column::KeyId.count(), "count");
-        let count = count.into_tuple::<i64>().one(&self.transaction).await;
-        Ok(count.map_err(failed)?.unwrap_or_default())
+        let count = count.build(self.transaction.backend());
+        Ok(self.transaction.read_one(count, |row| row.get(0)).await?.unwrap_or_default())
     }
 
     /// When callers of the API made the `limit` newest keys since `since`, the newest first.
@@ -71,16 +70,17 @@ impl Tx {
             .order_by_desc(api_key::Column::CreatedAt)
             .limit(limit)
             .select_only()
-            .column(api_key::Column::CreatedAt);
-        let times = query.into_tuple::<i64>().all(&self.transaction).await.map_err(failed)?;
-        Ok(times.into_iter().map(Timestamp).collect())
+            .column(api_key::Column::CreatedAt)
+            .build(self.transaction.backend());
+        self.transaction.read(query, |row| row.get(0).map(Timestamp)).await
     }
 
     /// Stores a key. A key id that is taken, in whatever workspace, is ALREADY_EXISTS: make another.
     pub async fn insert_key(&self, new: NewKey) -> Result<(), Error> {
-        let number = advance(&self.transaction, self.workspace, Counter::ApiKeys, 1).await;
-        let row = to_row(self.workspace, self.now, number.map_err(failed)?, new);
-        match api_key::Entity::insert(row).exec_without_returning(&self.transaction).await {
+        let number = advance(&self.transaction, self.workspace, Counter::ApiKeys, 1).await?;
+        let row = to_row(self.workspace, self.now, number, new);
+        let insert = api_key::Entity::insert(row).build(self.transaction.backend());
+        match self.transaction.execute(insert).await {
             Ok(_) => Ok(()),
             Err(error) if is_taken(&error, &["key_id", "api_keys_pkey"]) => {
                 Err(Error::new(Kind::AlreadyExists, "A key with this id exists already."))
@@ -95,8 +95,9 @@ impl Tx {
             // Changes nothing: it takes the row's lock, on either database.
             .col_expr(api_key::Column::Number, Expr::col(api_key::Column::Number))
             .filter(api_key::Column::KeyId.eq(key_id))
-            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0));
-        if lock.exec(&self.transaction).await.map_err(failed)?.rows_affected == 0 {
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .build(self.transaction.backend());
+        if self.transaction.execute(lock).await.map_err(failed)? == 0 {
             return Ok(None);
         }
         self.find_key(key_id).await
@@ -104,13 +105,15 @@ impl Tx {
 
     /// The key with this id as it is by now in this change.
     pub async fn find_key(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
-        let query = api_key::Entity::find_by_id(key_id)
-            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
-            .find_also_related(workspace::Entity);
-        match query.one(&self.transaction).await.map_err(failed)? {
-            Some((key, Some(workspace))) => from_row(key, workspace_from_row(workspace)).map(Some),
-            _ => Ok(None),
-        }
+        let text = format!(
+            "SELECT {} FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id \
+             WHERE k.key_id = $1 AND k.workspace_id = $2",
+            key_lookup::COLUMNS
+        );
+        let values = [key_id.into(), self.workspace.0.into()];
+        let query = statement(self.transaction.backend(), text, values);
+        let found = self.transaction.read_one(query, key_lookup::decode).await?;
+        found.map(|(key, workspace)| from_row(key, workspace_from_row(workspace))).transpose()
     }
 
     /// Changes a key that exists; it holds from the next request on.
@@ -179,16 +182,18 @@ impl Tx {
             .filter(api_key::Column::RotatedTo.is_not_null())
             .filter(has_status(KeyStatus::Active, self.now))
             .select_only()
-            .column(api_key::Column::KeyId);
-        query.into_tuple::<String>().all(&self.transaction).await.map_err(failed)
+            .column(api_key::Column::KeyId)
+            .build(self.transaction.backend());
+        self.transaction.read(query, |row| row.get(0)).await
     }
 
     async fn write_key(&mut self, key_id: &str, row: api_key::ActiveModel) -> Result<(), Error> {
         let update = api_key::Entity::update_many()
             .set(row)
             .filter(api_key::Column::KeyId.eq(key_id))
-            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0));
-        update.exec(&self.transaction).await.map_err(failed)?;
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .build(self.transaction.backend());
+        self.transaction.execute(update).await.map_err(failed)?;
         self.key_changes
             .push(KeyChange { workspace: self.workspace, key_id: Some(key_id.to_owned()) });
         Ok(())

@@ -7,13 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, DbErr};
-
 use super::filter::TicketFilter;
 use super::kinds::{Category, Priority, Status, TicketType};
 use super::{Ticket, Tx};
+use crate::error::Error;
 use crate::store::WorkspaceId;
+use crate::store::failure::failed;
 use crate::store::sql::Parameters;
+use crate::store::transaction::Transaction;
 
 /// The row of `ticket_counts` that counts every ticket; no ticket has this facet.
 pub(super) const ALL_TICKETS: i16 = 0;
@@ -58,14 +59,14 @@ impl Tx {
 
 /// Adds the changes to the workspace's counts, in one statement.
 pub(in crate::store) async fn add_to_counts(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     changes: &BTreeMap<i16, i64>,
-) -> Result<(), DbErr> {
+) -> Result<(), Error> {
     if changes.is_empty() {
         return Ok(());
     }
-    let mut parameters = Parameters::new(connection.get_database_backend());
+    let mut parameters = Parameters::new(transaction.backend());
     let workspace = parameters.bind(workspace.0);
     let rows: Vec<_> = changes
         .iter()
@@ -80,7 +81,7 @@ pub(in crate::store) async fn add_to_counts(
          SET ticket_count = ticket_counts.ticket_count + excluded.ticket_count",
         rows.join(", ")
     );
-    connection.execute_raw(parameters.statement(text)).await?;
+    transaction.execute(parameters.statement(text)).await.map_err(failed)?;
     Ok(())
 }
 

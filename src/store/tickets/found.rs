@@ -103,7 +103,7 @@ impl Query<'_> {
         let filter = self.list.filter;
         if let Some(source) = filter.external_source.clone() {
             let source = self.parameters.bind(source);
-            let drives = matches!(narrow, Some(Narrow::ExternalId | Narrow::ExternalSource));
+            let drives = matches!(narrow, Some(Narrow::External | Narrow::ExternalSource));
             // PostgreSQL has no `+` for text.
             let column = if drives { "t.external_source" } else { "t.external_source || ''" };
             conditions.push(format!("{column} = {source}"));

@@ -1,12 +1,9 @@
 //! Which ticket is part of which: what the service needs to keep the tree free of circles and
 //! bounded in depth.
 
-use sea_orm::{ConnectionTrait, DbErr};
-
 use super::Tx;
 use crate::error::Error;
 use crate::store::counters::{Counter, advance};
-use crate::store::failure::failed;
 use crate::store::sql::statement;
 use crate::store::users::missing;
 
@@ -18,15 +15,13 @@ impl Tx {
     /// from it until this change has ended. Call it before [`Tx::ancestors`] and
     /// [`Tx::subtree_height`]: two moves that do not see each other could close a circle.
     pub async fn lock_parents(&self) -> Result<(), Error> {
-        advance(&self.transaction, self.workspace, Counter::TicketParents, 0)
-            .await
-            .map_err(failed)?;
+        advance(&self.transaction, self.workspace, Counter::TicketParents, 0).await?;
         Ok(())
     }
 
     /// Those of `ids` that are no ticket of this workspace, in ascending order.
     pub async fn missing_tickets(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
-        missing(&self.transaction, self.workspace, "tickets", ids).await.map_err(failed)
+        missing(&self.transaction, self.workspace, "tickets", ids).await
     }
 
     /// The tickets that this one is part of, the nearest first: its parent, the parent's parent,
@@ -41,10 +36,8 @@ impl Tx {
                     WHERE t.parent_id IS NOT NULL AND up.depth < $3 \
                     ) SELECT id FROM up ORDER BY depth";
         let values = [self.workspace.0.into(), id.into(), PARENT_DEPTH_MAX.into()];
-        let query = statement(&self.transaction, text, values);
-        let rows = self.transaction.query_all_raw(query).await.map_err(failed)?;
-        let ids: Result<_, DbErr> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
-        ids.map_err(failed)
+        let query = statement(self.transaction.backend(), text, values);
+        self.transaction.read(query, |row| row.get(0)).await
     }
 
     /// How many levels of tickets are below this one: 0 when none is part of it; at most
@@ -58,9 +51,8 @@ impl Tx {
                     WHERE down.depth < $3 \
                     ) SELECT MAX(depth) FROM down";
         let values = [self.workspace.0.into(), id.into(), PARENT_DEPTH_MAX.into()];
-        let query = statement(&self.transaction, text, values);
-        let row = self.transaction.query_one_raw(query).await.map_err(failed)?;
-        let height = row.map_or(Ok(0), |row| row.try_get_by_index(0));
-        height.map_err(failed)
+        let query = statement(self.transaction.backend(), text, values);
+        let height = self.transaction.read_one(query, |row| row.get(0)).await?;
+        Ok(height.unwrap_or_default())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! How the rows are found is decided in `plan` and written in `page` and `found`.
 
-use sea_orm::{AccessMode, DbBackend, DbErr, IsolationLevel, Statement, TransactionTrait};
+use sea_orm::{AccessMode, DbBackend, DbErr, IsolationLevel, Statement, TransactionOptions};
 
 use super::filter::{Sort, TicketFilter, TicketPage};
 use super::page::{List, Piece};
@@ -11,6 +11,7 @@ use super::row::decode_listed;
 use super::{PageRequest, Position};
 use super::{Reader, Ticket};
 use crate::error::Error;
+use crate::store::connect;
 use crate::store::failure::failed;
 use crate::store::rows::RowSource;
 
@@ -69,19 +70,21 @@ impl Reader<'_> {
     }
 
     fn list<'a>(&self, filter: &'a TicketFilter, sort: Sort) -> List<'a> {
-        let backend = self.connection.get_database_backend();
+        let backend = self.backend();
         List { backend, workspace: self.workspace, filter, sort }
     }
 
     async fn begin_snapshot(&self) -> Result<sea_orm::DatabaseTransaction, DbErr> {
-        match self.connection.get_database_backend() {
-            DbBackend::Postgres => {
-                let isolation = Some(IsolationLevel::RepeatableRead);
-                self.connection.begin_with_config(isolation, Some(AccessMode::ReadOnly)).await
-            }
+        let options = match self.backend() {
+            DbBackend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..Default::default()
+            },
             // A transaction of SQLite is a snapshot from its first statement on.
-            _ => self.connection.begin().await,
-        }
+            _ => TransactionOptions::default(),
+        };
+        connect::begin(self.connection, options).await
     }
 }
 

@@ -8,6 +8,7 @@ pub(super) mod counts;
 mod filter;
 mod found;
 mod hierarchy;
+mod insert;
 mod kinds;
 mod list;
 mod page;
@@ -134,7 +135,7 @@ impl Reader<'_> {
     /// The ticket with this id.
     pub async fn find_ticket(&self, id: i64) -> Result<Option<Ticket>, Error> {
         let values = [self.workspace.0.into(), id.into()];
-        let query = statement(self.connection, row::FIND.as_str(), values);
+        let query = statement(self.backend(), row::FIND.as_str(), values);
         let found = RowSource::Short(*self).read(query, row::decode).await?;
         Ok(found.into_iter().next())
     }

@@ -46,6 +46,8 @@ pub(super) enum Family {
 /// A filter that finds its tickets through an index of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Narrow {
+    /// The source and the id in it, which are unique together.
+    External,
     ExternalId,
     Parent,
     Tag,
@@ -130,7 +132,7 @@ pub(super) fn is_short(filter: &TicketFilter, sort: Sort, page: PageRequest) -> 
     };
     let is_kept = match Path::choose(filter, sort) {
         Path::Walk => *filter == TicketFilter::default(),
-        Path::WalkStatus | Path::Gather(Narrow::ExternalId) => true,
+        Path::WalkStatus | Path::Gather(Narrow::External) => true,
         Path::Merge(_) | Path::Gather(_) => false,
     };
     is_kept && rows <= SHORT_ROWS_MAX
@@ -140,6 +142,7 @@ pub(super) fn is_short(filter: &TicketFilter, sort: Sort, page: PageRequest) -> 
 /// their own.
 fn narrowest(filter: &TicketFilter) -> Option<Narrow> {
     let given = [
+        (filter.external_source.is_some() && filter.external_id.is_some(), Narrow::External),
         (filter.external_id.is_some(), Narrow::ExternalId),
         (!filter.parent_ids.is_empty(), Narrow::Parent),
         (filter.tag.is_some(), Narrow::Tag),
@@ -155,6 +158,7 @@ impl Narrow {
     /// is found in a table of its own.
     pub(super) fn index(self) -> Option<&'static str> {
         match self {
+            Self::External => Some("tickets_external_source_external_id_idx"),
             Self::ExternalId => Some("tickets_external_id_idx"),
             Self::Parent => Some("tickets_parent_id_created_at_id_idx"),
             Self::Tag => None,
@@ -173,7 +177,7 @@ impl Narrow {
             Self::Assignee => filter.assignee_ids.len() == 1,
             Self::Requester => filter.requester_ids.len() == 1,
             Self::Tag | Self::ExternalSource => true,
-            Self::ExternalId | Self::UpdatedAt | Self::CreatedAt => false,
+            Self::External | Self::ExternalId | Self::UpdatedAt | Self::CreatedAt => false,
         }
     }
 }

@@ -1,14 +1,12 @@
-//! Making and changing tickets.
+//! Changing tickets, and the rows beside theirs.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryTrait, Set};
 
-use super::row::{FIND, decode, encode, encode_changes};
+use super::row::{FIND, decode, encode_changes};
 use super::{NewTicket, Ticket, Tx};
 use crate::error::{Error, Kind};
-use crate::store::counters::{Counter, advance};
 use crate::store::entity::{ticket, ticket_tag, ticket_watcher};
 use crate::store::failure::{failed, is_taken};
-use crate::store::rows::Row;
 use crate::store::sql::statement;
 
 /// How a broken promise of (externalSource, externalId) is told: by the index or by its columns.
@@ -17,30 +15,15 @@ const EXTERNAL_ID: &[&str] = &["tickets_external_source_external_id_idx", "ticke
 impl Tx {
     /// The ticket with this id, as nobody else can change it until this change has ended.
     pub async fn find_ticket_for_update(&self, id: i64) -> Result<Option<Ticket>, Error> {
-        let text = match self.transaction.get_database_backend() {
+        let text = match self.transaction.backend() {
             // Not FOR UPDATE: that would also hold up those who only refer to the ticket.
             DbBackend::Postgres => format!("{} FOR NO KEY UPDATE", *FIND),
             // The transaction has the whole database to itself already.
             _ => FIND.clone(),
         };
         let values = [self.workspace.0.into(), id.into()];
-        let query = statement(&self.transaction, text, values);
-        let found = self.transaction.query_one_raw(query).await.map_err(failed)?;
-        found.map(|row| decode(&Row::Orm(&row))).transpose()
-    }
-
-    /// Makes a ticket. Its users and its parent must exist (see [`Tx::missing_users`] and
-    /// [`Tx::missing_tickets`]); an external id that its source has already is ALREADY_EXISTS.
-    pub async fn insert_ticket(&mut self, new: NewTicket) -> Result<Ticket, Error> {
-        let next = advance(&self.transaction, self.workspace, Counter::Tickets, 1).await;
-        let ticket = self.new_ticket(next.map_err(failed)?, new);
-        let row = encode(self.workspace, &ticket);
-        let inserted = ticket::Entity::insert(row).exec_without_returning(&self.transaction).await;
-        inserted.map_err(|error| refused(error, &ticket))?;
-        self.insert_tags(&ticket).await.map_err(failed)?;
-        self.insert_watchers(&ticket).await.map_err(failed)?;
-        self.count_inserted(&ticket);
-        Ok(ticket)
+        let query = statement(self.transaction.backend(), text, values);
+        self.transaction.read_one(query, decode).await
     }
 
     /// Makes of the ticket `before` the ticket `after`, and answers it with its new version and
@@ -62,10 +45,9 @@ impl Tx {
             .filter(ticket::Column::WorkspaceId.eq(self.workspace.0))
             .filter(ticket::Column::Id.eq(before.id))
             .filter(ticket::Column::Version.eq(before.version))
-            .exec(&self.transaction)
-            .await
-            .map_err(|error| refused(error, &after))?;
-        if updated.rows_affected == 0 {
+            .build(self.transaction.backend());
+        let updated = self.transaction.execute(updated).await;
+        if updated.map_err(|error| refused(error, &after))? == 0 {
             let message = "The ticket was changed by somebody else. Read it again.";
             return Err(Error::new(Kind::VersionConflict, message));
         }
@@ -81,7 +63,7 @@ impl Tx {
         Ok(after)
     }
 
-    fn new_ticket(&self, id: i64, new: NewTicket) -> Ticket {
+    pub(super) fn new_ticket(&self, id: i64, new: NewTicket) -> Ticket {
         Ticket {
             id,
             title: new.title,
@@ -115,7 +97,7 @@ impl Tx {
         }
     }
 
-    async fn insert_tags(&self, ticket: &Ticket) -> Result<(), DbErr> {
+    pub(super) async fn insert_tags(&self, ticket: &Ticket) -> Result<(), DbErr> {
         if ticket.tags.is_empty() {
             return Ok(());
         }
@@ -125,21 +107,19 @@ impl Tx {
             tag: Set(tag.clone()),
             ticket_created_at: Set(ticket.created_at.0),
         });
-        let insert = ticket_tag::Entity::insert_many(rows);
-        insert.exec_without_returning(&self.transaction).await?;
-        Ok(())
+        let insert = ticket_tag::Entity::insert_many(rows).build(self.transaction.backend());
+        self.transaction.execute(insert).await.map(|_| ())
     }
 
     async fn delete_tags(&self, ticket: &Ticket) -> Result<(), DbErr> {
-        ticket_tag::Entity::delete_many()
+        let delete = ticket_tag::Entity::delete_many()
             .filter(ticket_tag::Column::WorkspaceId.eq(self.workspace.0))
             .filter(ticket_tag::Column::TicketId.eq(ticket.id))
-            .exec(&self.transaction)
-            .await?;
-        Ok(())
+            .build(self.transaction.backend());
+        self.transaction.execute(delete).await.map(|_| ())
     }
 
-    async fn insert_watchers(&self, ticket: &Ticket) -> Result<(), DbErr> {
+    pub(super) async fn insert_watchers(&self, ticket: &Ticket) -> Result<(), DbErr> {
         if ticket.watcher_user_ids.is_empty() {
             return Ok(());
         }
@@ -148,22 +128,20 @@ impl Tx {
             ticket_id: Set(ticket.id),
             user_id: Set(*user),
         });
-        let insert = ticket_watcher::Entity::insert_many(rows);
-        insert.exec_without_returning(&self.transaction).await?;
-        Ok(())
+        let insert = ticket_watcher::Entity::insert_many(rows).build(self.transaction.backend());
+        self.transaction.execute(insert).await.map(|_| ())
     }
 
     async fn delete_watchers(&self, ticket: &Ticket) -> Result<(), DbErr> {
-        ticket_watcher::Entity::delete_many()
+        let delete = ticket_watcher::Entity::delete_many()
             .filter(ticket_watcher::Column::WorkspaceId.eq(self.workspace.0))
             .filter(ticket_watcher::Column::TicketId.eq(ticket.id))
-            .exec(&self.transaction)
-            .await?;
-        Ok(())
+            .build(self.transaction.backend());
+        self.transaction.execute(delete).await.map(|_| ())
     }
 }
 
-fn refused(error: DbErr, ticket: &Ticket) -> Error {
+pub(super) fn refused(error: DbErr, ticket: &Ticket) -> Error {
     if !is_taken(&error, EXTERNAL_ID) {
         return failed(error);
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
-use sea_orm::{QueryOrder, QuerySelect, Value};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{QuerySelect, QueryTrait, Value};
 
 use super::{Figures, FiguresKey, KeyUse, Span, Usage};
 use crate::clock::Timestamp;
@@ -14,7 +14,7 @@ use crate::store::failure::failed;
 use crate::store::latencies::Latencies;
 use crate::store::request_logs::insert_request_logs;
 use crate::store::sql::Parameters;
-use crate::store::tx::begin;
+use crate::store::transaction::Transaction;
 use crate::store::{Store, WorkspaceId};
 
 /// Rows written by one statement: well within the databases' bounds on parameters.
@@ -23,21 +23,18 @@ const WRITE_ROWS_MAX: usize = 200;
 impl Store {
     /// Writes down what requests have left behind, all of it or nothing.
     pub async fn insert_usage(&self, usage: &BTreeMap<WorkspaceId, Usage>) -> Result<(), Error> {
-        let written = async {
-            let transaction = begin(self).await?;
-            // In order of the workspaces, each with its counter first: two replicas that write at
-            // once wait for each other there, never crosswise.
-            for (workspace, usage) in usage {
-                insert_request_logs(&transaction, *workspace, &usage.requests).await?;
-                write_key_uses(&transaction, *workspace, &usage.key_uses).await?;
-                let figures: Vec<_> = usage.figures.iter().collect();
-                for figures in figures.chunks(WRITE_ROWS_MAX) {
-                    add_figures(&transaction, *workspace, figures).await?;
-                }
+        let transaction = self.writer.begin().await.map_err(failed)?;
+        // In order of the workspaces, each with its counter first: two replicas that write at once
+        // wait for each other there, never crosswise.
+        for (workspace, usage) in usage {
+            insert_request_logs(&transaction, *workspace, &usage.requests).await?;
+            write_key_uses(&transaction, *workspace, &usage.key_uses).await?;
+            let figures: Vec<_> = usage.figures.iter().collect();
+            for figures in figures.chunks(WRITE_ROWS_MAX) {
+                add_figures(&transaction, *workspace, figures).await?;
             }
-            transaction.commit().await
-        };
-        written.await.map_err(failed)
+        }
+        transaction.commit().await.map_err(failed)
     }
 
     /// Deletes the figures of the oldest span of this length if it began before `before`, and
@@ -59,16 +56,16 @@ impl Store {
         let oldest: Option<i64> = oldest.into_tuple().one(&self.reads).await.map_err(failed)?;
         let Some(start) = oldest.filter(|start| *start < before.0) else { return Ok(0) };
         let delete = Entity::delete_many().filter(of_span).filter(Column::StartAt.eq(start));
-        Ok(delete.exec(&self.writes).await.map_err(failed)?.rows_affected)
+        self.execute(delete.build(self.backend())).await
     }
 }
 
 /// Keeps the later use: a batch may come after one that was made later.
 async fn write_key_uses(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     uses: &BTreeMap<String, KeyUse>,
-) -> Result<(), DbErr> {
+) -> Result<(), Error> {
     use api_key_use::{ActiveModel, Column, Entity};
     let uses: Vec<_> = uses.iter().collect();
     for uses in uses.chunks(WRITE_ROWS_MAX) {
@@ -85,19 +82,19 @@ async fn write_key_uses(
             .action_and_where(is_later)
             .to_owned();
         let insert = Entity::insert_many(rows).on_conflict(keep_later);
-        insert.exec_without_returning(connection).await?;
+        transaction.execute(insert.build(transaction.backend())).await.map_err(failed)?;
     }
     Ok(())
 }
 
 /// Adds to figures. Nobody else writes those of the workspace meanwhile: its counter is locked.
 async fn add_figures(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     figures: &[(&FiguresKey, &Figures)],
-) -> Result<(), DbErr> {
+) -> Result<(), Error> {
     use usage_figure::{ActiveModel, Column, Entity};
-    let mut stored = find_figures(connection, workspace, figures).await?;
+    let mut stored = find_figures(transaction, workspace, figures).await?;
     let mut rows = Vec::with_capacity(figures.len());
     for (key, added) in figures {
         let key_id = key.key_id.clone().unwrap_or_default();
@@ -120,7 +117,8 @@ async fn add_figures(
     let replace = OnConflict::columns(place)
         .update_columns([Column::Requests, Column::Errors, Column::Latencies])
         .to_owned();
-    Entity::insert_many(rows).on_conflict(replace).exec_without_returning(connection).await?;
+    let upsert = Entity::insert_many(rows).on_conflict(replace).build(transaction.backend());
+    transaction.execute(upsert).await.map_err(failed)?;
     Ok(())
 }
 
@@ -129,11 +127,11 @@ type RowPlace = (i16, String, i64, String);
 
 /// The figures that are there already.
 async fn find_figures(
-    connection: &impl ConnectionTrait,
+    transaction: &Transaction,
     workspace: WorkspaceId,
     figures: &[(&FiguresKey, &Figures)],
-) -> Result<HashMap<RowPlace, Figures>, DbErr> {
-    let mut parameters = Parameters::new(connection.get_database_backend());
+) -> Result<HashMap<RowPlace, Figures>, Error> {
+    let mut parameters = Parameters::new(transaction.backend());
     let places = figures.iter().map(|(key, _)| {
         let key_id = key.key_id.as_deref().unwrap_or_default();
         let values: [Value; 4] =
@@ -150,19 +148,10 @@ async fn find_figures(
          WHERE workspace_id = {workspace} AND span = place.column1 AND key_id = place.column2 \
          AND start_at = place.column3 AND endpoint = place.column4"
     ));
-    let rows = connection.query_all_raw(statement).await?;
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let place = (
-            row.try_get_by_index(0)?,
-            row.try_get_by_index(1)?,
-            row.try_get_by_index(2)?,
-            row.try_get_by_index(3)?,
-        );
-        let bytes: Vec<u8> = row.try_get_by_index(6)?;
-        let latencies = Latencies::from_bytes(&bytes).map_err(|e| DbErr::Type(e.to_string()))?;
-        let (requests, errors) = (row.try_get_by_index(4)?, row.try_get_by_index(5)?);
-        found.insert(place, Figures { requests, errors, latencies });
-    }
-    Ok(found)
+    let found = transaction.read(statement, |row| {
+        let place: RowPlace = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let latencies = Latencies::from_bytes(&row.get::<Vec<u8>>(6)?)?;
+        Ok((place, Figures { requests: row.get(4)?, errors: row.get(5)?, latencies }))
+    });
+    Ok(found.await?.into_iter().collect())
 }

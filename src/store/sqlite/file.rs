@@ -1,0 +1,65 @@
+//! The files of a SQLite database, and whether they are still the ones that were opened.
+//!
+//! A file that is deleted or replaced while it is open takes writes as if nothing had happened,
+//! and nobody will ever read them: the next process opens whatever bears the name by then.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use sea_orm::DbErr;
+
+use crate::store::failure::away;
+
+/// What a database consists of beside its own file: its log, and the log's index.
+const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// The device and the number of a file on it.
+type Identity = (u64, u64);
+
+/// The database file with its companions.
+#[derive(Debug)]
+pub(super) struct DatabaseFile {
+    /// The database first, then its companions.
+    paths: Vec<PathBuf>,
+    /// What bore these names when the database was opened; none before the first look.
+    opened: Option<Vec<Option<Identity>>>,
+}
+
+impl DatabaseFile {
+    pub(super) fn new(path: &Path) -> Self {
+        let companion = |suffix: &&str| {
+            let mut name = OsString::from(path);
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let companions = COMPANIONS.iter().map(companion);
+        Self { paths: [path.to_owned()].into_iter().chain(companions).collect(), opened: None }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.paths[0]
+    }
+
+    /// Refuses when a file is gone or another one. The first look notes which they are: then all of
+    /// them have to exist.
+    pub(super) fn check(&mut self) -> Result<(), DbErr> {
+        let found: Vec<_> = self.paths.iter().map(|path| identity(path)).collect();
+        let opened = self.opened.get_or_insert_with(|| found.clone());
+        let changed = self.paths.iter().zip(opened.iter().zip(&found));
+        let changed = changed.into_iter().find(|(_, (opened, found))| opened != found);
+        match changed {
+            None => Ok(()),
+            Some((path, _)) => Err(away(format!(
+                "the database file {} was deleted or replaced while the service runs; \
+                 stop the service, put the file back, and start it again",
+                path.display()
+            ))),
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    // A file that cannot be looked at is as good as gone.
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}

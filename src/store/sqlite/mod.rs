@@ -1,0 +1,16 @@
+//! SQLite by connections of our own: short reads in place, and one writer.
+//!
+//! The statements are the same as on PostgreSQL, and sea-orm builds them; only who runs them
+//! differs. What is read at length goes through sea-orm's pool.
+
+mod connection;
+mod failure;
+mod file;
+mod reads;
+mod session;
+mod writer;
+
+pub(super) use connection::file_path;
+pub(super) use failure::failed;
+pub(super) use reads::SqliteReads;
+pub(super) use writer::{SqliteChange, SqliteWriter};

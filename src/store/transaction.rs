@@ -1,0 +1,181 @@
+//! A transaction that writes, on either database: what sea-orm builds, run by who writes there.
+
+use std::sync::Arc;
+
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, Statement};
+
+use super::connect::WATCH_CONNECTIONS;
+use super::failure::{failed, is_storage};
+use super::health::Health;
+use super::postgres::{PostgresChange, PostgresWriter};
+use super::rows::{Decode, Row};
+use super::sqlite::{SqliteChange, SqliteWriter};
+use super::{Settings, sql};
+use crate::error::Error;
+
+/// Who writes. Clones share their connections.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    by: By,
+    health: Arc<Health>,
+}
+
+#[derive(Debug, Clone)]
+enum By {
+    Sqlite(SqliteWriter),
+    Postgres(PostgresWriter),
+}
+
+impl Writer {
+    /// The writer of the SQLite file at `url`, which exists.
+    pub(super) fn sqlite(url: &str, settings: &Settings) -> Result<Self, DbErr> {
+        let health = Arc::new(Health::default());
+        let by = By::Sqlite(SqliteWriter::open(url, settings, Arc::clone(&health))?);
+        Ok(Self { by, health })
+    }
+
+    /// A writer by the connections of `pool`.
+    pub(super) fn postgres(
+        pool: DatabaseConnection,
+        connections: u32,
+        settings: &Settings,
+    ) -> Self {
+        let writer = PostgresWriter::new(pool, connections, settings.acquire_timeout);
+        Self { by: By::Postgres(writer), health: Arc::default() }
+    }
+
+    /// The same writer by the connection of the watch; SQLite has but one.
+    pub(super) fn by_connection(&self, watch: &DatabaseConnection) -> Self {
+        let by = match &self.by {
+            By::Sqlite(writer) => By::Sqlite(writer.clone()),
+            By::Postgres(writer) => By::Postgres(writer.by_pool(watch, WATCH_CONNECTIONS)),
+        };
+        Self { by, health: Arc::clone(&self.health) }
+    }
+
+    /// Begins a transaction. On SQLite it waits until no other one is under way.
+    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        let begun = match &self.by {
+            By::Sqlite(writer) => writer.begin().await.map(Under::Sqlite),
+            By::Postgres(writer) => writer.begin().await.map(Under::Postgres),
+        };
+        Ok(Transaction { under: begun?, health: Arc::clone(&self.health) })
+    }
+
+    /// Refuses when changes would be refused, or would be written where nobody finds them. While the
+    /// storage fails, a small write tries whether it still does.
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        if let By::Sqlite(writer) = &self.by {
+            writer.check().await.map_err(failed)?;
+        }
+        if !self.health.is_failing() {
+            return Ok(());
+        }
+        if !self.health.may_probe() {
+            return Err(Error::unavailable(
+                "the storage has failed and no write has succeeded since",
+            ));
+        }
+        let transaction = self.begin().await.map_err(failed)?;
+        let text = "UPDATE key_epoch SET epoch = epoch WHERE id = 1";
+        let probe = sql::statement(transaction.backend(), text, []);
+        transaction.execute(probe).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Closes SQLite's writer; PostgreSQL's pool is closed by who has it.
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        match &self.by {
+            By::Sqlite(writer) => writer.close().await,
+            By::Postgres(_) => Ok(()),
+        }
+    }
+}
+
+/// A transaction under way. Dropping it rolls back.
+#[must_use = "a transaction that is not committed is rolled back"]
+#[derive(Debug)]
+pub(super) struct Transaction {
+    under: Under,
+    health: Arc<Health>,
+}
+
+#[derive(Debug)]
+enum Under {
+    Sqlite(SqliteChange),
+    Postgres(PostgresChange),
+}
+
+impl Transaction {
+    pub(super) fn backend(&self) -> DbBackend {
+        match &self.under {
+            Under::Sqlite(_) => DbBackend::Sqlite,
+            Under::Postgres(_) => DbBackend::Postgres,
+        }
+    }
+
+    /// Runs a statement, and answers how many rows it wrote.
+    pub(super) async fn execute(&self, statement: Statement) -> Result<u64, DbErr> {
+        let done = match &self.under {
+            Under::Sqlite(change) => change.execute(&statement).await,
+            Under::Postgres(change) => change.execute(statement).await,
+        };
+        done.inspect_err(|error| self.note(error))
+    }
+
+    /// What `decode` makes of each row of a statement.
+    pub(super) async fn read<T>(
+        &self,
+        statement: Statement,
+        decode: Decode<T>,
+    ) -> Result<Vec<T>, Error> {
+        self.try_read(statement, decode).await.map_err(failed)?
+    }
+
+    /// The same for a statement that may be refused: that is the outer error.
+    pub(super) async fn try_read<T>(
+        &self,
+        statement: Statement,
+        decode: Decode<T>,
+    ) -> Result<Result<Vec<T>, Error>, DbErr> {
+        let read = match &self.under {
+            Under::Sqlite(change) => change.read(&statement, decode).await,
+            Under::Postgres(change) => change.query(statement).await.map(|rows| {
+                rows.iter().map(|row| decode(&Row::Orm(row))).collect::<Result<_, _>>()
+            }),
+        };
+        read.inspect_err(|error| self.note(error))
+    }
+
+    /// What `decode` makes of the first row of a statement.
+    pub(super) async fn read_one<T>(
+        &self,
+        statement: Statement,
+        decode: Decode<T>,
+    ) -> Result<Option<T>, Error> {
+        Ok(self.read(statement, decode).await?.into_iter().next())
+    }
+
+    /// Makes it last. When it has returned, what was written is on the disk, and everybody sees it.
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        let Self { under, health } = self;
+        match under {
+            Under::Sqlite(change) => change.commit().await,
+            Under::Postgres(change) => {
+                let committed = change.commit().await;
+                match &committed {
+                    Ok(()) => health.wrote(),
+                    Err(error) if is_storage(error) => health.failed(error),
+                    Err(_) => {}
+                }
+                committed
+            }
+        }
+    }
+
+    fn note(&self, error: &DbErr) {
+        if is_storage(error) {
+            self.health.failed(error);
+        }
+    }
+}
