@@ -13,6 +13,9 @@ use super::sqlite::{SqliteChange, SqliteWriter};
 use super::{Settings, sql};
 use crate::error::Error;
 
+/// The bytes that SQLite must have room for to count as writable.
+const SQLITE_PROBE_BYTES: usize = 64 * 1024;
+
 /// Who writes. Clones share their connections.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
@@ -76,10 +79,20 @@ impl Writer {
                 "the storage has failed and no write has succeeded since",
             ));
         }
+        self.probe().await
+    }
+
+    /// Writes what no one will see, and as much as a change may need: a disk with room for a page has
+    /// none for a ticket.
+    async fn probe(&self) -> Result<(), Error> {
         let transaction = self.begin().await.map_err(failed)?;
-        let text = "UPDATE key_epoch SET epoch = epoch WHERE id = 1";
-        let probe = sql::statement(transaction.backend(), text, []);
-        transaction.execute(probe).await.map_err(failed)?;
+        let backend = transaction.backend();
+        let length = if backend == DbBackend::Sqlite { SQLITE_PROBE_BYTES } else { 1 };
+        let text = "INSERT INTO key_watchers (id, epoch) VALUES ($1, 0)";
+        let grow = sql::statement(backend, text, ["?".repeat(length).into()]);
+        transaction.execute(grow).await.map_err(failed)?;
+        let text = "DELETE FROM key_watchers WHERE epoch = 0 AND id LIKE '?%'";
+        transaction.execute(sql::statement(backend, text, [])).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)
     }
 

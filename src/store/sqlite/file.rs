@@ -22,7 +22,7 @@ type Identity = (u64, u64);
 pub(super) struct DatabaseFile {
     /// The database first, then its companions.
     paths: Vec<PathBuf>,
-    /// What bore these names when the database was opened; none before the first look.
+    /// What bore these names when the database was opened; none before [`DatabaseFile::note`].
     opened: Option<Vec<Option<Identity>>>,
 }
 
@@ -41,13 +41,15 @@ impl DatabaseFile {
         &self.paths[0]
     }
 
-    /// Refuses when a file is gone or another one. The first look notes which they are: then all of
-    /// them have to exist.
-    pub(super) fn check(&mut self) -> Result<(), DbErr> {
-        let found: Vec<_> = self.paths.iter().map(|path| identity(path)).collect();
-        let opened = self.opened.get_or_insert_with(|| found.clone());
-        let changed = self.paths.iter().zip(opened.iter().zip(&found));
-        let changed = changed.into_iter().find(|(_, (opened, found))| opened != found);
+    /// Notes which files bear the names now, all of which exist.
+    pub(super) fn note(&mut self) {
+        self.opened = Some(self.paths.iter().map(|path| identity(path)).collect());
+    }
+
+    /// Refuses when a file is gone or another one than was noted.
+    pub(super) fn check(&self) -> Result<(), DbErr> {
+        let opened = self.opened.iter().flatten();
+        let changed = self.paths.iter().zip(opened).find(|(path, file)| identity(path) != **file);
         match changed {
             None => Ok(()),
             Some((path, _)) => Err(away(format!(

@@ -52,8 +52,9 @@ impl Session {
         let (connection, group) = (None, Vec::new());
         let mut session = Self { file, settings, health, connection, group, is_closed: false };
         session.connect()?;
-        // The log exists from here on, and its files are looked at for the first time.
+        // The log and its index exist from here on.
         session.begin_waiting()?;
+        session.file.note();
         session.undo();
         Ok(session)
     }
@@ -62,6 +63,8 @@ impl Session {
         if self.is_closed {
             return Err(away("the store is closed"));
         }
+        // SQLite would throw away the log beside a file that was put in the place of its own.
+        self.check_files()?;
         match connection::open(self.file.path(), &self.settings, Purpose::Write) {
             Ok(connection) => {
                 self.connection = Some(connection);

@@ -57,7 +57,12 @@ impl TestDatabase {
 
     /// Opens it as the service would.
     pub async fn open(&self, clock: Clock) -> Store {
-        Store::open(&self.url, &Settings::default(), clock).await.unwrap()
+        self.open_with(&Settings::default(), clock).await
+    }
+
+    /// Opens it with other settings.
+    pub async fn open_with(&self, settings: &Settings, clock: Clock) -> Store {
+        Store::open(&self.url, settings, clock).await.unwrap()
     }
 
     /// Connects to it beside the store, to see what the store does not show.

@@ -16,7 +16,7 @@ use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
 use orqit::server::Server;
 use orqit::service::workspace::created;
-use orqit::store::{MadeBy, NewKey, NewUser, NewWorkspace, Role, Store, Tx, Workspace};
+use orqit::store::{MadeBy, NewKey, NewUser, NewWorkspace, Role, Settings, Store, Tx, Workspace};
 use orqit::usage::Recorder;
 use orqit::usage::retention::Retention;
 use serde_json::Value;
@@ -61,6 +61,8 @@ pub struct Options {
     pub replicas: u32,
     pub request_log_queue: usize,
     pub request_log_retention: Duration,
+    /// How the store uses its database.
+    pub store: Settings,
 }
 
 impl Default for Options {
@@ -83,6 +85,7 @@ impl Default for Options {
             replicas: 1,
             request_log_queue: 16_384,
             request_log_retention: Duration::from_secs(30 * 24 * 3600),
+            store: Settings::default(),
         }
     }
 }
@@ -106,7 +109,7 @@ impl Orqit {
     pub async fn start_with(options: Options) -> Self {
         let clock = if options.redis_url.is_some() { Clock::System } else { Clock::manual(START) };
         let database = TestDatabase::create().await;
-        let store = database.open(clock.clone()).await;
+        let store = database.open_with(&options.store, clock.clone()).await;
         let workspace = make_workspace(&store, "default").await;
         Self::serve(options, clock, store, workspace, Some(database)).await
     }
@@ -119,7 +122,12 @@ impl Orqit {
 
     /// A server over a database that is there already, by the machine's clock.
     pub async fn over(store: Store, workspace: Workspace) -> Self {
-        Self::serve(Options::default(), Clock::System, store, workspace, None).await
+        Self::over_with(Options::default(), store, workspace).await
+    }
+
+    /// The same with other options.
+    pub async fn over_with(options: Options, store: Store, workspace: Workspace) -> Self {
+        Self::serve(options, Clock::System, store, workspace, None).await
     }
 
     async fn serve(
