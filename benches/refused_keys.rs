@@ -23,7 +23,7 @@ use orqit::event::Actor;
 use orqit::key::KeyText;
 use orqit::limits;
 use orqit::server::Server;
-use orqit::service::workspace::created;
+use orqit::service::workspace::record_new;
 use orqit::store::{MadeBy, NewKey, NewWorkspace, Settings, Store, WorkspaceId};
 use orqit::usage::Recorder;
 use orqit::usage::retention::Retention;
@@ -97,7 +97,7 @@ async fn serve(
     let store = Store::open(&url, &Settings::default(), Clock::System).await?;
     let (slug, name) = ("default".to_owned(), "Default".to_owned());
     let new = NewWorkspace { slug, name, admin_email: None };
-    let workspace = store.insert_workspace(new, created).await?;
+    let workspace = store.insert_workspace(new, record_new).await?;
     let unknown = (0..KEYS).map(|_| KeyText::generate().reveal().to_owned()).collect();
     let wrong = insert_keys(&store, workspace.id, "wrong secret").await?;
     let revoked = insert_keys(&store, workspace.id, "revoked").await?;

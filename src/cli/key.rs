@@ -13,9 +13,7 @@ use crate::key::KeyText;
 use crate::keyring;
 use crate::scope::{Scope, Scopes};
 use crate::service::keys;
-use crate::store::{
-    KeyRecord, KeyStatus, MadeBy, NewKey, PageRequest, Position, Store, WorkspaceId,
-};
+use crate::store::{KeyRecord, KeyStatus, MadeBy, NewKey, PageRequest, Position, Store, Tx};
 
 /// What can be done with keys.
 #[derive(Debug, clap::Subcommand)]
@@ -104,14 +102,15 @@ async fn create(args: CreateArgs) -> Result<(), String> {
         ..new_key(&key, args.name, args.scopes)?
     };
     let failed = |error: Error| chain("cannot make the key", &error);
-    insert(&store, workspace.id, new).await.map_err(failed)?;
+    let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
+    insert(&mut tx, new).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
     println!("{}", key.reveal());
     Ok(())
 }
 
 /// Stores a key for the operator. The hourly limit does not bind the operator, the cap does.
-pub async fn insert(store: &Store, workspace: WorkspaceId, new: NewKey) -> Result<(), Error> {
-    let mut tx = store.begin(workspace, Actor::operator()).await?;
+pub async fn insert(tx: &mut Tx, new: NewKey) -> Result<(), Error> {
     let settings = tx.lock_keys().await?;
     if tx.count_active_keys().await? >= i64::from(settings.max_active_keys) {
         return Err(keys::cap_reached(settings.max_active_keys));
@@ -122,7 +121,7 @@ pub async fn insert(store: &Store, workspace: WorkspaceId, new: NewKey) -> Resul
     let made = made.ok_or_else(|| Error::internal("a key that was just written is gone"))?;
     tx.record(keys::event("api_key.created", &made, None, tx.now()));
     tx.audit(keys::audit("api_key.create", &key_id, None, Some(&made), tx.now()));
-    tx.commit().await
+    Ok(())
 }
 
 async fn revoke(args: RevokeArgs) -> Result<(), String> {

@@ -18,7 +18,7 @@ use crate::gateway::github::GithubKeys;
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
 use crate::server::Server;
-use crate::service::workspace::created;
+use crate::service::workspace::record_new;
 use crate::store::{NewWorkspace, Store};
 use crate::usage::Recorder;
 use crate::usage::retention::Retention;
@@ -78,26 +78,24 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
 }
 
 /// Makes the workspace `default` if the database has no workspace yet, and an admin key for it if
-/// it has no key: a first start that was cut off in between is made up for.
+/// it has none, in one transaction. Replicas that start at once take turns, so one of them makes the
+/// key and has it to print.
 async fn first_start(store: &Store) -> Result<Option<KeyText>, String> {
-    const SLUG: &str = "default";
     let failed = |error: Error| chain("cannot make the first workspace", &error);
-    let found = store.find_workspace_by_slug(SLUG).await.map_err(failed)?;
-    let workspace = match found {
-        Some(workspace) => workspace,
-        None if store.list_workspaces().await.map_err(failed)?.is_empty() => {
-            let (slug, name) = (SLUG.to_owned(), "Default".to_owned());
-            let new = NewWorkspace { slug, name, admin_email: None };
-            store.insert_workspace(new, created).await.map_err(failed)?
-        }
-        None => return Ok(None),
+    let (slug, name) = ("default".to_owned(), "Default".to_owned());
+    let new = NewWorkspace { slug, name, admin_email: None };
+    let Some(mut tx) = store.begin_first_start(new, record_new).await.map_err(failed)? else {
+        return Ok(None);
     };
-    if store.reader(workspace.id).has_keys().await.map_err(failed)? {
+    // `orqit key create` waits here too.
+    tx.lock_keys().await.map_err(failed)?;
+    if tx.has_keys().await.map_err(failed)? {
         return Ok(None);
     }
     let admin = KeyText::generate();
     let new = key::new_key(&admin, "Admin".to_owned(), vec!["admin".to_owned()])?;
-    key::insert(store, workspace.id, new).await.map_err(failed)?;
+    key::insert(&mut tx, new).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
     Ok(Some(admin))
 }
 

@@ -55,8 +55,7 @@ pub async fn run(command: Command) -> Result<(), String> {
     let failed = |error: crate::error::Error| chain("cannot make the user", &error);
     let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
     let user = tx.insert_user(new).await.map_err(failed)?;
-    tx.record(users::created(&user));
-    tx.audit(users::audit(&user));
+    users::record_new(&mut tx, &user);
     tx.commit().await.map_err(failed)?;
     println!("{} {}", user.id, user.email);
     Ok(())

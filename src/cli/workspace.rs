@@ -7,7 +7,7 @@ use crate::caller::CAN_MANAGE_API_KEYS;
 use crate::config::DatabaseArgs;
 use crate::error::Error;
 use crate::event::Actor;
-use crate::service::workspace::{created, updated};
+use crate::service::workspace::{record_new, updated};
 use crate::store::{NewWorkspace, Store, Workspace, WorkspaceChanges};
 
 /// What can be done with workspaces.
@@ -109,7 +109,7 @@ async fn create(args: CreateArgs) -> Result<(), String> {
         slug: args.slug,
         admin_email: args.admin_email,
     };
-    let made = store.insert_workspace(new, created).await;
+    let made = store.insert_workspace(new, record_new).await;
     let made = made.map_err(|error| chain("cannot make the workspace", &error))?;
     println!("{} {}", made.public_id, made.slug);
     Ok(())

@@ -7,7 +7,7 @@ use super::once::{Answer, once};
 use super::{accept, object};
 use crate::event::Event;
 use crate::pb;
-use crate::store::{NewAuditLog, NewUser, Profile, Role, Store, User, UserStatus};
+use crate::store::{NewAuditLog, NewUser, Profile, Role, Store, Tx, User, UserStatus};
 
 /// Answers for users.
 #[derive(Clone)]
@@ -26,8 +26,7 @@ impl pb::user_service_server::UserService for Users {
         let new = new_user(accepted.message.clone());
         let answered = once(&self.store, &accepted, async |tx| {
             let user = tx.insert_user(new).await?;
-            tx.record(created(&user));
-            tx.audit(audit(&user));
+            record_new(tx, &user);
             Ok(pb::CreateUserResponse { user: Some(message(&user)) })
         });
         Ok(answered.await?)
@@ -132,8 +131,14 @@ fn message(user: &User) -> pb::User {
     }
 }
 
+/// Records a new user: the event, and the entry of the audit log.
+pub fn record_new(tx: &mut Tx, user: &User) {
+    tx.record(created(user));
+    tx.audit(audit(user));
+}
+
 /// The event of a new user.
-pub fn created(user: &User) -> Event {
+fn created(user: &User) -> Event {
     Event {
         event_type: "user.created",
         topics: vec!["user.created".to_owned()],
@@ -144,7 +149,7 @@ pub fn created(user: &User) -> Event {
 }
 
 /// The audit log's entry of a new user.
-pub fn audit(user: &User) -> NewAuditLog {
+fn audit(user: &User) -> NewAuditLog {
     NewAuditLog {
         action: "user.create".into(),
         resource_type: "user",

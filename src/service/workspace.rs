@@ -6,11 +6,11 @@ use rest::{Mask, Patch};
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
-use super::{accept, no_more, object};
+use super::{accept, no_more, object, users};
 use crate::error::Error;
 use crate::keyring::KeyRing;
 use crate::pb;
-use crate::store::{NewAuditLog, Store, Workspace, WorkspaceChanges};
+use crate::store::{NewAuditLog, Store, Tx, User, Workspace, WorkspaceChanges};
 
 /// Answers for the workspace.
 #[derive(Clone)]
@@ -104,4 +104,10 @@ pub fn created(workspace: &Workspace) -> NewAuditLog {
         after: Some(object(&message(workspace))),
         ..NewAuditLog::default()
     }
+}
+
+/// Records a new workspace and the users that it begins with.
+pub fn record_new(tx: &mut Tx, workspace: &Workspace, users: &[User]) {
+    tx.audit(created(workspace));
+    users.iter().for_each(|user| users::record_new(tx, user));
 }

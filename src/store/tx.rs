@@ -47,7 +47,17 @@ impl Tx {
         origin: Origin,
     ) -> Result<Self, Error> {
         let transaction = store.writer.begin().await.map_err(failed)?;
-        Ok(Self {
+        Ok(Self::within(store, transaction, workspace, origin))
+    }
+
+    /// The change of a workspace in a transaction that has begun.
+    pub(super) fn within(
+        store: &Store,
+        transaction: Transaction,
+        workspace: WorkspaceId,
+        origin: Origin,
+    ) -> Self {
+        Self {
             transaction,
             workspace,
             now: store.clock.now(),
@@ -57,7 +67,7 @@ impl Tx {
             events: Vec::new(),
             audit_logs: Vec::new(),
             key_changes: Vec::new(),
-        })
+        }
     }
 
     /// When the change began: the time of everything it writes, but for its events.

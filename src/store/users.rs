@@ -109,40 +109,31 @@ impl Reader<'_> {
 impl Tx {
     /// Makes a user. An address that is taken is ALREADY_EXISTS.
     pub async fn insert_user(&self, new: NewUser) -> Result<User, Error> {
-        insert_user(&self.transaction, self.workspace, new, self.now).await
+        let id = advance(&self.transaction, self.workspace, Counter::Users, 1).await?;
+        let user = User {
+            id,
+            display_name: new.display_name,
+            email: new.email,
+            role: new.role,
+            status: UserStatus::Active,
+            profile: new.profile,
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        let insert = user::Entity::insert(to_row(self.workspace, &user));
+        match self.transaction.execute(insert.build(self.transaction.backend())).await {
+            Ok(_) => Ok(user),
+            Err(error) if is_taken(&error, &["email_key"]) => {
+                let message = format!("A user with the address \"{}\" exists already.", user.email);
+                Err(Error::new(Kind::AlreadyExists, message))
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Those of `ids` that are no user of this workspace, in ascending order.
     pub async fn missing_users(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
         missing(&self.transaction, self.workspace, "users", ids).await
-    }
-}
-
-pub(super) async fn insert_user(
-    transaction: &Transaction,
-    workspace: WorkspaceId,
-    new: NewUser,
-    now: Timestamp,
-) -> Result<User, Error> {
-    let id = advance(transaction, workspace, Counter::Users, 1).await?;
-    let user = User {
-        id,
-        display_name: new.display_name,
-        email: new.email,
-        role: new.role,
-        status: UserStatus::Active,
-        profile: new.profile,
-        created_at: now,
-        updated_at: now,
-    };
-    let insert = user::Entity::insert(to_row(workspace, &user)).build(transaction.backend());
-    match transaction.execute(insert).await {
-        Ok(_) => Ok(user),
-        Err(error) if is_taken(&error, &["email_key"]) => {
-            let message = format!("A user with the address \"{}\" exists already.", user.email);
-            Err(Error::new(Kind::AlreadyExists, message))
-        }
-        Err(error) => Err(failed(error)),
     }
 }
 

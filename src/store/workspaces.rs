@@ -2,9 +2,10 @@
 //! the one that finds a key.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QueryTrait, Set};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QueryTrait, Set,
+};
 
-use super::audit::{NewAuditLog, insert_audit_logs};
 use super::counters::insert_counters;
 use super::entity::workspace;
 use super::failure::{failed, is_taken};
@@ -12,7 +13,8 @@ use super::key_lookup::decode_workspace;
 use super::keys::KeyChange;
 use super::rows::Row;
 use super::sql::statement;
-use super::users::{NewUser, Role, insert_user};
+use super::transaction::Transaction;
+use super::users::{NewUser, Role, User};
 use super::{Reader, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::config::{KEY_CREATIONS_PER_HOUR_DEFAULT, MAX_ACTIVE_KEYS_DEFAULT};
@@ -25,6 +27,10 @@ pub const ADMIN_USER_ID: i64 = 1;
 
 /// The id of the built-in user to whom is attributed what a key does.
 pub const SYSTEM_USER_ID: i64 = 2;
+
+/// The advisory lock under which processes on PostgreSQL make workspaces: any number that nobody
+/// else takes.
+const WORKSPACES_LOCK: i64 = 0x6f72_7169_745f_7773;
 
 /// A workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,52 +77,67 @@ pub struct NewWorkspace {
 
 impl Store {
     /// Makes a workspace with its administrator ([`ADMIN_USER_ID`]) and its SYSTEM user
-    /// ([`SYSTEM_USER_ID`]), for the operator; `audit` tells the workspace's own log of it. A slug
+    /// ([`SYSTEM_USER_ID`]), for the operator; `tell` records its events and audit entries. A slug
     /// that is taken is ALREADY_EXISTS.
     pub async fn insert_workspace(
         &self,
         new: NewWorkspace,
-        audit: impl FnOnce(&Workspace) -> NewAuditLog,
+        tell: impl FnOnce(&mut Tx, &Workspace, &[User]),
     ) -> Result<Workspace, Error> {
-        let transaction = self.writer.begin().await.map_err(failed)?;
-        let now = self.clock.now();
-        let row = workspace::ActiveModel {
-            id: NotSet,
-            public_id: Set(id::workspace()),
-            slug: Set(new.slug.clone()),
-            name: Set(new.name),
-            max_active_keys: Set(MAX_ACTIVE_KEYS_DEFAULT),
-            key_creations_per_hour: Set(KEY_CREATIONS_PER_HOUR_DEFAULT),
-            can_manage_api_keys: Set(true),
-            created_at: Set(now.0),
-            updated_at: Set(now.0),
-        };
-        let insert = workspace::Entity::insert(row).build(transaction.backend());
-        transaction.execute(insert).await.map_err(|error| {
-            if !is_taken(&error, &["slug"]) {
-                return failed(error);
-            }
-            let message = format!("A workspace with the slug \"{}\" exists already.", new.slug);
-            Error::new(Kind::AlreadyExists, message)
-        })?;
-        let text = format!("SELECT {COLUMNS} FROM workspaces WHERE slug = $1");
-        let inserted = statement(transaction.backend(), text, [new.slug.into()]);
-        let inserted = transaction.read_one(inserted, decode).await?;
-        let workspace = inserted.ok_or_else(|| Error::internal("a new workspace is gone"))?;
+        let transaction = self.begin_to_make_workspaces().await?;
+        let (tx, workspace) = self.make_workspace(transaction, new, tell).await?;
+        tx.commit().await?;
+        Ok(workspace)
+    }
 
-        insert_counters(&transaction, workspace.id).await?;
+    /// Begins the first change of a database: of the workspace with the new one's slug, which is
+    /// made if the database has no workspace at all. None if it has others only. Until the change
+    /// ends, no process makes a workspace.
+    pub async fn begin_first_start(
+        &self,
+        new: NewWorkspace,
+        tell: impl FnOnce(&mut Tx, &Workspace, &[User]),
+    ) -> Result<Option<Tx>, Error> {
+        let transaction = self.begin_to_make_workspaces().await?;
+        if let Some(found) = find_by_slug(&transaction, &new.slug).await? {
+            let operator = Actor::operator().into();
+            return Ok(Some(Tx::within(self, transaction, found.id, operator)));
+        }
+        let others = statement(transaction.backend(), "SELECT id FROM workspaces LIMIT 1", []);
+        if transaction.read_one(others, |row| row.get::<i64>(0)).await?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(self.make_workspace(transaction, new, tell).await?.0))
+    }
+
+    /// Begins a transaction that may make a workspace; processes take turns at it. On SQLite every
+    /// transaction that writes has the database to itself already.
+    async fn begin_to_make_workspaces(&self) -> Result<Transaction, Error> {
+        let transaction = self.writer.begin().await.map_err(failed)?;
+        if transaction.backend() == DbBackend::Postgres {
+            let lock = format!("SELECT pg_advisory_xact_lock({WORKSPACES_LOCK})");
+            let lock = statement(transaction.backend(), lock, []);
+            transaction.execute(lock).await.map_err(failed)?;
+        }
+        Ok(transaction)
+    }
+
+    async fn make_workspace(
+        &self,
+        transaction: Transaction,
+        new: NewWorkspace,
+        tell: impl FnOnce(&mut Tx, &Workspace, &[User]),
+    ) -> Result<(Tx, Workspace), Error> {
+        let workspace = insert_row(&transaction, &new, self.clock.now()).await?;
+        let mut tx = Tx::within(self, transaction, workspace.id, Actor::operator().into());
         // `.invalid` never resolves: no mail can go astray to a domain of somebody else.
         let admin_email =
             new.admin_email.unwrap_or_else(|| format!("admin@{}.invalid", workspace.slug));
-        let admin = NewUser::new("Administrator", admin_email, Role::Admin);
-        insert_user(&transaction, workspace.id, admin, now).await?;
+        let admin = tx.insert_user(NewUser::new("Administrator", admin_email, Role::Admin)).await?;
         let system_email = format!("system@{}.orqit.invalid", workspace.slug);
-        let system = NewUser::new("Orqit", system_email, Role::System);
-        insert_user(&transaction, workspace.id, system, now).await?;
-        let (origin, entries) = (Actor::operator().into(), vec![audit(&workspace)]);
-        insert_audit_logs(&transaction, workspace.id, &origin, entries, now).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(workspace)
+        let system = tx.insert_user(NewUser::new("Orqit", system_email, Role::System)).await?;
+        tell(&mut tx, &workspace, &[admin, system]);
+        Ok((tx, workspace))
     }
 
     /// The workspace with this slug.
@@ -131,6 +152,42 @@ impl Store {
         let rows = query.all(&self.reads).await.map_err(failed)?;
         Ok(rows.into_iter().map(from_row).collect())
     }
+}
+
+async fn insert_row(
+    transaction: &Transaction,
+    new: &NewWorkspace,
+    now: Timestamp,
+) -> Result<Workspace, Error> {
+    let row = workspace::ActiveModel {
+        id: NotSet,
+        public_id: Set(id::workspace()),
+        slug: Set(new.slug.clone()),
+        name: Set(new.name.clone()),
+        max_active_keys: Set(MAX_ACTIVE_KEYS_DEFAULT),
+        key_creations_per_hour: Set(KEY_CREATIONS_PER_HOUR_DEFAULT),
+        can_manage_api_keys: Set(true),
+        created_at: Set(now.0),
+        updated_at: Set(now.0),
+    };
+    let insert = workspace::Entity::insert(row).build(transaction.backend());
+    transaction.execute(insert).await.map_err(|error| {
+        if !is_taken(&error, &["slug"]) {
+            return failed(error);
+        }
+        let message = format!("A workspace with the slug \"{}\" exists already.", new.slug);
+        Error::new(Kind::AlreadyExists, message)
+    })?;
+    let workspace = find_by_slug(transaction, &new.slug).await?;
+    let workspace = workspace.ok_or_else(|| Error::internal("a new workspace is gone"))?;
+    insert_counters(transaction, workspace.id).await?;
+    Ok(workspace)
+}
+
+async fn find_by_slug(transaction: &Transaction, slug: &str) -> Result<Option<Workspace>, Error> {
+    let text = format!("SELECT {COLUMNS} FROM workspaces WHERE slug = $1");
+    let query = statement(transaction.backend(), text, [slug.into()]);
+    transaction.read_one(query, decode).await
 }
 
 impl Reader<'_> {

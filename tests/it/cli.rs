@@ -50,12 +50,13 @@ impl Machine {
     }
 
     pub async fn serve(&self, arguments: &[&str]) -> Serving {
+        Serving::of(self.start(arguments)).await
+    }
+
+    /// Starts a server, and does not wait for it.
+    pub fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.orqit(&[&["serve"], arguments].concat());
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
-        let mut out = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let first = out.next_line().await.expect("text").expect("a line");
-        let url = first.strip_prefix("Orqit listens on ").expect("where it listens").to_owned();
-        Serving { child, out, url }
+        command.stdout(Stdio::piped()).spawn().expect("it runs")
     }
 
     async fn key(&self, scope: &str) -> String {
@@ -79,6 +80,24 @@ impl Machine {
 }
 
 impl Serving {
+    /// A server that was started, once it listens.
+    pub async fn of(mut child: Child) -> Self {
+        let mut out = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let first = out.next_line().await.expect("text").expect("a line");
+        let url = first.strip_prefix("Orqit listens on ").expect("where it listens").to_owned();
+        Self { child, out, url }
+    }
+
+    /// The admin key that a first start prints.
+    pub async fn admin_key(&mut self) -> String {
+        loop {
+            let line = self.out.next_line().await.expect("text").expect("a line");
+            if let Some(key) = keys_in(&line).first() {
+                return (*key).to_owned();
+            }
+        }
+    }
+
     /// Asks it to stop, and what else it had printed.
     pub async fn stop(mut self) -> String {
         let pid = self.child.id().expect("it runs").to_string();
@@ -95,7 +114,7 @@ impl Serving {
 }
 
 /// The keys that a text shows.
-fn keys_in(text: &str) -> Vec<&str> {
+pub fn keys_in(text: &str) -> Vec<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.len() == 49 && word.starts_with("orq_")).collect()
 }
@@ -118,11 +137,8 @@ async fn the_first_start_prints_one_admin_key_and_later_ones_none() {
 async fn the_demo_has_tickets_to_look_at() {
     let machine = Machine::new().await;
     let mut serving = machine.serve(&["--demo"]).await;
-    let mut printed = String::new();
-    while keys_in(&printed).is_empty() {
-        printed += &serving.out.next_line().await.expect("text").expect("a line");
-    }
-    let rest = Rest::new(serving.url.clone(), keys_in(&printed)[0]);
+    let key = serving.admin_key().await;
+    let rest = Rest::new(serving.url.clone(), &key);
     let tickets = rest.get("/tickets?sort=createdAt").await;
     assert_eq!(tickets.json()["meta"]["totalCount"], 8);
     assert_eq!(tickets.data(200)[0]["status"], "IN_PROGRESS");

@@ -30,6 +30,7 @@ mod request_log_filters;
 mod request_logs;
 mod revocation;
 mod shared_rate_limits;
+mod starts;
 mod storage;
 mod ticket_lists;
 mod ticket_writes;

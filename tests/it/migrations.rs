@@ -2,18 +2,13 @@
 
 use orqit::clock::Clock;
 use orqit::store::{Settings, Store};
-use sea_orm::ConnectionTrait;
 
-use crate::support::database::{TestDatabase, insert_workspace, is_postgres};
+use crate::support::database::{TestDatabase, insert_workspace};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stores_that_open_an_empty_database_at_once_migrate_it_once() {
     let database = TestDatabase::create().await;
-    if is_postgres() {
-        // The template has the schema already.
-        let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
-        database.connect().await.execute_unprepared(empty).await.unwrap();
-    }
+    database.empty().await;
     let opened: Vec<_> = (0..4)
         .map(|_| {
             let url = database.url().to_owned();

@@ -259,7 +259,8 @@ async fn nothing_is_acknowledged_into_a_file_that_nobody_will_open() {
             create(&rest, "Before").await.data(201);
             let mut file = database_file(&orqit).into_os_string();
             file.push(suffix);
-            let (file, aside) = (PathBuf::from(&file), PathBuf::from(&file).with_extension("aside"));
+            let (file, aside) =
+                (PathBuf::from(&file), PathBuf::from(&file).with_extension("aside"));
             std::fs::rename(&file, &aside).expect("moved");
             if replaced {
                 std::fs::write(&file, b"").expect("written");
@@ -268,7 +269,8 @@ async fn nothing_is_acknowledged_into_a_file_that_nobody_will_open() {
             assert!(!is_ready(&rest).await, "{which}");
             assert_unavailable(&create(&rest, "Refused").await);
             assert_unavailable(&create(&rest, "Refused").await);
-            let Value::String(title) = rest.get("/tickets/1").await.data(200)["title"].take() else {
+            let Value::String(title) = rest.get("/tickets/1").await.data(200)["title"].take()
+            else {
                 panic!("no title")
             };
             assert_eq!(title, "Before");

@@ -1,12 +1,11 @@
 //! What the store itself promises about making and changing tickets, users and keys.
 
 use orqit::error::Kind;
-use orqit::service::workspace::created;
 use orqit::store::tickets::Status;
 use orqit::store::{ADMIN_USER_ID, MadeBy, NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID};
 use sea_orm::ConnectionTrait;
 
-use crate::support::database::{TestStore, actor, insert_workspace};
+use crate::support::database::{TestStore, actor, audit_only, insert_workspace};
 use crate::support::tickets::{RandomTickets, new_ticket};
 
 #[tokio::test]
@@ -23,7 +22,7 @@ async fn a_workspace_begins_with_its_administrator_and_its_system_user() {
 
     let again =
         NewWorkspace { slug: "default".to_owned(), name: "Again".to_owned(), admin_email: None };
-    let refused = test.store.insert_workspace(again, created).await.unwrap_err();
+    let refused = test.store.insert_workspace(again, audit_only).await.unwrap_err();
     assert_eq!(refused.kind, Kind::AlreadyExists);
     assert_eq!(test.store.list_workspaces().await.unwrap().len(), 1);
 }

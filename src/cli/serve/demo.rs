@@ -15,6 +15,7 @@ use crate::pb::{
     UpdateTicketRequest, Urgency,
 };
 use crate::service::tickets::Tickets;
+use crate::service::users;
 use crate::store::{NewUser, Role, Store};
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
@@ -155,11 +156,12 @@ const STORIES: [Story; 8] = [
 
 /// Loads the demo as `caller`.
 pub async fn load(store: &Store, clock: &Clock, caller: &Arc<Caller>) -> Result<(), Error> {
-    let tx = store.begin(caller.workspace(), caller.actor()).await?;
+    let mut tx = store.begin(caller.workspace(), caller.actor()).await?;
     let mut people = Vec::with_capacity(PEOPLE.len());
     for (name, email, role) in PEOPLE {
-        let new = NewUser::new(name, email, role);
-        people.push(tx.insert_user(new).await?.id);
+        let user = tx.insert_user(NewUser::new(name, email, role)).await?;
+        users::record_new(&mut tx, &user);
+        people.push(user.id);
     }
     tx.commit().await?;
     let tickets = Tickets { store: store.clone() };

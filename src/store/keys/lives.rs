@@ -46,6 +46,13 @@ impl Tx {
         self.find_workspace().await
     }
 
+    /// Whether the workspace has ever had a key; it stays so under [`Tx::lock_keys`].
+    pub async fn has_keys(&self) -> Result<bool, Error> {
+        let text = "SELECT key_id FROM api_keys WHERE workspace_id = $1 LIMIT 1";
+        let query = statement(self.transaction.backend(), text, [self.workspace.0.into()]);
+        Ok(self.transaction.read_one(query, |row| row.get::<String>(0)).await?.is_some())
+    }
+
     /// How many keys count against the cap: those that are accepted and have no successor.
     pub async fn count_active_keys(&self) -> Result<i64, Error> {
         let query = api_key::Entity::find()

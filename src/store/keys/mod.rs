@@ -153,13 +153,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether the workspace has ever had a key.
-    pub async fn has_keys(&self) -> Result<bool, Error> {
-        let query =
-            api_key::Entity::find().filter(api_key::Column::WorkspaceId.eq(self.workspace.0));
-        Ok(query.one(self.connection).await.map_err(failed)?.is_some())
-    }
-
     /// A page of the keys of the workspace that have one of `statuses` at `now`, or of all when
     /// there is none; the newest first.
     pub async fn list_keys(

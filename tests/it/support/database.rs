@@ -4,7 +4,7 @@
 use orqit::clock::{Clock, Timestamp};
 use orqit::event::{Actor, ActorKind};
 use orqit::service::workspace::created;
-use orqit::store::{NewWorkspace, Settings, Store, Workspace};
+use orqit::store::{NewWorkspace, Settings, Store, Tx, User, Workspace};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -63,6 +63,14 @@ impl TestDatabase {
     /// Opens it with other settings.
     pub async fn open_with(&self, settings: &Settings, clock: Clock) -> Store {
         Store::open(&self.url, settings, clock).await.unwrap()
+    }
+
+    /// Takes away the schema that the template has.
+    pub async fn empty(&self) {
+        if is_postgres() {
+            let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+            self.connect().await.execute_unprepared(empty).await.unwrap();
+        }
     }
 
     /// Connects to it beside the store, to see what the store does not show.
@@ -144,7 +152,12 @@ impl TestStore {
 /// Makes another workspace.
 pub async fn insert_workspace(store: &Store, slug: &str) -> Workspace {
     let new = NewWorkspace { slug: slug.to_owned(), name: slug.to_owned(), admin_email: None };
-    store.insert_workspace(new, created).await.unwrap()
+    store.insert_workspace(new, audit_only).await.unwrap()
+}
+
+/// Tells of a new workspace in its audit log only, so that its events are those of the test.
+pub fn audit_only(tx: &mut Tx, workspace: &Workspace, _: &[User]) {
+    tx.audit(created(workspace));
 }
 
 /// Somebody to make changes.

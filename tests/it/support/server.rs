@@ -15,7 +15,6 @@ use orqit::limits;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
 use orqit::server::Server;
-use orqit::service::workspace::created;
 use orqit::store::{MadeBy, NewKey, NewUser, NewWorkspace, Role, Settings, Store, Tx, Workspace};
 use orqit::usage::Recorder;
 use orqit::usage::retention::Retention;
@@ -25,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
-use super::database::{START, TestDatabase};
+use super::database::{START, TestDatabase, audit_only};
 use super::tickets::new_ticket;
 
 /// A running service with one workspace.
@@ -291,7 +290,7 @@ impl Orqit {
 
 async fn make_workspace(store: &Store, slug: &str) -> Workspace {
     let new = NewWorkspace { slug: slug.to_owned(), name: slug.to_uppercase(), admin_email: None };
-    store.insert_workspace(new, created).await.expect("a workspace")
+    store.insert_workspace(new, audit_only).await.expect("a workspace")
 }
 
 /// A message with a key.
