@@ -1,13 +1,10 @@
 //! The counters of a workspace: ids of each kind, and the event sequence.
 //!
-//! A counter's row stays locked until the transaction ends, so numbers have no gap and follow the
-//! order of commits; it is therefore taken as late as possible.
-
-use sea_orm::{EntityTrait, QueryTrait, Set};
+//! A counter has a row from its first use on: a workspace that an older version made has those that
+//! a newer one introduced too. The row stays locked until the transaction ends, so numbers have no
+//! gap and follow the order of commits; it is therefore taken as late as possible.
 
 use super::WorkspaceId;
-use super::entity::counter;
-use super::failure::failed;
 use super::sql::statement;
 use super::transaction::Transaction;
 use crate::error::Error;
@@ -28,16 +25,6 @@ pub(super) enum Counter {
 }
 
 impl Counter {
-    const ALL: [Self; 7] = [
-        Self::Users,
-        Self::Tickets,
-        Self::Events,
-        Self::ApiKeys,
-        Self::AuditLogs,
-        Self::RequestLogs,
-        Self::TicketParents,
-    ];
-
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
@@ -51,32 +38,18 @@ impl Counter {
     }
 }
 
-/// Gives a new workspace its counters.
-pub(super) async fn insert_counters(
-    transaction: &Transaction,
-    workspace: WorkspaceId,
-) -> Result<(), Error> {
-    let rows = Counter::ALL.map(|counter| counter::ActiveModel {
-        workspace_id: Set(workspace.0),
-        name: Set(counter.name().to_owned()),
-        value: Set(0),
-    });
-    let insert = counter::Entity::insert_many(rows).build(transaction.backend());
-    transaction.execute(insert).await.map_err(failed)?;
-    Ok(())
-}
-
-/// Moves the counter on by `amount` and answers where it stands now. Others who want it wait until
-/// this transaction has ended.
+/// Moves the counter on by `amount` and answers where it stands now; it begins at 0 with its first
+/// use. Others who want it wait until this transaction has ended, also where `amount` is 0.
 pub(super) async fn advance(
     transaction: &Transaction,
     workspace: WorkspaceId,
     counter: Counter,
     amount: i64,
 ) -> Result<i64, Error> {
-    let text = "UPDATE counters SET value = value + $1 WHERE workspace_id = $2 AND name = $3 \
+    let text = "INSERT INTO counters (workspace_id, name, value) VALUES ($1, $2, $3) \
+                ON CONFLICT (workspace_id, name) DO UPDATE SET value = counters.value + excluded.value \
                 RETURNING value";
-    let values = [amount.into(), workspace.0.into(), counter.name().into()];
+    let values = [workspace.0.into(), counter.name().into(), amount.into()];
     let advance = statement(transaction.backend(), text, values);
     let value = transaction.read_one(advance, |row| row.get(0)).await?;
     value.ok_or_else(|| Error::internal(format!("there is no counter {}", counter.name())))

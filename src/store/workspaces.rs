@@ -6,7 +6,6 @@ use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QueryTrait, Set,
 };
 
-use super::counters::insert_counters;
 use super::entity::workspace;
 use super::failure::{failed, is_taken};
 use super::key_lookup::decode_workspace;
@@ -179,9 +178,7 @@ async fn insert_row(
         Error::new(Kind::AlreadyExists, message)
     })?;
     let workspace = find_by_slug(transaction, &new.slug).await?;
-    let workspace = workspace.ok_or_else(|| Error::internal("a new workspace is gone"))?;
-    insert_counters(transaction, workspace.id).await?;
-    Ok(workspace)
+    workspace.ok_or_else(|| Error::internal("a new workspace is gone"))
 }
 
 async fn find_by_slug(transaction: &Transaction, slug: &str) -> Result<Option<Workspace>, Error> {

@@ -9,6 +9,7 @@ mod browsers;
 mod canary;
 mod cli;
 mod connections;
+mod counters;
 mod credentials;
 mod envelope;
 mod events;

@@ -3,7 +3,6 @@
 pub(super) mod api_key;
 pub(super) mod api_key_use;
 pub(super) mod audit_log;
-pub(super) mod counter;
 pub(super) mod event;
 pub(super) mod request_log;
 pub(super) mod ticket;
