@@ -45,6 +45,10 @@ pub const KEY_LEASE_MARGIN: Duration = Duration::from_millis(200);
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long a request waits for another one with the same idempotency key.
 pub const IDEMPOTENCY_WAIT: Duration = Duration::from_secs(2);
+/// How long a start waits for another server of the same SQLite file to stop.
+pub const SERVER_LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How often it looks whether that has stopped.
+pub const SERVER_LOCK_POLLED: Duration = Duration::from_millis(50);
 /// The failed attempts that a client address has at once; see `attempts`.
 pub const FAILED_ATTEMPTS_BURST: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
 /// How long until a client address has one of them back.

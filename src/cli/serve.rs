@@ -1,6 +1,7 @@
 //! `orqit serve`: opens the database, makes what a first start needs, and serves until SIGTERM.
 
 mod demo;
+mod lock;
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::{chain, key};
 use crate::attempts::Budget;
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::config::ServeArgs;
+use crate::config::{SERVER_LOCK_WAIT, ServeArgs};
 use crate::connections::{self, Bounds};
 use crate::error::Error;
 use crate::gateway::github::GithubKeys;
@@ -41,6 +42,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         format!("cannot listen on {address}: {error}; choose another address with ORQIT_LISTEN")
     })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
+    // Before the database is opened, and until everything of it is closed.
+    let server_lock = lock::take(&args.database.database_url, SERVER_LOCK_WAIT).await?;
     let store = super::migrate::open(&args.database).await?;
     let first = first_start(&store).await?;
     if let Some(admin) = first.as_ref().filter(|_| args.demo) {
@@ -74,7 +77,9 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         github_keys,
     };
     server.run(listener, stop).await?;
-    store.close().await.map_err(|error| chain("cannot close the database", &error))
+    let closed = store.close().await;
+    drop(server_lock);
+    closed.map_err(|error| chain("cannot close the database", &error))
 }
 
 /// Makes the workspace `default` if the database has no workspace yet, and an admin key for it if

@@ -1,5 +1,7 @@
 //! How the connections are made and set up; nothing here knows a table.
 
+use std::path::Path;
+
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionOptions,
@@ -21,15 +23,20 @@ pub(super) struct Connections {
     pub(super) writer: Writer,
 }
 
-/// Connects, and takes the migrations that the database lacks.
-pub(super) async fn connect(url: &str, settings: &Settings) -> Result<Connections, DbErr> {
-    if url.starts_with("sqlite:") {
+/// Connects to the database at `url`, which for SQLite is this file, and takes the migrations that it
+/// lacks.
+pub(super) async fn connect(
+    url: &str,
+    sqlite_file: Option<&Path>,
+    settings: &Settings,
+) -> Result<Connections, DbErr> {
+    if let Some(file) = sqlite_file {
         let first = connect_sqlite(url, settings).await?;
         migrate(&first, settings).await?;
         let reads = connect_sqlite_readers(url, settings).await?;
         first.close().await?;
         // The watch reads in place, and needs none of the pool.
-        let (watch, writer) = (reads.clone(), Writer::sqlite(url, settings)?);
+        let (watch, writer) = (reads.clone(), Writer::sqlite(file, settings)?);
         Ok(Connections { reads, watch, writer })
     } else {
         let reads = connect_postgres(url, settings, settings.postgres_connections).await?;

@@ -25,6 +25,7 @@ mod request_logs;
 mod rows;
 mod sql;
 mod sqlite;
+mod sqlite_file;
 pub mod tickets;
 mod transaction;
 mod tx;
@@ -49,6 +50,7 @@ pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
 pub use latencies::Latencies;
 pub use pages::{CursorKey, Page, PageRequest, Position};
 pub use request_logs::{NewRequestLog, RequestLog, RequestLogFilter, Transport};
+pub use sqlite_file::sqlite_file;
 pub use tx::Tx;
 pub use usage::{Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter};
 pub use users::{NewUser, Profile, Role, User, UserStatus};
@@ -126,12 +128,10 @@ impl Store {
     /// Opens the database at `url`: `sqlite://path/to/file.db`, which is created when missing, or
     /// `postgres://…`.
     pub async fn open(url: &str, settings: &Settings, clock: Clock) -> Result<Self, Error> {
+        let file = sqlite_file(url)?;
         let connect::Connections { reads, watch, writer } =
-            connect::connect(url, settings).await.map_err(failed)?;
-        let sqlite_reads = match reads.get_database_backend() {
-            DbBackend::Sqlite => Some(SqliteReads::open(url, settings)?),
-            _ => None,
-        };
+            connect::connect(url, file.as_deref(), settings).await.map_err(failed)?;
+        let sqlite_reads = file.map(|file| SqliteReads::open(&file, settings)).transpose()?;
         Ok(Self { reads, watch, sqlite_reads, writer, clock, gate: Arc::default() })
     }
 

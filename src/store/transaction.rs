@@ -1,5 +1,6 @@
 //! A transaction that writes, on either database: what sea-orm builds, run by who writes there.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sea_orm::{DatabaseConnection, DbBackend, DbErr, Statement};
@@ -30,10 +31,10 @@ enum By {
 }
 
 impl Writer {
-    /// The writer of the SQLite file at `url`, which exists.
-    pub(super) fn sqlite(url: &str, settings: &Settings) -> Result<Self, DbErr> {
+    /// The writer of a SQLite file that exists.
+    pub(super) fn sqlite(file: &Path, settings: &Settings) -> Result<Self, DbErr> {
         let health = Arc::new(Health::default());
-        let by = By::Sqlite(SqliteWriter::open(url, settings, Arc::clone(&health))?);
+        let by = By::Sqlite(SqliteWriter::open(file, settings, Arc::clone(&health))?);
         Ok(Self { by, health })
     }
 

@@ -81,11 +81,19 @@ impl Machine {
 
 impl Serving {
     /// A server that was started, once it listens.
-    pub async fn of(mut child: Child) -> Self {
+    pub async fn of(child: Child) -> Self {
+        let ended = |ended: Output| panic!("it ended: {}", String::from_utf8_lossy(&ended.stderr));
+        Self::or_ended(child).await.unwrap_or_else(ended)
+    }
+
+    /// A server that was started, once it listens, or what it left when it ended instead.
+    pub async fn or_ended(mut child: Child) -> Result<Self, Output> {
         let mut out = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let first = out.next_line().await.expect("text").expect("a line");
+        let Some(first) = out.next_line().await.expect("text") else {
+            return Err(child.wait_with_output().await.expect("it ended"));
+        };
         let url = first.strip_prefix("Orqit listens on ").expect("where it listens").to_owned();
-        Self { child, out, url }
+        Ok(Self { child, out, url })
     }
 
     /// The admin key that a first start prints.

@@ -1,6 +1,7 @@
 //! The first start of the service, and several starts at once.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use orqit::clock::Clock;
 use serde_json::{Value, json};
@@ -12,6 +13,8 @@ use crate::support::rest::Rest;
 /// How often processes race.
 const ROUNDS: usize = 3;
 const REPLICAS: usize = 4;
+/// The servers on a SQLite file.
+const SERVERS: usize = 3;
 
 #[tokio::test]
 async fn replicas_that_start_at_once_on_an_empty_database_make_one_admin_key() {
@@ -35,6 +38,46 @@ async fn replicas_that_start_at_once_on_an_empty_database_make_one_admin_key() {
         assert_eq!(printed.len(), 1, "{urls:?} {printed:?}");
         assert_one_whole_first_start(&machine, &printed[0]).await;
     }
+}
+
+/// What became of servers that started at once on a new file.
+async fn race_on_a_new_file(machine: &Machine) -> (Vec<Serving>, Vec<String>) {
+    let start = |_| {
+        let mut command = machine.orqit(&["serve", "--demo"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+    };
+    let started: Vec<_> = (0..SERVERS).map(start).collect();
+    let (mut serving, mut refused) = (Vec::new(), Vec::new());
+    for child in started {
+        match Serving::or_ended(child).await {
+            Ok(server) => serving.push(server),
+            Err(ended) => {
+                assert!(!ended.status.success());
+                refused.push(String::from_utf8(ended.stderr).expect("text"));
+            }
+        }
+    }
+    (serving, refused)
+}
+
+#[tokio::test]
+async fn of_servers_that_start_at_once_on_a_new_file_one_serves_and_the_others_say_why_not() {
+    if is_postgres() {
+        return;
+    }
+    let machine = Machine::new().await;
+    let (mut serving, refused) = race_on_a_new_file(&machine).await;
+    assert_eq!((serving.len(), refused.len()), (1, SERVERS - 1), "{refused:?}");
+    for sentence in refused {
+        assert!(
+            sentence.contains("another orqit serves") && sentence.contains("stop it"),
+            "{sentence}"
+        );
+    }
+    // The other commands run beside the server.
+    Machine::printed(machine.run(&["key", "list"]).await);
+    let printed = serving.remove(0).stop().await;
+    assert_one_whole_first_start(&machine, &printed).await;
 }
 
 /// There is one workspace with one key, the printed one, and the whole demo.

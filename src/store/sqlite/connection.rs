@@ -1,13 +1,11 @@
 //! A connection to the SQLite file: how it is set up, and how a statement runs on it.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
-use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{Statement, Value};
 
 use super::failure::failed;
@@ -22,11 +20,6 @@ pub(super) enum Purpose {
     Read,
     /// Writes; it waits for no lock unless it is told to.
     Write,
-}
-
-/// The file that a `sqlite:` URL names.
-pub(in crate::store) fn file_path(url: &str) -> PathBuf {
-    SqliteConnectOptions::from_str(url).unwrap_or_default().get_filename().to_owned()
 }
 
 /// Connects to a file that exists.

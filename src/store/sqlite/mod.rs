@@ -10,7 +10,6 @@ mod reads;
 mod session;
 mod writer;
 
-pub(super) use connection::file_path;
 pub(super) use failure::failed;
 pub(super) use reads::SqliteReads;
 pub(super) use writer::{SqliteChange, SqliteWriter};

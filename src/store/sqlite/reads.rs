@@ -30,11 +30,10 @@ pub(in crate::store) struct SqliteReads {
 }
 
 impl SqliteReads {
-    /// Connects to the database at `url`, which exists.
-    pub(in crate::store) fn open(url: &str, settings: &Settings) -> Result<Self, Error> {
+    /// Connects to a database file that exists.
+    pub(in crate::store) fn open(file: &Path, settings: &Settings) -> Result<Self, Error> {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
-        let path = super::file_path(url);
-        let connections = (0..count).map(|_| connect(&path, settings));
+        let connections = (0..count).map(|_| connect(file, settings));
         let connections: rusqlite::Result<_> = connections.collect();
         Ok(Self { connections: connections.map_err(failed)? })
     }

@@ -6,6 +6,7 @@
 //! it. While it waits for the disk, the next changes queue. No thread of the runtime ever waits for
 //! the disk or for another process.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -48,13 +49,13 @@ struct Inner {
 }
 
 impl SqliteWriter {
-    /// A writer of the database at `url`, which exists.
+    /// A writer of a database file that exists.
     pub(in crate::store) fn open(
-        url: &str,
+        file: &Path,
         settings: &Settings,
         health: Arc<Health>,
     ) -> Result<Self, DbErr> {
-        let session = Session::open(&super::file_path(url), settings, health)?;
+        let session = Session::open(file, settings, health)?;
         let session = Arc::new(tokio::sync::Mutex::new(session));
         let (tasks, asked) = mpsc::channel();
         let committed = Arc::clone(&session);
