@@ -1,6 +1,7 @@
 //! How the connections are made and set up; nothing here knows a table.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
@@ -9,8 +10,11 @@ use sea_orm::{
 };
 
 use super::Settings;
-use super::failure::away;
+use super::failure::{away, is_busy};
 use super::transaction::Writer;
+
+/// The pause until a database that was busy is tried again.
+const SQLITE_OPEN_RETRIED: Duration = Duration::from_millis(20);
 
 /// How many connections the watch of keys has: what it does is done one after the other.
 pub(super) const WATCH_CONNECTIONS: u32 = 1;
@@ -31,8 +35,8 @@ pub(super) async fn connect(
     settings: &Settings,
 ) -> Result<Connections, DbErr> {
     if let Some(file) = sqlite_file {
-        let first = connect_sqlite(url, settings).await?;
-        migrate(&first, settings).await?;
+        let first = while_busy(settings, || connect_sqlite(url, settings)).await?;
+        while_busy(settings, || migrate(&first, settings)).await?;
         let reads = connect_sqlite_readers(url, settings).await?;
         first.close().await?;
         // The watch reads in place, and needs none of the pool.
@@ -60,6 +64,27 @@ pub(super) async fn begin(
 
 async fn migrate(database: &DatabaseConnection, settings: &Settings) -> Result<(), DbErr> {
     if settings.migrate { migrations::migrate(database).await } else { Ok(()) }
+}
+
+/// Does the work again while SQLite is busy, for [`Settings::sqlite_open_timeout`] at most.
+///
+/// Processes that open a new file at once are in each other's way. The switch to WAL reads the
+/// header and then writes it: where another connection is about to write, SQLite refuses that at
+/// once and does not wait for the busy timeout, because two that wait here would wait for each
+/// other. And the migrations of the others may take longer than one statement waits.
+async fn while_busy<T, F>(settings: &Settings, work: impl Fn() -> F) -> Result<T, DbErr>
+where
+    F: Future<Output = Result<T, DbErr>>,
+{
+    let began = Instant::now();
+    loop {
+        match work().await {
+            Err(error) if is_busy(&error) && began.elapsed() < settings.sqlite_open_timeout => {
+                tokio::time::sleep(SQLITE_OPEN_RETRIED).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// The connection that makes the file if it is missing, and takes the migrations.

@@ -42,11 +42,24 @@ pub(super) fn is_storage(error: &DbErr) -> bool {
 
 fn database_error(error: &DbErr) -> Option<&dyn DatabaseError> {
     match error {
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
-            error.as_database_error()
-        }
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => error.as_database_error(),
         _ => None,
     }
+}
+
+/// Whether SQLite refused because another connection had a lock, or the wait for that took longer
+/// than a connection may take to make.
+pub(super) fn is_busy(error: &DbErr) -> bool {
+    let is_late = match error {
+        DbErr::ConnectionAcquire(_) => true,
+        DbErr::Conn(RuntimeErr::SqlxError(error)) => matches!(**error, sqlx::Error::PoolTimedOut),
+        _ => false,
+    };
+    let code = database_error(error).and_then(DatabaseError::code);
+    let code = code.and_then(|code| sqlite_code(&code));
+    is_late || code.is_some_and(|code| SQLITE_LOCKED.contains(&code))
 }
 
 fn is_away(error: &DbErr) -> bool {

@@ -73,6 +73,8 @@ pub struct Settings {
     pub sqlite_readers: u32,
     /// SQLite: how long a statement waits for another process's lock.
     pub sqlite_busy_timeout: Duration,
+    /// SQLite: how long opening is tried again while other processes open or migrate the file.
+    pub sqlite_open_timeout: Duration,
     /// SQLite: the page cache of each connection, in KiB.
     pub sqlite_cache_kib: u32,
     /// PostgreSQL: connections.
@@ -98,6 +100,7 @@ impl Default for Settings {
         Self {
             sqlite_readers: 4,
             sqlite_busy_timeout: Duration::from_secs(5),
+            sqlite_open_timeout: Duration::from_secs(30),
             sqlite_cache_kib: 4 * 1024,
             postgres_connections: 16,
             postgres_statement_timeout: Duration::from_secs(15),
