@@ -1,93 +1,158 @@
 //! What is left when the process is killed at any moment: for every idempotency key exactly one
 //! effect, and every answer that was given is given again.
+//!
+//! `ORQIT_TEST_KILLS` says how often it is killed; `scripts/check-kills` sets it.
+
+mod worker;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use orqit::clock::Clock;
+use orqit::event::RecordedEvent;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::json;
-use tokio::sync::Mutex;
+use serde_json::Value;
 
 use crate::cli::Machine;
-use crate::support::requests::vpn_with;
 use crate::support::rest::Rest;
+use worker::{PRIORITIES, STATUSES, Worker};
 
-const ROUNDS: u64 = 6;
+const KILLS_DEFAULT: usize = 6;
 const WORKERS: u64 = 4;
+/// How long workers are left alone before a kill, in milliseconds.
+const ALONE_MILLIS: std::ops::Range<u64> = 20..400;
+/// The most answers that each worker asks for again after the last kill.
+const REPLAYS_MAX: usize = 1000;
 
-/// Answers that were read whole, by idempotency key.
-type Acknowledged = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
-
-/// Creates tickets under keys of its own until the service is gone; each key twice.
-async fn create_until_gone(rest: Rest, round: u64, worker: u64, acknowledged: Acknowledged) {
-    for number in 0.. {
-        let key = format!("{round}-{worker}-{}", number / 2);
-        if !try_create(&rest, &key, &acknowledged).await {
-            return;
-        }
-    }
-}
-
-/// Creates the ticket of a key. An answer must be the one that was acknowledged before, if one was.
-async fn try_create(rest: &Rest, key: &str, acknowledged: &Acknowledged) -> bool {
-    let body = vpn_with(json!({"title": key}));
-    let request = rest.request(Method::POST, "/tickets").header("idempotency-key", key).json(&body);
-    let Ok(response) = request.send().await else { return false };
-    let status = response.status().as_u16();
-    let Ok(bytes) = response.bytes().await else { return false };
-    assert_eq!(status, 201, "{key}: {}", String::from_utf8_lossy(&bytes));
-    let mut acknowledged = acknowledged.lock().await;
-    let first = acknowledged.entry(key.to_owned()).or_insert_with(|| bytes.to_vec());
-    assert_eq!(*first, bytes, "{key} was acknowledged with another answer");
-    true
-}
+/// Tickets by id.
+type Tickets = BTreeMap<i64, Value>;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_process_leaves_one_effect_per_key_and_replays_what_it_acknowledged() {
+async fn a_killed_process_loses_and_repeats_nothing_that_it_acknowledged() {
+    let kills = std::env::var("ORQIT_TEST_KILLS");
+    let kills = kills.map_or(KILLS_DEFAULT, |text| text.parse().expect("a number of kills"));
     let machine = Machine::new().await;
     let mut random = StdRng::seed_from_u64(4711);
-    let acknowledged = Acknowledged::default();
-    let mut key = None;
-    for round in 0..ROUNDS {
+    let mut workers: Vec<_> = (0..WORKERS).map(Worker::new).collect();
+    Machine::printed(machine.run(&["workspace", "create", "default"]).await);
+    let key = machine.unlimited_key("admin").await;
+
+    for _ in 0..kills {
         let mut serving = machine.serve(&[]).await;
-        if key.is_none() {
-            key = Some(machine.unlimited_key("admin").await);
-        }
-        let rest = Rest::new(serving.url.clone(), key.as_deref().unwrap_or_default());
-        let workers = (0..WORKERS).map(|worker| {
-            tokio::spawn(create_until_gone(rest.clone(), round, worker, Arc::clone(&acknowledged)))
-        });
-        let workers: Vec<_> = workers.collect();
-        tokio::time::sleep(Duration::from_millis(random.random_range(50..400))).await;
+        let rest = Rest::new(serving.url.clone(), &key);
+        let working = workers.into_iter().map(|worker| tokio::spawn(worker.work(rest.clone())));
+        let working: Vec<_> = working.collect();
+        tokio::time::sleep(Duration::from_millis(random.random_range(ALONE_MILLIS))).await;
         serving.child.kill().await.expect("killed");
-        for worker in workers {
-            worker.await.expect("no wrong answer");
+        workers = Vec::new();
+        for worker in working {
+            workers.push(worker.await.expect("no wrong answer"));
         }
     }
+
     let serving = machine.serve(&[]).await;
-    let rest = Rest::new(serving.url.clone(), key.as_deref().unwrap_or_default());
-    let keys: Vec<String> = acknowledged.lock().await.keys().cloned().collect();
-    assert!(keys.len() > 20, "{}", keys.len());
-    for key in &keys {
-        assert!(try_create(&rest, key, &acknowledged).await);
+    let rest = Rest::new(serving.url.clone(), &key);
+    for worker in &mut workers {
+        worker.finish(&rest).await;
+        worker.replay(&rest, REPLAYS_MAX).await;
     }
-    // Whatever was tried, each title is there at most once, and every acknowledged one once.
-    let mut titles: BTreeMap<String, u32> = BTreeMap::new();
-    let mut path = "/tickets?perPage=100".to_owned();
+    let tickets: Tickets = workers.iter().flat_map(Worker::tickets).collect();
+    assert_lists_and_totals(&rest, &tickets).await;
+    serving.stop().await;
+    let events = events(&machine).await;
+    assert_events(&events, &workers, &tickets);
+    report(kills, &workers, &tickets, events.len());
+}
+
+/// All tickets of a list, by its pages, and the total that each page tells.
+async fn walk(rest: &Rest, filter: &str) -> Tickets {
+    let mut found = Tickets::new();
+    let mut cursor = String::new();
+    let mut total = None;
     loop {
-        let page = rest.get(&path).await;
+        let page = rest.get(&format!("/tickets?perPage=100{filter}{cursor}")).await;
         for ticket in page.data(200).as_array().expect("a list") {
-            *titles.entry(ticket["title"].as_str().expect("text").to_owned()).or_default() += 1;
+            let id = ticket["id"].as_i64().expect("an id");
+            assert!(found.insert(id, ticket.clone()).is_none(), "{id} is listed twice");
         }
-        match page.json()["meta"]["nextCursor"].as_str() {
-            Some(cursor) => path = format!("/tickets?perPage=100&cursor={cursor}"),
+        let meta = page.json()["meta"].take();
+        assert_eq!(*total.get_or_insert_with(|| meta["totalCount"].clone()), meta["totalCount"]);
+        match meta["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }
     }
-    assert!(titles.values().all(|count| *count == 1), "{titles:?}");
-    assert!(keys.iter().all(|key| titles.contains_key(key)));
-    serving.stop().await;
+    assert_eq!(total, Some(Value::from(found.len())), "the total of {filter:?}");
+    found
+}
+
+/// The lists have each acknowledged ticket once, as it was acknowledged last, and no other.
+async fn assert_lists_and_totals(rest: &Rest, tickets: &Tickets) {
+    assert!(walk(rest, "").await == *tickets, "the list differs from what was acknowledged");
+    let filters = STATUSES.iter().map(|status| ("status", status));
+    for (field, value) in filters.chain(PRIORITIES.iter().map(|priority| ("priority", priority))) {
+        let mut expected = tickets.clone();
+        expected.retain(|_, ticket| ticket[field] == *value);
+        let found = walk(rest, &format!("&{field}={value}")).await;
+        assert!(found == expected, "the list of {field}={value}");
+    }
+}
+
+/// The event log of the workspace.
+async fn events(machine: &Machine) -> Vec<RecordedEvent> {
+    let store = machine.database.open(Clock::System).await;
+    let workspace = store.find_workspace_by_slug("default").await.unwrap().expect("a workspace");
+    let mut events: Vec<RecordedEvent> = Vec::new();
+    loop {
+        let last = events.last().map_or(0, |event| event.sequence);
+        let more = store.reader(workspace.id).list_events(last, 1000).await.unwrap();
+        if more.is_empty() {
+            break;
+        }
+        events.extend(more);
+    }
+    store.close().await.unwrap();
+    events
+}
+
+/// The log has no gap, one event for each version of each ticket, and in it what was acknowledged.
+fn assert_events(events: &[RecordedEvent], workers: &[Worker], tickets: &Tickets) {
+    let mut told: BTreeMap<(i64, i64), Value> = BTreeMap::new();
+    for (event, sequence) in events.iter().zip(1..) {
+        assert_eq!(event.sequence, sequence);
+        let mut data: Value = serde_json::from_str(&event.data).expect("JSON");
+        let object = data["object"].take();
+        let version = object["version"].as_i64();
+        match event.event_type.as_str() {
+            "ticket.created" => assert_eq!(version, Some(1)),
+            "ticket.updated" => assert!(version > Some(1), "{object}"),
+            _ => continue,
+        }
+        let id = object["id"].as_i64().expect("an id");
+        let again = told.insert((id, version.expect("a version")), object);
+        assert!(again.is_none(), "{id} at {version:?} is told twice");
+    }
+    let versions = tickets.values().map(|ticket| ticket["version"].as_i64().expect("a version"));
+    assert_eq!(told.len() as i64, versions.sum::<i64>(), "one event for each version");
+    for answer in workers.iter().flat_map(Worker::acknowledged) {
+        let place = ["id", "version"].map(|field| answer[field].as_i64().expect("a number"));
+        assert_eq!(told.get(&(place[0], place[1])), Some(&answer));
+    }
+}
+
+fn report(kills: usize, workers: &[Worker], tickets: &Tickets, events: usize) {
+    let sum = |count: fn(&Worker) -> usize| workers.iter().map(count).sum::<usize>();
+    let acknowledged = sum(|worker| worker.acknowledged().count());
+    assert!(acknowledged > WORKERS as usize, "hardly anything was tried: {acknowledged}");
+    println!(
+        "{kills} kills: {} creates and {} updates acknowledged, {} of them retried after a kill \
+         ({} had been made before it); {} answers given again, byte for byte; {events} events \
+         without a gap",
+        tickets.len(),
+        acknowledged - tickets.len(),
+        sum(|worker| worker.retried),
+        sum(|worker| worker.made_before),
+        sum(|worker| worker.replayed),
+    );
 }
