@@ -1,6 +1,5 @@
 //! The `orqit` binary as an operator and a user meet it.
 
-use std::path::Path;
 use std::process::{Output, Stdio};
 
 use serde_json::json;
@@ -34,6 +33,8 @@ impl Machine {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orqit"));
         command.args(arguments).env("ORQIT_DATABASE_URL", self.database.url());
         command.env("ORQIT_LISTEN", "127.0.0.1:0").kill_on_drop(true);
+        // Whatever a path of the command is relative to is the test's own.
+        command.current_dir(self.files.path());
         command
     }
 
@@ -309,8 +310,9 @@ async fn an_import_tells_what_became_of_every_line_and_a_second_run_changes_noth
 #[test]
 fn every_setting_is_in_the_help() {
     let source = include_str!("../../src/config.rs");
-    let help =
-        std::process::Command::new(env!("CARGO_BIN_EXE_orqit")).args(["serve", "--help"]).output();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_orqit"));
+    let help = command.args(["serve", "--help"]).current_dir(&folder).output();
     let help = String::from_utf8(help.expect("it runs").stdout).expect("text");
     let names: Vec<_> =
         source.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
@@ -318,5 +320,6 @@ fn every_setting_is_in_the_help() {
     for name in names {
         assert!(help.contains(name), "{name}");
     }
-    assert!(!Path::new("orqit.db").exists(), "asking for help makes no database");
+    let made = std::fs::read_dir(&folder).expect("a folder").count();
+    assert_eq!(made, 0, "asking for help makes no database");
 }
