@@ -2,6 +2,7 @@
 
 mod support;
 
+mod abandoned;
 mod audit;
 mod bad_input;
 mod bad_queries;

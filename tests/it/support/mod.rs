@@ -6,6 +6,7 @@ pub mod redis;
 pub mod requests;
 pub mod rest;
 pub mod server;
+pub mod slow_link;
 pub mod tickets;
 pub mod usage;
 pub mod wire;
