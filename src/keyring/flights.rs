@@ -66,3 +66,62 @@ impl Drop for Seat<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const KEY: KeyHash = KeyHash([7; 32]);
+    const OTHER: KeyHash = KeyHash([8; 32]);
+
+    #[tokio::test]
+    async fn those_who_ask_at_once_share_one_read() {
+        let (flights, reads) = (Arc::new(Flights::default()), Arc::new(AtomicU32::new(0)));
+        let (answer, answered) = tokio::sync::watch::channel(false);
+        let asking = (0..100).map(|_| {
+            let (flights, reads) = (Arc::clone(&flights), Arc::clone(&reads));
+            let mut answered = answered.clone();
+            tokio::spawn(async move {
+                let seat = flights.join(KEY, || 1);
+                let read = async || {
+                    reads.fetch_add(1, Ordering::SeqCst);
+                    answered.wait_for(|answered| *answered).await.expect("answered");
+                    Ok(None)
+                };
+                seat.flight.found.get_or_init(read).await.clone().expect("read");
+            })
+        });
+        let asking: Vec<_> = asking.collect();
+        while Arc::strong_count(&flights) > 1 && flights.waiting(KEY) < 100 {
+            tokio::task::yield_now().await;
+        }
+        answer.send_replace(true);
+        for asked in asking {
+            asked.await.expect("no panic");
+        }
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
+        assert!(flights.lock().is_empty(), "a read that is done is forgotten");
+    }
+
+    #[test]
+    fn a_read_is_left_with_the_last_who_waits_and_shared_with_no_other_key() {
+        let flights = Flights::default();
+        let first = flights.join(KEY, || 1);
+        let second = flights.join(KEY, || 2);
+        assert!(first.is_first && !second.is_first);
+        assert!(Arc::ptr_eq(&first.flight, &second.flight));
+        assert!(flights.join(OTHER, || 1).is_first);
+        drop(first);
+        assert!(!flights.join(KEY, || 3).is_first, "the second still waits");
+        drop(second);
+        assert!(flights.join(KEY, || 4).is_first);
+    }
+
+    impl Flights {
+        fn waiting(&self, hash: KeyHash) -> usize {
+            self.lock().get(&hash).map_or(0, |flight| Arc::strong_count(flight) - 1)
+        }
+    }
+}

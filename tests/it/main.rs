@@ -7,6 +7,7 @@ mod audit;
 mod bad_input;
 mod bad_queries;
 mod browsers;
+mod busy_database;
 mod canary;
 mod cli;
 mod connections;

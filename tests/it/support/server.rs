@@ -247,9 +247,14 @@ impl Orqit {
         user.id
     }
 
+    /// A change that has a connection to itself until it is dropped.
+    pub async fn hold_connection(&self) -> Tx {
+        self.store.begin(self.workspace.id, Actor::operator()).await.expect("begun")
+    }
+
     /// A change that is under way until it is dropped: who creates a ticket meanwhile has to wait.
     pub async fn hold_writes(&self) -> Tx {
-        let mut tx = self.store.begin(self.workspace.id, Actor::operator()).await.expect("begun");
+        let mut tx = self.hold_connection().await;
         tx.insert_ticket(new_ticket("Never committed")).await.expect("a ticket");
         tx
     }
