@@ -30,6 +30,7 @@ use crate::pb::ticket_service_server::TicketServiceServer;
 use crate::pb::usage_service_server::UsageServiceServer;
 use crate::pb::user_service_server::UserServiceServer;
 use crate::pb::workspace_service_server::WorkspaceServiceServer;
+use crate::readiness::Readiness;
 use crate::service::audit::Audits;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
@@ -61,28 +62,26 @@ pub struct Grpc {
 }
 
 impl Grpc {
-    /// Our services and health, and reflection when it is on. `stopping` turns true when the
-    /// service begins to stop.
+    /// Our services and health, and reflection when it is on; and what tells health how the services
+    /// are, which until then is serving. `stopping` turns true when the service begins to stop.
     pub async fn new(
         services: Services,
         reflection: bool,
         body_timeout: Duration,
         stopping: watch::Receiver<bool>,
-    ) -> Result<Self, String> {
+    ) -> Result<(Self, Readiness), String> {
         let mut routes = Routes::builder();
-        let (health, health_server) = tonic_health::server::health_reporter();
+        let mut names = vec![""];
+        let (reporter, health_server) = tonic_health::server::health_reporter();
         routes.add_service(health_server.max_decoding_message_size(BODY_BYTES_MAX));
         // Each server bounds its messages as the gateway bounds bodies.
         macro_rules! serve {
             ($server:ident, $service:expr) => {
                 let server = $server::from_arc($service).max_decoding_message_size(BODY_BYTES_MAX);
                 routes.add_service(server.accept_compressed(Gzip).send_compressed(Gzip));
-                health
-                    .set_service_status(
-                        <$server<()> as tonic::server::NamedService>::NAME,
-                        tonic_health::ServingStatus::Serving,
-                    )
-                    .await;
+                let name = <$server<()> as tonic::server::NamedService>::NAME;
+                reporter.set_service_status(name, tonic_health::ServingStatus::Serving).await;
+                names.push(name);
             };
         }
         serve!(SystemServiceServer, services.system);
@@ -104,7 +103,8 @@ impl Grpc {
             let v1alpha = describe().build_v1alpha().map_err(failed)?;
             routes.add_service(v1alpha.max_decoding_message_size(BODY_BYTES_MAX));
         }
-        Ok(Self { routes: routes.routes().prepare(), body_timeout, stopping })
+        let grpc = Self { routes: routes.routes().prepare(), body_timeout, stopping };
+        Ok((grpc, Readiness { reporter, services: names }))
     }
 
     /// Answers a request whose target is known.

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod connections;
 pub mod housekeeping;
+pub mod readiness;
 pub mod server;
 
 pub mod layers;

@@ -44,6 +44,7 @@ use crate::leaks::Leaks;
 use crate::limits::{self, Limiter};
 use crate::metrics;
 use crate::pb;
+use crate::readiness::Readiness;
 use crate::rpc::{self, Rpcs};
 use crate::service;
 use crate::service::audit::Audits;
@@ -92,7 +93,7 @@ impl Server {
         let ring = Arc::new(KeyRing::new(self.store.clone()));
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let (retention, usage) = (self.retention, self.usage.clone());
-        let stack = self.stack(Arc::clone(&ring), stopping).await?;
+        let (stack, readiness) = self.stack(Arc::clone(&ring), stopping).await?;
         let (stop_usage, stopped) = oneshot::channel::<()>();
         // Ends when its sender is dropped.
         let usage = tokio::spawn(usage.run(async { drop(stopped.await) }));
@@ -108,6 +109,7 @@ impl Server {
             () = served => {}
             // These run beside it for as long as it serves; each step of theirs is made, or not.
             () = ring.watch() => {}
+            () = readiness.follow(&store) => {}
             () = housekeeping::run(&store, &clock) => {}
             () = retention.run(store.clone(), clock.clone()) => {}
         }
@@ -122,7 +124,10 @@ impl Server {
         ring: Arc<KeyRing>,
         stopping: watch::Receiver<bool>,
     ) -> Result<
-        impl Service<Request, Response = Response, Error = BoxError, Future: Send + 'static> + Clone,
+        (
+            impl Service<Request, Response = Response, Error = BoxError, Future: Send + 'static> + Clone,
+            Readiness,
+        ),
         String,
     > {
         metrics::install();
@@ -160,7 +165,8 @@ impl Server {
             reflection: self.reflection,
             github_secret_scanning: self.github_keys.is_some(),
         };
-        let grpc = Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
+        let (grpc, readiness) =
+            Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
         let store = self.store.clone();
         let github = self.github_keys.map(|keys| Github { keys, leaks });
         let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI, github };
@@ -197,7 +203,7 @@ impl Server {
                 .layer(shared.clone()),
             shared,
         };
-        Ok(ServiceBuilder::new()
+        let stack = ServiceBuilder::new()
             // First, so that every answer has an id.
             .layer(AroundLayer(RequestIds))
             // Its span holds the id, and everything logged below is in it.
@@ -206,7 +212,8 @@ impl Server {
             .layer(AroundLayer(Cors::new(&self.cors_origins)))
             // Above all that refuses: only here is known that nobody will read the body any more.
             .layer(AroundLayer(Drain))
-            .service(branches))
+            .service(branches);
+        Ok((stack, readiness))
     }
 }
 

@@ -9,12 +9,16 @@ use orqit::store::{Faults, Settings, Store};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::database::is_postgres;
 use crate::support::grpc::assert_refused;
 use crate::support::requests::{vpn, vpn_message, vpn_with};
 use crate::support::rest::{Answer, Rest, send};
 use crate::support::server::{Options, Orqit, with_key};
+use crate::support::wire::soon;
 
 /// What a storage can do: out of memory, read-only, I/O error, corrupt, full.
 const FAILURES: [i32; 5] = [7, 8, 10, 11, 13];
@@ -188,9 +192,27 @@ async fn readiness_comes_back_by_itself_once_a_write_succeeds() {
             tokio::task::yield_now().await;
         }
     };
-    crate::support::wire::soon(ready).await;
+    soon(ready).await;
     create(&rest, "Stored").await.data(201);
     assert_consistent(&orqit, &rest, &["Stored".to_owned()]).await;
+}
+
+#[tokio::test]
+async fn health_by_grpc_says_what_readiness_says() {
+    let Some((orqit, faults)) = orqit_with_faults().await else { return };
+    let rest = orqit.rest_as(&["admin"]).await;
+    let mut health = HealthClient::new(orqit.channel().await);
+    let service = "orqit.v1.TicketService".to_owned();
+    let watch = health.watch(HealthCheckRequest { service }).await.expect("known");
+    let mut watch = watch.into_inner();
+    let mut next = async || soon(watch.message()).await.expect("a status").expect("a status");
+    assert_eq!(next().await.status(), ServingStatus::Serving);
+    faults.fail_commits(10);
+    assert_unavailable(&create(&rest, "Refused").await);
+    assert_eq!(next().await.status(), ServingStatus::NotServing);
+    faults.fail_commits(0);
+    assert_eq!(next().await.status(), ServingStatus::Serving);
+    assert!(is_ready(&rest).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
