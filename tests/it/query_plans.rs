@@ -1,10 +1,10 @@
 //! No list of tickets, however filtered and ordered, reads the whole table.
 
-use orqit::store::tickets::{CursorKey, PageRequest, Position, TicketFilter};
+use orqit::store::tickets::{CursorKey, NewTicket, PageRequest, Position, TicketFilter};
 use sea_orm::ConnectionTrait;
 
-use crate::support::database::{TestStore, is_postgres};
-use crate::support::tickets::RandomTickets;
+use crate::support::database::{TestStore, actor, is_postgres};
+use crate::support::tickets::{RandomTickets, new_ticket};
 use crate::ticket_lists::{all_sorts, single_filters};
 
 const TICKETS: usize = 4_000;
@@ -43,6 +43,57 @@ async fn no_list_scans_the_table() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_external_id_is_found_by_its_source_however_many_others_have_it() {
+    let test = TestStore::create().await;
+    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    let of_source = |source: String| NewTicket {
+        external_source: Some(source),
+        external_id: Some("1".to_owned()),
+        ..new_ticket("Shared")
+    };
+    for number in 0..200 {
+        tx.insert_ticket(of_source(format!("source-{number}"))).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let filter = TicketFilter {
+        external_source: Some("source-7".to_owned()),
+        external_id: Some("1".to_owned()),
+        ..TicketFilter::default()
+    };
+    let reader = test.store.reader(test.workspace.id);
+    let page = PageRequest { per_page: 20, position: Position::Page(1) };
+    for sort in all_sorts() {
+        let plan = reader.explain_list(&filter, sort, page).await.unwrap().join("\n");
+        assert!(plan.contains("tickets_external_source_external_id_idx"), "{sort:?}:\n{plan}");
+        assert!(!plan.contains("tickets_external_id_idx"), "{sort:?}:\n{plan}");
+        let found = reader.list_tickets(&filter, sort, page).await.unwrap();
+        let ids: Vec<_> = found.tickets.iter().map(|ticket| ticket.id).collect();
+        assert_eq!((ids, found.total_count), (vec![8], 1), "{sort:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_with_more_text_than_is_read_in_place_is_whole() {
+    let test = TestStore::create().await;
+    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    for number in 0..100 {
+        let description = format!("{number:>65535}");
+        tx.insert_ticket(NewTicket { description, ..new_ticket("Large") }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let reader = test.store.reader(test.workspace.id);
+    for per_page in [1, 3, 4, 5, 100] {
+        let page = PageRequest { per_page, position: Position::Page(1) };
+        let [sort, ..] = all_sorts()[..] else { panic!("no order") };
+        let found = reader.list_tickets(&TicketFilter::default(), sort, page).await.unwrap();
+        assert_eq!((found.tickets.len(), found.total_count), (per_page as usize, 100));
+        for ticket in found.tickets {
+            assert_eq!(ticket.description, format!("{:>65535}", ticket.id - 1));
         }
     }
 }
