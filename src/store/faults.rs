@@ -1,7 +1,7 @@
 //! Failures of the storage that a test asks for, where a real disk cannot be made to fail.
 //!
-//! The service asks for none. What is asked for meets SQLite's writer, which handles it as it
-//! handles a failure of the disk.
+//! The service asks for none. What is asked for meets the connections of ours to SQLite, which
+//! handle it as they handle a failure of the disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -14,6 +14,8 @@ pub struct Faults(Option<Arc<Points>>);
 
 #[derive(Debug, Default)]
 struct Points {
+    /// The code with which the next reads in place fail; 0: they do not.
+    read: AtomicI32,
     /// The code with which the next statements fail; 0: they do not.
     statement: AtomicI32,
     /// The code with which the next commits fail; 0: they do not.
@@ -26,6 +28,13 @@ impl Faults {
     /// Points at which a test can let the storage fail; none fails yet.
     pub fn armed() -> Self {
         Self(Some(Arc::default()))
+    }
+
+    /// From now on every short read fails with this SQLite code; 0 ends it.
+    pub fn fail_reads(&self, code: i32) {
+        if let Some(points) = &self.0 {
+            points.read.store(code, Ordering::SeqCst);
+        }
     }
 
     /// From now on every statement that changes something fails with this SQLite code, such as 10
@@ -48,6 +57,10 @@ impl Faults {
         if let Some(points) = &self.0 {
             points.pages_max.store(pages_max, Ordering::SeqCst);
         }
+    }
+
+    pub(super) fn at_read(&self) -> rusqlite::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |points| fail(points.read.load(Ordering::SeqCst)))
     }
 
     pub(super) fn at_statement(&self) -> rusqlite::Result<()> {

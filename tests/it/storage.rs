@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use http::Method;
 use orqit::clock::Clock;
+use orqit::config::SQLITE_COMMIT_CHANGES_MAX;
+use orqit::pb;
 use orqit::store::{Faults, Settings, Store};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
@@ -22,6 +24,8 @@ use crate::support::wire::soon;
 
 /// What a storage can do: out of memory, read-only, I/O error, corrupt, full.
 const FAILURES: [i32; 5] = [7, 8, 10, 11, 13];
+/// How often changes that come together are refused, and then stored.
+const ROUNDS: u32 = 5;
 /// The most tickets that are tried until the pages of a database are used up.
 const TRIED_MAX: usize = 2_000;
 
@@ -78,7 +82,8 @@ async fn titles(orqit: &Orqit) -> Vec<String> {
 /// Events, ids and counts say the same as the tickets.
 async fn assert_consistent(orqit: &Orqit, rest: &Rest, wanted: &[String]) {
     assert_eq!(titles(orqit).await, wanted);
-    let sequences: Vec<_> = orqit.events().await.iter().map(|event| event.sequence).collect();
+    let events = orqit.store.reader(orqit.workspace.id).list_events(0, 10_000).await;
+    let sequences: Vec<_> = events.expect("events").iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..=sequences.len() as i64).collect::<Vec<_>>(), "a gap");
     let page = rest.get("/tickets?perPage=1").await;
     page.data(200);
@@ -179,6 +184,32 @@ async fn whatever_fails_is_refused_over_both_protocols_and_the_next_write_works(
 }
 
 #[tokio::test]
+async fn a_read_that_fails_is_refused_and_the_next_one_works() {
+    let Some((orqit, faults)) = orqit_with_faults().await else { return };
+    let key = orqit.key(&["admin"]).await;
+    let (rest, mut tickets) = (orqit.rest(&key), orqit.tickets().await);
+    create(&rest, "Stored").await.data(201);
+    for code in FAILURES {
+        faults.fail_reads(code);
+        assert_unavailable(&rest.get("/tickets/1").await);
+        assert_unavailable(&rest.get("/tickets").await);
+        assert_unavailable(&create_once(&rest, "k", "Refused").await);
+        let get = pb::GetTicketRequest { id: "1".to_owned() };
+        let status = tickets.get_ticket(with_key(&key, get)).await.expect_err("refused");
+        assert_refused(&status, Code::Unavailable, "SERVICE_UNAVAILABLE");
+        // A key that is not known yet cannot be looked up either.
+        let unknown = orqit.key(&["tickets:read"]).await;
+        assert_unavailable(&orqit.rest(&unknown).get("/tickets/1").await);
+        assert!(!is_ready(&rest).await);
+        faults.fail_reads(0);
+        rest.get("/tickets/1").await.data(200);
+        orqit.rest(&unknown).get("/tickets/1").await.data(200);
+        assert!(is_ready(&rest).await);
+    }
+    assert_consistent(&orqit, &rest, &["Stored".to_owned()]).await;
+}
+
+#[tokio::test]
 async fn readiness_comes_back_by_itself_once_a_write_succeeds() {
     let Some((orqit, faults)) = orqit_with_faults().await else { return };
     let rest = orqit.rest_as(&["admin"]).await;
@@ -219,18 +250,33 @@ async fn health_by_grpc_says_what_readiness_says() {
 async fn changes_that_share_a_commit_are_stored_or_refused_together() {
     let Some((orqit, faults)) = orqit_with_faults().await else { return };
     let rest = orqit.rest_as(&["admin"]).await;
-    faults.fail_commits(10);
-    let creates = (0..64).map(|number| {
-        let rest = rest.clone();
-        tokio::spawn(async move { create(&rest, &format!("Refused {number}")).await })
-    });
-    for created in creates.collect::<Vec<_>>() {
-        assert_unavailable(&created.await.expect("no panic"));
+    let mut stored = Vec::new();
+    for _ in 0..ROUNDS {
+        faults.fail_commits(10);
+        for refused in create_at_once(&rest, "Refused").await {
+            assert_unavailable(&refused);
+        }
+        faults.fail_commits(0);
+        assert_eq!(titles(&orqit).await, stored);
+        for created in create_at_once(&rest, "Stored").await {
+            created.data(201);
+            stored.push("Stored".to_owned());
+        }
+        assert_consistent(&orqit, &rest, &stored).await;
     }
-    faults.fail_commits(0);
-    assert_consistent(&orqit, &rest, &[]).await;
-    create(&rest, "Stored").await.data(201);
-    assert_consistent(&orqit, &rest, &["Stored".to_owned()]).await;
+}
+
+/// More at once than share a commit.
+async fn create_at_once(rest: &Rest, title: &'static str) -> Vec<Answer> {
+    let creates = (0..2 * SQLITE_COMMIT_CHANGES_MAX).map(|_| {
+        let rest = rest.clone();
+        tokio::spawn(async move { create(&rest, title).await })
+    });
+    let mut answers = Vec::new();
+    for created in creates.collect::<Vec<_>>() {
+        answers.push(created.await.expect("no panic"));
+    }
+    answers
 }
 
 /// On both databases.

@@ -20,13 +20,14 @@ use super::connection::{self, Purpose};
 use super::failure::failed;
 use crate::config::SQLITE_SHORT_READ_BYTES_MAX;
 use crate::error::Error;
-use crate::store::Settings;
 use crate::store::rows::Decode;
+use crate::store::{Faults, Settings};
 
 /// A connection for each thread of the runtime.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct SqliteReads {
     connections: Arc<[Mutex<Option<Connection>>]>,
+    faults: Faults,
 }
 
 impl SqliteReads {
@@ -35,7 +36,8 @@ impl SqliteReads {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let connections = (0..count).map(|_| connect(file, settings));
         let connections: rusqlite::Result<_> = connections.collect();
-        Ok(Self { connections: connections.map_err(failed)? })
+        let (connections, faults) = (connections.map_err(failed)?, settings.faults.clone());
+        Ok(Self { connections, faults })
     }
 
     /// What `decode` makes of each row of a statement that is short work; none when the rows hold
@@ -54,6 +56,7 @@ impl SqliteReads {
         let connection = free.unwrap_or_else(|| lock(&self.connections[0]));
         let connection = connection.as_ref();
         let connection = connection.ok_or_else(|| Error::unavailable("the store is closed"))?;
+        self.faults.at_read().map_err(failed)?;
         Ok(connection::read(connection, statement, decode, SQLITE_SHORT_READ_BYTES_MAX)?)
     }
 

@@ -206,7 +206,7 @@ impl Session {
     }
 
     /// Throws the connection away, refuses everybody in the group, and hands the cause on.
-    fn doubt(&mut self, cause: DbErr) -> DbErr {
+    pub(super) fn doubt(&mut self, cause: DbErr) -> DbErr {
         self.health.failed(&cause);
         self.connection = None;
         for answer in self.group.drain(..) {

@@ -1,10 +1,10 @@
 //! The queue of changes for the one connection that writes, and the thread that waits for the disk.
 //!
 //! A change takes its turn in order of arrival, runs its statements where they are asked for, and
-//! passes the turn on before it is committed. The first change of a group asks the thread for a
-//! COMMIT; the thread queues for a turn like a change, behind all that wait by then, and they share
-//! it. While it waits for the disk, the next changes queue. No thread of the runtime ever waits for
-//! the disk or for another process.
+//! passes the turn on before it is committed. The first change of a group queues once more for a turn
+//! to COMMIT, behind all that wait by then, and they share it. Whoever has to wait for the disk, or for
+//! another process, hands its turn to the thread, which never waits for a turn itself; the next
+//! changes queue meanwhile. No thread of the runtime ever waits for either.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -26,10 +26,10 @@ const STATEMENT_LONG: Duration = Duration::from_millis(1);
 /// Who has it has the connection to itself.
 type Turn = OwnedMutexGuard<Session>;
 
-/// What the thread is asked for.
+/// What the thread is asked for. There is but one turn, so there is but one task at a time.
 enum Task {
-    /// Commits what waits, when its turn has come.
-    Commit,
+    /// Commits what waits.
+    Commit(Turn),
     /// Begins a change that has to wait for something, and gives the turn back.
     Begin(Turn, oneshot::Sender<Result<Turn, DbErr>>),
     /// Commits what waits, closes the connection, and says when that is done.
@@ -42,7 +42,6 @@ pub(in crate::store) struct SqliteWriter(Arc<Inner>);
 
 struct Inner {
     session: Arc<tokio::sync::Mutex<Session>>,
-    /// At most one of each kind waits there: each is asked for by who has the turn, or once a group.
     tasks: mpsc::Sender<Task>,
     /// How long a change waits for its turn.
     turn_within: Duration,
@@ -58,11 +57,10 @@ impl SqliteWriter {
         let session = Session::open(file, settings, health)?;
         let session = Arc::new(tokio::sync::Mutex::new(session));
         let (tasks, asked) = mpsc::channel();
-        let committed = Arc::clone(&session);
         std::thread::Builder::new()
             .name("sqlite-commit".to_owned())
             // Ends when the last writer is dropped, and with it the sender.
-            .spawn(move || asked.iter().for_each(|task| run(task, &committed)))
+            .spawn(move || asked.iter().for_each(run))
             .map_err(|error| away(format!("cannot start a thread to commit on: {error}")))?;
         Ok(Self(Arc::new(Inner { session, tasks, turn_within: settings.acquire_timeout })))
     }
@@ -99,6 +97,18 @@ impl SqliteWriter {
     fn ask(&self, task: Task) -> Result<(), DbErr> {
         self.0.tasks.send(task).map_err(|_| stopped())
     }
+
+    /// Commits what waits when its turn has come, whatever becomes of who asks.
+    fn commit_group(&self) {
+        let writer = self.clone();
+        tokio::spawn(async move {
+            let turn = Arc::clone(&writer.0.session).lock_owned().await;
+            let asked = writer.0.tasks.send(Task::Commit(turn));
+            if let Err(mpsc::SendError(Task::Commit(mut turn))) = asked {
+                turn.doubt(stopped());
+            }
+        });
+    }
 }
 
 impl std::fmt::Debug for SqliteWriter {
@@ -108,9 +118,9 @@ impl std::fmt::Debug for SqliteWriter {
 }
 
 /// What the thread does when it is asked.
-fn run(task: Task, session: &tokio::sync::Mutex<Session>) {
+fn run(task: Task) {
     match task {
-        Task::Commit => session.blocking_lock().commit_group(),
+        Task::Commit(mut turn) => turn.commit_group(),
         Task::Begin(mut turn, reply) => {
             let begun = turn.begin_waiting();
             if let Err(Ok(mut unwanted)) = reply.send(begun.map(|()| turn)) {
@@ -164,7 +174,7 @@ impl SqliteChange {
         let is_first = self.session(|session| session.join(answer))?;
         self.turn = None;
         if is_first {
-            self.writer.ask(Task::Commit)?;
+            self.writer.commit_group();
         }
         committed.await.map_err(|_| stopped())?
     }
