@@ -10,8 +10,8 @@ use serde_json::Value;
 use tonic::transport::Endpoint;
 
 use crate::load::http1;
-use crate::processes::Orqit;
 use crate::scenarios::{GRPC_LIST, GRPC_PING, GRPC_TICKET, LIST, PING};
+use crate::service::Service;
 
 /// The answers as bytes, by the names of their files.
 pub const REST: [&str; 3] = ["ping.json", "ticket.json", "list.json"];
@@ -19,39 +19,40 @@ pub const GRPC: [(&str, &str); 3] =
     [(GRPC_PING, "ping.bin"), (GRPC_TICKET, "ticket.bin"), (GRPC_LIST, "list.bin")];
 
 /// Asks the service every question once, and answers how many tickets it has.
-pub async fn capture(orqit: &Orqit, folder: &Path) -> Result<u32, String> {
-    let list = fetch(orqit, LIST).await?;
+pub async fn capture(service: &Service, folder: &Path) -> Result<u32, String> {
+    let list = fetch(service, LIST).await?;
     let page: Value = serde_json::from_slice(&list).map_err(|error| error.to_string())?;
     let tickets = page["meta"]["totalCount"].as_u64().ok_or("the list tells no totalCount")?;
     // One from the middle, whose number has as many digits as most.
     let id = (tickets / 2).max(1).to_string();
-    let ticket = fetch(orqit, &format!("/api/public/v1/tickets/{id}")).await?;
-    let ping = fetch(orqit, PING).await?;
+    let ticket = fetch(service, &format!("/api/public/v1/tickets/{id}")).await?;
+    let ping = fetch(service, PING).await?;
     for (name, bytes) in REST.iter().zip([ping, ticket, list]) {
         keep(folder, name, &bytes)?;
     }
-    capture_grpc(orqit, folder, id).await.map_err(|error| format!("gRPC: {error}"))?;
+    capture_grpc(service, folder, id).await.map_err(|error| format!("gRPC: {error}"))?;
     Ok(u32::try_from(tickets).unwrap_or(u32::MAX))
 }
 
-async fn fetch(orqit: &Orqit, path: &str) -> Result<Vec<u8>, String> {
-    let fetched = http1::fetch(orqit.server.address, path, &orqit.key).await;
+async fn fetch(service: &Service, path: &str) -> Result<Vec<u8>, String> {
+    let fetched = http1::fetch(service.server.address, path, &service.keys[0]).await;
     fetched.map_err(|error| format!("{path}: {error}"))
 }
 
 async fn capture_grpc(
-    orqit: &Orqit,
+    service: &Service,
     folder: &Path,
     id: String,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let channel = Endpoint::from_shared(format!("http://{}", orqit.server.address))?;
+    let channel = Endpoint::from_shared(format!("http://{}", service.server.address))?;
     let channel = channel.connect().await?;
     let mut systems = SystemServiceClient::new(channel.clone());
     let ping = systems.ping(pb::PingRequest {}).await?.into_inner();
     let mut tickets = TicketServiceClient::new(channel);
-    let ticket = tickets.get_ticket(orqit.signed(pb::GetTicketRequest { id })).await?.into_inner();
+    let ticket =
+        tickets.get_ticket(service.signed(pb::GetTicketRequest { id })).await?.into_inner();
     let list = pb::ListTicketsRequest { page: Some(1), per_page: Some(20), ..Default::default() };
-    let list = tickets.list_tickets(orqit.signed(list)).await?.into_inner();
+    let list = tickets.list_tickets(service.signed(list)).await?.into_inner();
     let answers = [ping.encode_to_vec(), ticket.encode_to_vec(), list.encode_to_vec()];
     for ((_, name), bytes) in GRPC.iter().zip(answers) {
         keep(folder, name, &bytes)?;

@@ -25,8 +25,9 @@ use tonic_prost::ProstCodec;
 use tower::service_fn;
 
 use crate::answers::{GRPC, REST};
-use crate::processes::BARE_READY;
 
+/// What stands before the address in the first line.
+pub const READY: &str = "listening on ";
 const TICKET: &str = "SELECT * FROM tickets WHERE workspace_id = $1 AND id = $2";
 const LIST: &str = "SELECT * FROM tickets WHERE workspace_id = $1 \
                     ORDER BY created_at DESC, id DESC LIMIT 20";
@@ -120,7 +121,7 @@ where
 
 async fn listen(router: Router) -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("{BARE_READY}{}", listener.local_addr()?);
+    println!("{READY}{}", listener.local_addr()?);
     let listener = listener.tap_io(|stream| {
         // As the service does.
         let _ = stream.set_nodelay(true);

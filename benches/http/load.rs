@@ -8,29 +8,42 @@ pub mod http1;
 mod http2;
 mod meter;
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::latencies::Latencies;
-use crate::processes::{self, Server};
+use crate::linux;
+use crate::postgres::Postmaster;
+use crate::processes::Server;
 use meter::Meter;
 
-/// HTTP/1.1 connections, each with one request under way.
-const REST_CONNECTIONS: usize = 32;
 /// HTTP/2 connections, and the requests under way on each.
 const GRPC_CONNECTIONS: usize = 4;
 const GRPC_STREAMS: usize = 8;
+/// The requests that each connection sends at least, where their number is given.
+const REQUESTS_PER_CONNECTION: u64 = 8;
 /// How long the server answers before its answers count.
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Which protocol the load speaks.
 #[derive(Debug, Clone, Copy)]
 pub enum Protocol {
-    Rest,
+    /// HTTP/1.1 connections, each with one request under way.
+    Rest { connections: usize },
+    /// HTTP/2, always as many connections and requests under way.
     Grpc,
+}
+
+/// Who is loaded.
+#[derive(Clone, Copy)]
+pub struct Target<'t> {
+    pub server: &'t Server,
+    /// The keys that the requests carry in turn; over gRPC only the first.
+    pub keys: &'t [String],
+    /// The database server, where there is one on this machine.
+    pub database: Option<&'t Postmaster>,
 }
 
 /// One request.
@@ -50,29 +63,65 @@ pub enum Extent {
     Time(Duration),
 }
 
+impl Extent {
+    /// Of so many connections those that get several requests each to send. A few requests at once
+    /// are answered in time by the busiest of machines, where a service gives up what waits.
+    fn connections(self, wanted: usize) -> usize {
+        match self {
+            Self::Time(_) => wanted,
+            Self::Requests(count) => wanted.min((count / REQUESTS_PER_CONNECTION).max(1) as usize),
+        }
+    }
+}
+
 /// What came of it.
 pub struct Sample {
     pub seconds: f64,
     pub latencies: Latencies,
-    pub server_cpu_seconds: f64,
-    pub load_cpu_seconds: f64,
+    pub cpu: CpuSeconds,
 }
 
-/// Loads `server` with the calls in turn.
+/// Processor time, in seconds.
+#[derive(Clone, Copy)]
+pub struct CpuSeconds {
+    pub server: f64,
+    pub database: Option<f64>,
+    pub load: f64,
+}
+
+impl CpuSeconds {
+    /// All that was used until now.
+    fn used(target: Target<'_>) -> Result<Self, String> {
+        Ok(Self {
+            server: target.server.cpu_seconds()?,
+            database: target.database.map(Postmaster::cpu_seconds).transpose()?,
+            load: linux::cpu_seconds("self")?,
+        })
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            server: self.server - before.server,
+            database: self.database.zip(before.database).map(|(now, before)| now - before),
+            load: self.load - before.load,
+        }
+    }
+}
+
+/// Loads the target with the calls in turn.
 pub async fn run(
-    server: &Server,
+    target: Target<'_>,
     protocol: Protocol,
-    key: &str,
     calls: &[Call],
     extent: Extent,
 ) -> Result<Sample, String> {
     let meter = Rc::new(Meter::new(extent));
     let work = async {
-        let mut connections = connect(server.address, protocol, key, calls, &meter);
+        let mut connections = connect(target, protocol, calls, extent, &meter);
         if let Extent::Time(_) = extent {
             tokio::time::sleep(WARM_UP).await;
         }
-        let begun = (Instant::now(), server.cpu_seconds()?, processes::cpu_seconds("self")?);
+        let (begun, before) = (Instant::now(), CpuSeconds::used(target)?);
         meter.begin();
         if let Extent::Time(time) = extent {
             tokio::time::sleep(time).await;
@@ -80,40 +129,40 @@ pub async fn run(
         } else {
             finish(&mut connections).await?;
         }
-        let sample = Sample {
-            seconds: begun.0.elapsed().as_secs_f64(),
-            latencies: meter.take(),
-            server_cpu_seconds: server.cpu_seconds()? - begun.1,
-            load_cpu_seconds: processes::cpu_seconds("self")? - begun.2,
-        };
+        let seconds = begun.elapsed().as_secs_f64();
+        let cpu = CpuSeconds::used(target)?.since(before);
+        let sample = Sample { seconds, latencies: meter.take(), cpu };
         finish(&mut connections).await?;
         Ok(sample)
     };
     LocalSet::new().run_until(work).await
 }
 
-fn connect(
-    address: SocketAddr,
+fn connect<'t>(
+    target: Target<'t>,
     protocol: Protocol,
-    key: &str,
-    calls: &[Call],
+    calls: &'t [Call],
+    extent: Extent,
     meter: &Rc<Meter>,
 ) -> JoinSet<Result<(), String>> {
+    let address = target.server.address;
     let mut connections = JoinSet::new();
     // Each begins elsewhere, so that they do not ask for the same at the same time.
-    let starts = |count: usize| (0..count).map(move |at| at * calls.len() / count);
+    let starts = |requests: usize, count: usize| (0..count).map(move |at| at * requests / count);
     match protocol {
-        Protocol::Rest => {
-            let requests: Rc<[_]> =
-                calls.iter().map(|call| http1::Request::new(address, call, key)).collect();
-            for start in starts(REST_CONNECTIONS) {
+        Protocol::Rest { connections: count } => {
+            let of_key = |key: &'t String| {
+                calls.iter().map(move |call| http1::Request::new(address, call, key))
+            };
+            let requests: Rc<[_]> = target.keys.iter().flat_map(of_key).collect();
+            for start in starts(requests.len(), extent.connections(count)) {
                 let connection = http1::run(address, requests.clone(), start, meter.clone());
                 connections.spawn_local(connection);
             }
         }
         Protocol::Grpc => {
-            let requests = Rc::new(http2::Requests::new(address, key, calls));
-            for start in starts(GRPC_CONNECTIONS) {
+            let requests = Rc::new(http2::Requests::new(address, &target.keys[0], calls));
+            for start in starts(calls.len(), GRPC_CONNECTIONS) {
                 let streams = GRPC_STREAMS;
                 let connection =
                     http2::run(address, requests.clone(), start, streams, meter.clone());

@@ -2,35 +2,43 @@
 //!
 //! `scripts/benchmark` runs it. This process makes the tickets, is the load, and keeps the figures;
 //! what it measures are processes of their own on another core: the service as an operator starts
-//! it, and the bare server, which is this program in its other role. They take turns within each
-//! round, so that whatever else the machine does meets all of them alike.
+//! it, older builds of it, and the bare server, which is this program in its other role. They take
+//! turns within each round, so that whatever else the machine does meets all of them alike. On
+//! PostgreSQL, which needs a core too, nothing is pinned.
 //!
-//! Under `cargo test` every scenario answers a few hundred requests, and no time is looked at.
+//! Under `cargo test` every scenario answers a few dozen requests, and no time is looked at.
 
 mod answers;
 mod bare;
 mod incidents;
 mod latencies;
+mod linux;
 mod load;
 mod measure;
+mod plan;
+mod postgres;
 mod processes;
 mod report;
 mod scenarios;
+mod service;
+mod sqlite;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::load::Extent;
-use crate::processes::{BARE_READY, Orqit, Server};
-use crate::scenarios::{Scenario, Side};
+use crate::measure::Effort;
+use crate::plan::{Plan, Tickets};
+use crate::processes::Placement;
+use crate::service::THIS_BUILD;
 
-/// How long a server is left alone before its memory is read.
-const IDLE: Duration = Duration::from_secs(5);
 /// The tickets and the requests of a scenario under `cargo test`.
-const SMOKE: (u32, u64) = (200, 300);
+const SMOKE: (u32, u64) = (100, 50);
+/// The workspaces on PostgreSQL, each of which writes on its own; and under `cargo test`.
+const WORKSPACES: (usize, usize) = (16, 2);
 
 /// Measures the service beside a bare handler.
 #[derive(Debug, Parser)]
@@ -59,13 +67,16 @@ struct RunArgs {
     /// How many rounds; the figures are the medians over them.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only the scenarios whose name has this text in it.
+    /// Only the scenarios whose name has this text in it, such as `create`, `SQLite` or
+    /// `PostgreSQL`; `import` loads the tickets and tells what that took, and no more.
     #[arg(long, default_value = "")]
     only: String,
-    /// Another build of the `orqit` binary to measure beside this one; may be given several times.
+    /// Another build of the `orqit` binary to measure beside this one, on databases of its own; may
+    /// be given several times, the oldest first.
     #[arg(long)]
     against: Vec<PathBuf>,
-    /// Where to keep the database, for a later run to measure the same tickets.
+    /// Where to keep the SQLite databases as they are once the tickets are loaded, for a later run
+    /// to copy. Of other builds they are told apart by their order.
     #[arg(long)]
     keep: Option<PathBuf>,
 }
@@ -82,6 +93,21 @@ enum Role {
     },
 }
 
+impl RunArgs {
+    fn plan(self) -> Plan {
+        let extent = Extent::Time(Duration::from_secs(self.seconds));
+        Plan {
+            builds: scenarios::builds(&self.against),
+            tickets: self.data.map_or(Tickets::MadeUp(self.tickets), Tickets::In),
+            keep: self.keep,
+            only: self.only,
+            workspaces: WORKSPACES.0,
+            effort: Effort { rounds: self.rounds, extent },
+            placement: Placement::ServerCore,
+        }
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -94,7 +120,7 @@ async fn main() -> ExitCode {
             Cli { role: Some(Role::Bare { folder, database }), .. } => {
                 bare::serve(&folder, &database).await
             }
-            Cli { run, .. } => benchmark(&run).await,
+            Cli { run, .. } => benchmark(&run.plan()).await,
         },
     };
     match done {
@@ -106,108 +132,47 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Measures everything and prints the table.
-async fn benchmark(run: &RunArgs) -> Result<(), String> {
-    processes::pin_this_process()?;
-    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let folder = run.keep.as_deref().unwrap_or(scratch.path());
-    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let is_new = !folder.join("orqit.db").exists();
-    let orqit = Orqit::start(folder, true).await?;
-    if is_new {
-        load_tickets(&orqit, run, folder)?;
+/// Measures what the plan asks for and prints the tables.
+async fn benchmark(plan: &Plan) -> Result<(), String> {
+    let postgres_url = std::env::var(postgres::SERVER_URL).ok();
+    let (on_postgres, on_sqlite) = (postgres::is_wanted(plan), sqlite::is_wanted(plan));
+    if !on_postgres && !on_sqlite {
+        return Err(format!("no scenario has `{}` in its name", plan.only));
     }
-    // Started anew, so that its memory is that of a service that has loaded nothing.
-    drop(orqit);
-    let orqit = Orqit::start(folder, true).await?;
-    let mut subjects = Subjects::new(orqit, folder, true).await?;
-    for build in &run.against {
-        subjects.others.push(processes::serve(build, folder, true).await?);
-    }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let fresh_kib = subjects.orqit.server.rss_kib()?;
-
-    let mut scenarios = subjects.scenarios();
-    scenarios.iter_mut().for_each(|scenario| scenario.ask_too(&run.against));
-    let scenarios = scenarios.into_iter().filter(|scenario| scenario.name.contains(&run.only));
-    let extent = Extent::Time(Duration::from_secs(run.seconds));
     let mut tables = Vec::new();
-    for scenario in scenarios {
-        tables.push(subjects.measure(&scenario, run.rounds, extent).await?);
+    // First, while this process and those that it starts may use every core.
+    if let Some(url) = postgres_url.filter(|_| on_postgres) {
+        tables.extend(postgres::measure(plan, &url).await?);
     }
-    tokio::time::sleep(IDLE).await;
-    let idle_kib = subjects.orqit.server.rss_kib()?;
-    report::print(&tables, subjects.tickets, fresh_kib, idle_kib);
+    if !on_sqlite {
+        report::print(&tables);
+        return Ok(());
+    }
+    processes::pin_this_process()?;
+    let measured = sqlite::measure(plan).await?;
+    report::print_imports(&measured.imports);
+    tables.extend(measured.tables);
+    report::print(&tables);
+    report::print_memory(&measured.memory);
     Ok(())
 }
 
-/// A few hundred requests of each scenario.
+/// A few requests of each scenario, with this build in the role of another one too.
 async fn smoke() -> Result<(), String> {
     let (tickets, requests) = SMOKE;
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let orqit = Orqit::start(folder.path(), false).await?;
-    let file = incidents::write(folder.path(), tickets)?;
-    orqit.import(&file, None)?;
-    let subjects = Subjects::new(orqit, folder.path(), false).await?;
-    for scenario in subjects.scenarios() {
-        subjects.measure(&scenario, 1, Extent::Requests(requests)).await?;
+    let plan = Plan {
+        builds: scenarios::builds(&[PathBuf::from(THIS_BUILD)]),
+        tickets: Tickets::MadeUp(tickets),
+        keep: None,
+        only: String::new(),
+        workspaces: WORKSPACES.1,
+        effort: Effort { rounds: 1, extent: Extent::Requests(requests) },
+        placement: Placement::Inherited,
+    };
+    if let Ok(url) = std::env::var(postgres::SERVER_URL) {
+        postgres::measure(&plan, &url).await?;
     }
+    sqlite::measure(&plan).await?;
     println!("benchmark: every scenario answered {requests} requests");
     Ok(())
-}
-
-fn load_tickets(orqit: &Orqit, run: &RunArgs, folder: &Path) -> Result<(), String> {
-    match &run.data {
-        None => orqit.import(&incidents::write(folder, run.tickets)?, None),
-        Some(data) => {
-            orqit.import(&data.join("tickets.ndjson.gz"), Some(&data.join("events.ndjson.gz")))
-        }
-    }
-}
-
-/// What is measured.
-struct Subjects {
-    orqit: Orqit,
-    bare: Server,
-    /// The service beside Redis, where `ORQIT_TEST_REDIS_URL` names one.
-    redis: Option<Server>,
-    /// Other builds of the service, on the same database.
-    others: Vec<Server>,
-    tickets: u32,
-}
-
-impl Subjects {
-    /// Asks the service for the answers, and starts the bare server with them.
-    async fn new(orqit: Orqit, folder: &Path, pinned: bool) -> Result<Self, String> {
-        let tickets = answers::capture(&orqit, folder).await?;
-        let me = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = processes::command(&me, pinned);
-        command.arg("bare").arg(folder).arg(folder.join("orqit.db"));
-        let bare = Server::start(command, BARE_READY).await?;
-        let redis = match std::env::var("ORQIT_TEST_REDIS_URL") {
-            Ok(url) => Some(processes::serve_with_redis(folder, pinned, &url).await?),
-            Err(_) => None,
-        };
-        Ok(Self { orqit, bare, redis, others: Vec::new(), tickets })
-    }
-
-    fn scenarios(&self) -> Vec<scenarios::Scenario> {
-        let Orqit { key, limited_key, .. } = &self.orqit;
-        scenarios::all(self.tickets, key, limited_key, self.redis.is_some())
-    }
-
-    async fn measure(
-        &self,
-        scenario: &Scenario,
-        rounds: usize,
-        extent: Extent,
-    ) -> Result<report::Table, String> {
-        let server = |side| match side {
-            Side::Orqit => &self.orqit.server,
-            Side::Bare => &self.bare,
-            Side::Redis => self.redis.as_ref().expect("asked only where it runs"),
-            Side::Other(number) => &self.others[number],
-        };
-        measure::measure(scenario, server, rounds, extent).await
-    }
 }
