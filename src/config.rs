@@ -212,7 +212,7 @@ pub struct ServeArgs {
     /// How long the body of a request may take to arrive.
     #[arg(long, env = "ORQIT_BODY_TIMEOUT", default_value = "15s", value_parser = bounded_duration)]
     pub body_timeout: Duration,
-    /// How long open requests may take to finish after SIGTERM.
+    /// How long requests in flight may take to finish after SIGTERM. Then they are aborted.
     #[arg(long, env = "ORQIT_DRAIN_TIMEOUT", default_value = "20s", value_parser = bounded_duration)]
     pub drain_timeout: Duration,
     /// The most connections at a time; further ones wait to be accepted.

@@ -125,7 +125,8 @@ impl Server {
         stopping: watch::Receiver<bool>,
     ) -> Result<
         (
-            impl Service<Request, Response = Response, Error = BoxError, Future: Send + 'static> + Clone,
+            impl Service<Request, Response = Response, Error = BoxError, Future: Send + Unpin + 'static>
+            + Clone,
             Readiness,
         ),
         String,

@@ -1,0 +1,180 @@
+//! One connection, from its TLS handshake to its end.
+//!
+//! When the service begins to stop, a connection ends as soon as it owes no answer: at once if no
+//! request is in flight. Nothing of the next request counts until its headers have been read
+//! completely: a connection with half a request line, half the headers or half a TLS handshake owes
+//! nothing. A request that arrives just then is answered, or the connection closes without an
+//! answer to it; half an answer is never sent, except when the drain time is over and what is left
+//! is aborted.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tower::{BoxError, Service};
+
+use super::in_flight::{Activity, Requests};
+use super::outgoing::Outgoing;
+use super::streams::{Executor, Streams};
+use super::{Peer, Phase, Stop};
+use crate::config::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
+use crate::layers::{Request, Response};
+
+/// How often a silent HTTP/2 peer is asked whether it is still there.
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long an HTTP/2 peer may take to acknowledge that the connection closes. A request that it
+/// sent before it knew arrives by then; a peer that does not read must not hold the stop up.
+const GOAWAY_WITHIN: Duration = Duration::from_secs(1);
+
+/// One connection before it is known which protocol it speaks.
+pub struct Connection {
+    pub peer: SocketAddr,
+    /// How long a TLS handshake may take, and a request's headers.
+    pub header_timeout: Duration,
+    pub stop: Stop,
+}
+
+impl Connection {
+    /// Serves the connection until it ends.
+    pub async fn run<S>(mut self, stream: TcpStream, tls: Option<TlsAcceptor>, stack: S)
+    where
+        S: Service<Request, Response = Response, Error = BoxError> + Send + 'static,
+        S::Future: Send + Unpin + 'static,
+    {
+        // Small answers must not wait for the peer's acknowledgement; failing to say so only slows.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = tls else {
+            return self.serve(stream, stack).await;
+        };
+        let handshake = tokio::time::timeout(self.header_timeout, tls.accept(stream));
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = self.stop.reached(Phase::Draining) => return,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.serve(stream, stack).await,
+            Ok(Err(error)) => tracing::debug!(%error, peer = %self.peer, "TLS handshake failed"),
+            Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake took too long"),
+        }
+    }
+
+    async fn serve<S, I>(mut self, io: I, stack: S)
+    where
+        S: Service<Request, Response = Response, Error = BoxError> + Send + 'static,
+        S::Future: Send + Unpin + 'static,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let streams = Streams::default();
+        if let Err(error) = self.serve_with(&streams, io, stack).await {
+            tracing::debug!(%error, peer = %self.peer, "connection ended");
+        }
+        streams.abort().await;
+    }
+
+    async fn serve_with<S, I>(&mut self, streams: &Streams, io: I, stack: S) -> Result<(), BoxError>
+    where
+        S: Service<Request, Response = Response, Error = BoxError> + Send + 'static,
+        S::Future: Send + Unpin + 'static,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Arc::new(Activity::default());
+        let io = TokioIo::new(Outgoing { io, activity: Arc::clone(&activity) });
+        let (stack, peer) = (RefCell::new(stack), Peer(self.peer));
+        let service = Requests { stack, peer, activity: Arc::clone(&activity) };
+        let builder = builder(self.header_timeout, streams.executor());
+        let connection = std::pin::pin!(builder.serve_connection(io, service));
+        let mut watched = Watched { connection, activity, owes: false };
+        tokio::select! {
+            // Requests that have arrived with the stop are read before it is looked at.
+            biased;
+            ended = watched.until_silent(self.header_timeout) => return ended,
+            () = self.stop.reached(Phase::Draining) => {}
+        }
+        tokio::select! {
+            biased;
+            ended = watched.drained() => ended,
+            () = self.stop.reached(Phase::Aborting) => Ok(()),
+        }
+    }
+}
+
+/// A connection of hyper's, and whether it owes an answer.
+struct Watched<'c, C> {
+    connection: Pin<&'c mut C>,
+    activity: Arc<Activity>,
+    /// Whether a request was read whose answer is not known to be written.
+    owes: bool,
+}
+
+impl<C: GracefulConnection> Watched<'_, C> {
+    /// Polls the connection to its end, or until the first request has not come in time. hyper's own
+    /// header timeout starts once it knows the protocol; a client that never says enough to tell is
+    /// cut here.
+    async fn until_silent(&mut self, header_timeout: Duration) -> Result<(), C::Error> {
+        let mut silent = std::pin::pin!(tokio::time::sleep(header_timeout));
+        std::future::poll_fn(|cx| {
+            let ended = self.poll(cx);
+            if ended.is_pending() && self.activity.counts().begun == 0 {
+                return silent.as_mut().poll(cx).map(Ok);
+            }
+            ended
+        })
+        .await
+    }
+
+    /// Takes no further request and polls the connection until it ends or owes no answer.
+    async fn drained(&mut self) -> Result<(), C::Error> {
+        self.connection.as_mut().graceful_shutdown();
+        let mut goaway = std::pin::pin!(tokio::time::sleep(GOAWAY_WITHIN));
+        std::future::poll_fn(|cx| {
+            self.activity.wake_when_done(cx.waker());
+            let ended = self.poll(cx);
+            if ended.is_ready() || self.owes {
+                return ended;
+            }
+            // A peer that has made requests by HTTP/2 may have sent one more before it knew.
+            if self.activity.http2() {
+                ready!(goaway.as_mut().poll(cx));
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
+        let before = self.activity.counts();
+        let ended = self.connection.as_mut().poll(cx);
+        if before.in_flight > 0 || self.activity.counts() != before {
+            // The next poll may find that the answer is written: this one may have come too soon.
+            self.owes = true;
+        } else if !self.activity.unflushed() {
+            self.owes = false;
+        }
+        ended
+    }
+}
+
+fn builder(header_timeout: Duration, executor: Executor) -> auto::Builder<Executor> {
+    let mut builder = auto::Builder::new(executor);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(HEADER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEADER_BYTES_MAX as u32)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .keep_alive_interval(HTTP2_PING_INTERVAL);
+    builder
+}

@@ -1,0 +1,162 @@
+//! The accept loop: TCP, TLS when configured, HTTP/1.1 and HTTP/2 on one port, and a stop that ends
+//! every connection. It knows nothing of what is served.
+
+mod connection;
+mod in_flight;
+mod outgoing;
+mod streams;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tower::{BoxError, Service};
+
+use crate::layers::{Request, Response};
+use connection::Connection;
+
+/// How long to wait before accepting again when the machine has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bounds of connections.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How long a request's headers may take, and how long an HTTP/1.1 connection may idle.
+    pub header_timeout: Duration,
+    /// How long open requests may take to finish after the stop began. Then they are aborted.
+    pub drain_timeout: Duration,
+    /// The most connections at a time.
+    pub connections_max: u32,
+}
+
+/// The address of the client, as a request extension.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Serves until `stop` resolves, then lets requests in flight finish within the drain time. No
+/// connection and no request is running any more when it returns.
+pub async fn serve<S>(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    stack: S,
+    bounds: Bounds,
+    stop: impl Future<Output = ()>,
+) where
+    S: Service<Request, Response = Response, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send + Unpin + 'static,
+{
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let slots = Arc::new(Semaphore::new(bounds.connections_max as usize));
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (stream, peer, slot) = tokio::select! {
+            accepted = accept(&listener, &slots) => accepted,
+            Some(ended) = connections.join_next() => {
+                tell_panic(ended);
+                continue;
+            }
+            () = &mut stop => break,
+        };
+        let stop = Stop(phases.clone());
+        let connection = Connection { peer, header_timeout: bounds.header_timeout, stop };
+        let (tls, stack) = (tls.clone(), stack.clone());
+        connections.spawn(async move {
+            connection.run(stream, tls, stack).await;
+            drop(slot);
+        });
+    }
+    drop(listener);
+    drain(connections, &phase, bounds.drain_timeout).await;
+}
+
+/// The next connection, once there is a slot for it.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, slot),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection; raise the limit of open files");
+            }
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Waits until the connections have ended, and aborts those that have not within the time.
+async fn drain(mut connections: JoinSet<()>, phase: &watch::Sender<Phase>, within: Duration) {
+    let deadline = Instant::now() + within;
+    tracing::info!(connections = connections.len(), "stopping: open requests may finish");
+    phase.send_replace(Phase::Draining);
+    if tokio::time::timeout_at(deadline, all_ended(&mut connections)).await.is_err() {
+        tracing::warn!(
+            connections = connections.len(),
+            "some requests did not finish in time and are aborted; see ORQIT_DRAIN_TIMEOUT"
+        );
+        phase.send_replace(Phase::Aborting);
+        all_ended(&mut connections).await;
+    }
+}
+
+async fn all_ended(connections: &mut JoinSet<()>) {
+    while let Some(ended) = connections.join_next().await {
+        tell_panic(ended);
+    }
+}
+
+fn tell_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection has panicked");
+    }
+}
+
+/// How far the stop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// Requests in flight may finish.
+    Draining,
+    /// What is left ends at once.
+    Aborting,
+}
+
+/// The stop, as a connection sees it.
+struct Stop(watch::Receiver<Phase>);
+
+impl Stop {
+    /// Resolves once the stop is as far as this.
+    async fn reached(&mut self, phase: Phase) {
+        // Without a sender nobody serves any more, which is the last phase.
+        let _ = self.0.wait_for(|now| *now >= phase).await;
+    }
+}
+
+/// Reads a certificate chain and its key (PEM); errors are sentences for the operator.
+pub fn tls(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+    let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
+        format!("cannot read {} as PEM: {error}", path.display())
+    };
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(cert, &error))?;
+    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key_der))
+        .map_err(|error| format!("cannot use the certificate {}: {error}", cert.display()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
