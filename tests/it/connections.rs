@@ -1,6 +1,5 @@
-//! The bounds of a connection, TLS, and a stop that cuts nobody off.
+//! The bounds of a connection, and TLS.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,35 +8,23 @@ use http::Method;
 use orqit::config::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use orqit::connections;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::Code;
 
 use crate::support::grpc::{self, assert_refused, call, frame};
+use crate::support::http2::{self, Frame, literal, read_frame};
 use crate::support::requests::{vpn, vpn_message};
-use crate::support::rest::{Answer, send};
+use crate::support::rest::send;
 use crate::support::server::{Options, Orqit};
-use crate::support::wire::{exchange, read_answer, read_to_close, read_until, soon};
+use crate::support::tls::tls;
+use crate::support::wire::{connect, exchange, post_head, read_answer, read_to_close, soon};
 
 const CREATE: &str = "/orqit.v1.TicketService/CreateTicket";
 /// Short enough to wait for, long enough for a request that is sent at once.
 const SHORT: Duration = Duration::from_millis(300);
-
-async fn connect(address: SocketAddr) -> TcpStream {
-    TcpStream::connect(address).await.expect("a connection")
-}
-
-/// The head of a POST to /tickets whose body of `len` bytes is still to come.
-fn post_head(key: &str, len: usize, more: &str) -> String {
-    format!(
-        "POST /api/public/v1/tickets HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
-         content-length: {len}\r\n{more}\r\n"
-    )
-}
 
 #[tokio::test]
 async fn a_client_that_does_not_say_what_it_wants_is_cut() {
@@ -140,10 +127,6 @@ async fn bytes_that_are_no_http_are_400() {
 /// A HEADERS frame that opens a call and leaves it open: HPACK by hand, so that no client library
 /// holds the stream back.
 fn open_call(stream: u32, key: &str) -> Vec<u8> {
-    let literal = |name: &str, value: &str| {
-        let len = |text: &str| u8::try_from(text.len()).expect("short");
-        [&[0x10, len(name)], name.as_bytes(), &[len(value)], value.as_bytes()].concat()
-    };
     let block = [
         vec![0x83, 0x86], // :method POST, :scheme http
         literal(":path", CREATE),
@@ -153,9 +136,7 @@ fn open_call(stream: u32, key: &str) -> Vec<u8> {
         literal("x-api-key", key),
     ]
     .concat();
-    let len = u32::try_from(block.len()).expect("short").to_be_bytes();
-    // HEADERS, END_HEADERS but not END_STREAM.
-    [&len[1..], &[1, 4], &stream.to_be_bytes()[..], &block].concat()
+    Frame::new(http2::HEADERS, http2::END_HEADERS, stream, block).bytes()
 }
 
 #[tokio::test]
@@ -163,34 +144,32 @@ async fn a_connection_has_a_hundred_streams() {
     let orqit = Orqit::start().await;
     let key = orqit.key(&["tickets:write"]).await;
     let mut connection = connect(orqit.address).await;
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]); // SETTINGS
+    let settings = Frame::new(http2::SETTINGS, 0, 0, []).bytes();
+    let mut bytes = [http2::PREFACE, &settings].concat();
     let streams = (0..=STREAMS_PER_CONNECTION_MAX).map(|n| 2 * n + 1);
     bytes.extend(streams.flat_map(|stream| open_call(stream, &key)));
     connection.write_all(&bytes).await.expect("sent");
 
     let mut announced = None;
     loop {
-        let mut head = [0; 9];
-        soon(connection.read_exact(&mut head)).await.expect("a frame");
-        let [a, b, c, kind, flags, id @ ..] = head;
-        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        soon(connection.read_exact(&mut payload)).await.expect("a frame");
+        let Frame { kind, flags, stream, payload } = read_frame(&mut connection).await;
         match kind {
             // SETTINGS that are no acknowledgement: MAX_CONCURRENT_STREAMS is number 3.
-            4 if flags == 0 => {
+            http2::SETTINGS if flags == 0 => {
                 let settings = payload
                     .chunks(6)
                     .map(|one| (one[1], u32::from_be_bytes([one[2], one[3], one[4], one[5]])));
                 announced = settings.into_iter().find(|(id, _)| *id == 3).map(|(_, value)| value);
             }
             // RST_STREAM: REFUSED_STREAM, of the last one alone.
-            3 => {
-                assert_eq!(u32::from_be_bytes(id), 2 * STREAMS_PER_CONNECTION_MAX + 1);
+            http2::RST_STREAM => {
+                assert_eq!(stream, 2 * STREAMS_PER_CONNECTION_MAX + 1);
                 assert_eq!(payload, 7_u32.to_be_bytes());
                 break;
             }
-            0 | 1 | 7 => panic!("an answer, or the end, instead of a refusal: {kind}"),
+            http2::DATA | http2::HEADERS | http2::GOAWAY => {
+                panic!("an answer, or the end, instead of a refusal: {kind}")
+            }
             _ => {}
         }
     }
@@ -230,26 +209,6 @@ async fn a_request_is_answered_by_its_deadline() {
     body.send_data(Bytes::from_static(&[0, 0]), false).expect("sent");
     let late = grpc::read(answer).await.status();
     assert_refused(&late, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-}
-
-/// TLS on the server, and a client configuration that trusts it.
-fn tls() -> (tokio_rustls::TlsAcceptor, ClientConfig) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let folder = tempfile::tempdir().expect("a folder");
-    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&cert, made.cert.pem()).expect("written");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
-    let acceptor = connections::tls(&cert, &key).expect("a certificate and its key");
-
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&cert).expect("PEM")).expect("a root");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (acceptor, client)
 }
 
 #[tokio::test]
@@ -299,62 +258,4 @@ fn a_certificate_that_cannot_be_used_is_told_by_its_file() {
         let sentence = connections::tls(cert, key).err().expect("unusable");
         assert!(sentence.contains(&cert.display().to_string()), "{sentence}");
     }
-}
-
-#[tokio::test]
-async fn a_stop_lets_running_requests_finish_and_takes_no_more() {
-    let mut orqit = Orqit::start().await;
-    let (address, key) = (orqit.address, orqit.key(&["tickets:write"]).await);
-    let body = vpn().to_string();
-    let mut running = connect(address).await;
-    let head = post_head(&key, body.len(), "expect: 100-continue\r\n");
-    running.write_all(head.as_bytes()).await.expect("sent");
-    // From here on the server has the request and waits for its body.
-    read_until(&mut running, "100 Continue\r\n\r\n").await;
-    let mut idle = connect(address).await;
-    idle.write_all(b"GET /api/public/v1/ping HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
-    read_until(&mut idle, "\"success\":true").await;
-
-    let stopping = tokio::spawn(async move {
-        orqit.stop().await;
-        orqit
-    });
-    soon(async {
-        while TcpStream::connect(address).await.is_ok() {
-            tokio::task::yield_now().await
-        }
-    })
-    .await;
-    let _ = read_to_close(&mut idle).await;
-    assert!(!stopping.is_finished(), "it waits for the running request");
-
-    running.write_all(body.as_bytes()).await.expect("sent");
-    let answer: Answer = read_answer(&mut running).await;
-    assert_eq!(answer.data(201)["id"], 1);
-    let orqit = soon(stopping).await.expect("stopped");
-    assert_eq!(orqit.events().await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_stop_waits_for_nobody_beyond_its_time() {
-    let mut orqit = Orqit::start_with(Options { drain_timeout: SHORT, ..Options::default() }).await;
-    let key = orqit.key(&["tickets:write"]).await;
-    let mut running = connect(orqit.address).await;
-    let head = post_head(&key, 100, "expect: 100-continue\r\n");
-    running.write_all(head.as_bytes()).await.expect("sent");
-    read_until(&mut running, "100 Continue\r\n\r\n").await;
-    soon(orqit.stop()).await;
-}
-
-#[tokio::test]
-async fn a_stop_ends_open_streams_with_a_status() {
-    let mut orqit = Orqit::start().await;
-    let channel = orqit.channel().await;
-    let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
-    let everything = tonic_health::pb::HealthCheckRequest { service: String::new() };
-    let mut watching = health.watch(everything).await.expect("a stream").into_inner();
-    assert!(watching.message().await.expect("a message").is_some());
-    soon(orqit.stop()).await;
-    let end = watching.message().await.expect_err("the stream has ended");
-    assert_eq!(end.code(), Code::Unavailable);
 }

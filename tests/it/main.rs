@@ -35,6 +35,7 @@ mod revocation;
 mod shared_rate_limits;
 mod starts;
 mod storage;
+mod stops;
 mod ticket_lists;
 mod ticket_writes;
 mod tickets;

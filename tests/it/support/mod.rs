@@ -2,11 +2,13 @@
 
 pub mod database;
 pub mod grpc;
+pub mod http2;
 pub mod redis;
 pub mod requests;
 pub mod rest;
 pub mod server;
 pub mod slow_link;
 pub mod tickets;
+pub mod tls;
 pub mod usage;
 pub mod wire;

@@ -22,10 +22,22 @@ pub fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
     }
 }
 
+pub async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.expect("a connection")
+}
+
+/// The head of a POST to /tickets whose body of `len` bytes is still to come.
+pub fn post_head(key: &str, len: usize, more: &str) -> String {
+    format!(
+        "POST /api/public/v1/tickets HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+         content-length: {len}\r\n{more}\r\n"
+    )
+}
+
 /// Sends bytes on a connection of their own, and reads the answer until the server closes: the
 /// bytes should ask it to.
 pub async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Answer {
-    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let mut stream = connect(address).await;
     // A server that refuses early may close before it has read everything.
     let _ = stream.write_all(bytes.as_ref()).await;
     read_answer(&mut stream).await
