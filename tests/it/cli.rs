@@ -25,8 +25,12 @@ pub struct Serving {
 
 impl Machine {
     pub async fn new() -> Self {
-        let files = tempfile::tempdir().expect("a directory");
-        Self { database: TestDatabase::create().await, files }
+        Self::over(TestDatabase::create().await)
+    }
+
+    /// A machine with this database.
+    pub fn over(database: TestDatabase) -> Self {
+        Self { database, files: tempfile::tempdir().expect("a directory") }
     }
 
     pub fn orqit(&self, arguments: &[&str]) -> Command {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tonic::Code;
 
 use crate::support::grpc::{self, frame};
-use crate::support::http2::{self, Frame, PREFACE, read_data, read_frame};
+use crate::support::http2::{self, Frame, PREFACE, read_data};
 use crate::support::requests::{vpn, vpn_message};
 use crate::support::server::{Options, Orqit};
 use crate::support::tls::tls;

@@ -1,6 +1,8 @@
 //! A database of its own for each test: a new SQLite file, or, where `ORQIT_TEST_DATABASE_URL`
 //! names a PostgreSQL server, a database cloned from a template that is migrated once.
 
+use std::path::Path;
+
 use orqit::clock::{Clock, Timestamp};
 use orqit::event::{Actor, ActorKind};
 use orqit::service::workspace::created;
@@ -22,8 +24,15 @@ pub struct TestDatabase {
 }
 
 enum Home {
-    Sqlite { _directory: TempDir },
-    Postgres { server_url: String, name: String },
+    Sqlite {
+        _directory: TempDir,
+    },
+    /// A SQLite file in a folder that somebody else removes.
+    Elsewhere,
+    Postgres {
+        server_url: String,
+        name: String,
+    },
 }
 
 impl TestDatabase {
@@ -37,6 +46,11 @@ impl TestDatabase {
                 Self { url, home: Home::Sqlite { _directory: directory } }
             }
         }
+    }
+
+    /// A new SQLite database in this file.
+    pub fn at(file: &Path) -> Self {
+        Self { url: format!("sqlite://{}", file.display()), home: Home::Elsewhere }
     }
 
     async fn clone_template(server_url: String) -> Self {
