@@ -89,9 +89,9 @@ impl Store {
         Ok(workspace)
     }
 
-    /// Begins the first change of a database: of the workspace with the new one's slug, which is
-    /// made if the database has no workspace at all. None if it has others only. Until the change
-    /// ends, no process makes a workspace.
+    /// Begins the change that a first start makes, of the workspace with this slug; it is made if the
+    /// database has no workspace at all. None if the database has only other workspaces. No other
+    /// process makes a workspace until the change ends.
     pub async fn begin_first_start(
         &self,
         new: NewWorkspace,

@@ -1,10 +1,13 @@
 //! A worker makes tickets and changes them, one request after the other, under idempotency keys of
 //! its own. A request that is cut off is sent again, under its key, to the next process.
 
+use std::sync::Arc;
+
 use http::Method;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::Tickets;
 use crate::support::requests::vpn_with;
@@ -13,8 +16,6 @@ use crate::support::rest::Rest;
 pub const STATUSES: [&str; 5] = ["OPEN", "IN_PROGRESS", "PENDING", "RESOLVED", "CLOSED"];
 pub const PRIORITIES: [&str; 4] = ["LOW", "MEDIUM", "HIGH", "CRITICAL"];
 
-/// The most requests between two kills: it keeps the lists short enough to read whole.
-const REQUESTS_MAX: usize = 60;
 /// How often a request is sent again while the one that was cut off may still be under way.
 const BUSY_MAX: usize = 50;
 
@@ -80,25 +81,27 @@ impl Worker {
         self.acknowledged.iter().map(|acknowledged| data(&acknowledged.answer))
     }
 
-    /// Works until the service is gone.
-    pub async fn work(mut self, rest: Rest) -> Self {
-        if !self.retry(&rest).await {
-            return self;
-        }
-        for _ in 0..REQUESTS_MAX {
-            let change = self.next_change();
-            match change.send(&rest).await {
-                Some(answer) => self.acknowledge(change, answer),
-                None => {
-                    self.cut_off = Some(change);
-                    return self;
-                }
-            }
-            if self.random.random_bool(0.25) && !self.replay_any(&rest).await {
-                return self;
-            }
+    /// Works until the service is gone; `answers` gets a permit for each change that was answered.
+    pub async fn work(mut self, rest: Rest, answers: Arc<Semaphore>) -> Self {
+        while self.work_once(&rest).await {
+            answers.add_permits(1);
         }
         self
+    }
+
+    /// Makes a change, the one that was cut off first, and now and then asks for an answer again;
+    /// false when the service is gone.
+    async fn work_once(&mut self, rest: &Rest) -> bool {
+        if self.cut_off.is_some() {
+            return self.retry(rest).await;
+        }
+        let change = self.next_change();
+        let Some(answer) = change.send(rest).await else {
+            self.cut_off = Some(change);
+            return false;
+        };
+        self.acknowledge(change, answer);
+        !self.random.random_bool(0.25) || self.replay_any(rest).await
     }
 
     /// Sends again what was cut off last.
