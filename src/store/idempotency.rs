@@ -106,7 +106,10 @@ impl Reader<'_> {
         claim: &Claim,
         now: Timestamp,
     ) -> Result<Option<IdempotentAnswer>, Error> {
-        let find = find_answer(self.backend(), self.workspace, claim, now);
+        let text = "SELECT fingerprint, refused, answer, request_id FROM idempotent_answers \
+                    WHERE workspace_id = $1 AND line = $2 AND idempotency_key = $3 \
+                    AND created_at > $4";
+        let find = find_answer(self.backend(), text, self.workspace, claim, now);
         Ok(RowSource::Short(*self).read(find, decode).await?.into_iter().next())
     }
 }
@@ -123,11 +126,18 @@ impl Tx {
         let values = [wait.into(), lock_number(self.workspace, claim).into()];
         let lock = statement(self.transaction.backend(), text, values);
         self.transaction.execute(lock).await.map_err(in_progress_or_failed)?;
-        let text = "SELECT set_config('lock_timeout', '0', true)";
-        let unbounded = statement(self.transaction.backend(), text, []);
-        self.transaction.execute(unbounded).await.map_err(failed)?;
-        let find = find_answer(self.transaction.backend(), self.workspace, claim, self.now);
-        self.transaction.read_one(find, decode).await
+        // Other locks are waited for as long as a statement may take. A LEFT JOIN evaluates its left
+        // side whether there is an answer or not.
+        let text = "WITH unbounded AS MATERIALIZED (SELECT set_config('lock_timeout', '0', true)) \
+                    SELECT a.fingerprint, a.refused, a.answer, a.request_id FROM unbounded \
+                    LEFT JOIN idempotent_answers a ON a.workspace_id = $1 AND a.line = $2 \
+                    AND a.idempotency_key = $3 AND a.created_at > $4";
+        let find = find_answer(DbBackend::Postgres, text, self.workspace, claim, self.now);
+        let found = self.transaction.read_one(find, |row| match row.get::<Option<Vec<u8>>>(0)? {
+            Some(_) => decode(row).map(Some),
+            None => Ok(None),
+        });
+        Ok(found.await?.flatten())
     }
 
     /// Stores the answer to the claim. False when another process has stored one meanwhile: then
@@ -163,15 +173,14 @@ impl Tx {
     }
 }
 
-/// Finds the answer to a claim that is not too old at `now`; see [`decode`].
+/// Finds by `text` the answer to a claim that is not too old at `now`; see [`decode`].
 fn find_answer(
     backend: DbBackend,
+    text: &str,
     workspace: WorkspaceId,
     claim: &Claim,
     now: Timestamp,
 ) -> Statement {
-    let text = "SELECT fingerprint, refused, answer, request_id FROM idempotent_answers \
-                WHERE workspace_id = $1 AND line = $2 AND idempotency_key = $3 AND created_at > $4";
     let (line, key) = (claim.line.clone(), claim.key.clone());
     let values = [workspace.0.into(), line.into(), key.into(), oldest_kept(now).into()];
     statement(backend, text, values)
