@@ -72,9 +72,6 @@ pub async fn once<M, R: Answer>(
         return Ok(Response::new(answer));
     };
     let _turn = store.turn(workspace, claim).await?;
-    if let Some(stored) = store.reader(workspace).find_answer(claim, store.now()).await? {
-        return replay(claim, &stored);
-    }
     let mut tx = store.begin(workspace, accepted.origin()).await?;
     if let Some(stored) = tx.claim(claim).await? {
         return replay(claim, &stored);

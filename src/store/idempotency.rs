@@ -2,9 +2,9 @@
 //! leaves both or neither, and the same request again finds it.
 //!
 //! Two at once run once. In one process they take turns at a gate; processes on PostgreSQL take
-//! turns by an advisory lock that the transaction holds. Whoever gets no turn is told so. On SQLite
-//! another process could get between; then the stored answer's own uniqueness undoes the second
-//! effect.
+//! turns by an advisory lock that the transaction holds, on SQLite by the write lock. Whoever gets no
+//! turn is told so. Should two get between each other all the same, the stored answer's own uniqueness
+//! undoes the second effect.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -44,6 +44,9 @@ pub struct IdempotentAnswer {
     /// The id of the request that got it first.
     pub request_id: String,
 }
+
+const FIND: &str = "SELECT fingerprint, refused, answer, request_id FROM idempotent_answers \
+    WHERE workspace_id = $1 AND line = $2 AND idempotency_key = $3 AND created_at > $4";
 
 type GateKey = (WorkspaceId, String, String);
 
@@ -106,10 +109,7 @@ impl Reader<'_> {
         claim: &Claim,
         now: Timestamp,
     ) -> Result<Option<IdempotentAnswer>, Error> {
-        let text = "SELECT fingerprint, refused, answer, request_id FROM idempotent_answers \
-                    WHERE workspace_id = $1 AND line = $2 AND idempotency_key = $3 \
-                    AND created_at > $4";
-        let find = find_answer(self.backend(), text, self.workspace, claim, now);
+        let find = find_answer(self.backend(), FIND, self.workspace, claim, now);
         Ok(RowSource::Short(*self).read(find, decode).await?.into_iter().next())
     }
 }
@@ -118,13 +118,16 @@ impl Tx {
     /// Claims the key for this transaction, and answers what is stored for it already. Another
     /// process that is at it is waited for, for [`IDEMPOTENCY_WAIT`] at most.
     pub async fn claim(&mut self, claim: &Claim) -> Result<Option<IdempotentAnswer>, Error> {
-        if self.transaction.backend() != DbBackend::Postgres {
-            return Ok(None);
+        let backend = self.transaction.backend();
+        if backend != DbBackend::Postgres {
+            // Nobody else writes meanwhile, and so nobody else claims it.
+            let find = find_answer(backend, FIND, self.workspace, claim, self.now);
+            return self.transaction.read_one(find, decode).await;
         }
         let wait = IDEMPOTENCY_WAIT.as_millis().to_string();
         let text = "SELECT set_config('lock_timeout', $1, true), pg_advisory_xact_lock($2)";
         let values = [wait.into(), lock_number(self.workspace, claim).into()];
-        let lock = statement(self.transaction.backend(), text, values);
+        let lock = statement(backend, text, values);
         self.transaction.execute(lock).await.map_err(in_progress_or_failed)?;
         // Other locks are waited for as long as a statement may take. A LEFT JOIN evaluates its left
         // side whether there is an answer or not.
@@ -132,7 +135,7 @@ impl Tx {
                     SELECT a.fingerprint, a.refused, a.answer, a.request_id FROM unbounded \
                     LEFT JOIN idempotent_answers a ON a.workspace_id = $1 AND a.line = $2 \
                     AND a.idempotency_key = $3 AND a.created_at > $4";
-        let find = find_answer(DbBackend::Postgres, text, self.workspace, claim, self.now);
+        let find = find_answer(backend, text, self.workspace, claim, self.now);
         let found = self.transaction.read_one(find, |row| match row.get::<Option<Vec<u8>>>(0)? {
             Some(_) => decode(row).map(Some),
             None => Ok(None),
