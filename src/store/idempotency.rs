@@ -6,14 +6,11 @@
 //! turn is told so. Should two get between each other all the same, the stored answer's own uniqueness
 //! undoes the second effect.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
-
 use sea_orm::{DbBackend, DbErr, Statement};
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::failure::{failed, is_lock_timeout};
+use super::gate::Turn;
 use super::rows::{Row, RowSource};
 use super::sql::statement;
 use super::{Reader, Store, Tx, WorkspaceId};
@@ -48,47 +45,19 @@ pub struct IdempotentAnswer {
 const FIND: &str = "SELECT fingerprint, refused, answer, request_id FROM idempotent_answers \
     WHERE workspace_id = $1 AND line = $2 AND idempotency_key = $3 AND created_at > $4";
 
-type GateKey = (WorkspaceId, String, String);
-
-/// Where requests with one idempotency key take turns.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    busy: std::sync::Mutex<HashMap<GateKey, Arc<Mutex<()>>>>,
-}
-
-/// A turn: until it is dropped, nobody else in this process works on the same idempotency key.
-#[derive(Debug)]
-pub struct Turn {
-    gate: Arc<Gate>,
-    key: GateKey,
-    turn: Option<OwnedMutexGuard<()>>,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.turn = None;
-        let mut busy = self.gate.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody else holds it: neither works nor waits.
-        if busy.get(&self.key).is_some_and(|turns| Arc::strong_count(turns) == 1) {
-            busy.remove(&self.key);
-        }
-    }
-}
+/// What requests with one idempotency key take turns for.
+pub(super) type GateKey = (WorkspaceId, String, String);
 
 impl Store {
     /// Waits for the turn of a claim, for [`IDEMPOTENCY_WAIT`] at most, then it is
     /// IDEMPOTENCY_IN_PROGRESS.
-    pub async fn turn(&self, workspace: WorkspaceId, claim: &Claim) -> Result<Turn, Error> {
+    pub async fn turn(
+        &self,
+        workspace: WorkspaceId,
+        claim: &Claim,
+    ) -> Result<Turn<GateKey>, Error> {
         let key = (workspace, claim.line.clone(), claim.key.clone());
-        let turns = {
-            let mut busy = self.gate.busy.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(busy.entry(key.clone()).or_default())
-        };
-        // Made before waiting, so that who gives up cleans up too.
-        let mut turn = Turn { gate: Arc::clone(&self.gate), key, turn: None };
-        let waited = tokio::time::timeout(IDEMPOTENCY_WAIT, turns.lock_owned()).await;
-        turn.turn = Some(waited.map_err(|_| in_progress())?);
-        Ok(turn)
+        self.claims.turn(key, IDEMPOTENCY_WAIT).await.map_err(|_| in_progress())
     }
 
     /// Deletes at most `limit` answers that are too old, and answers how many there were.

@@ -14,6 +14,7 @@ mod entity;
 mod events;
 mod failure;
 mod faults;
+mod gate;
 mod health;
 mod idempotency;
 mod key_lookup;
@@ -45,7 +46,7 @@ use crate::event::Origin;
 pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use cursor::CursorError;
 pub use faults::Faults;
-pub use idempotency::{Claim, IdempotentAnswer, Turn};
+pub use idempotency::{Claim, IdempotentAnswer};
 pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
 pub use latencies::Latencies;
 pub use pages::{CursorKey, Page, PageRequest, Position};
@@ -57,6 +58,7 @@ pub use users::{NewUser, Profile, Role, User, UserStatus};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, WorkspaceChanges};
 
 use failure::failed;
+use gate::Gate;
 use rows::Row;
 use sqlite::SqliteReads;
 use transaction::Writer;
@@ -124,7 +126,11 @@ pub struct Store {
     sqlite_reads: Option<SqliteReads>,
     writer: Writer,
     clock: Clock,
-    gate: Arc<idempotency::Gate>,
+    /// Where requests with one idempotency key take turns.
+    claims: Arc<Gate<idempotency::GateKey>>,
+    /// Where changes of one workspace on PostgreSQL take turns; see [`Tx`].
+    changes: Arc<Gate<WorkspaceId>>,
+    turn_within: Duration,
 }
 
 impl Store {
@@ -135,7 +141,9 @@ impl Store {
         let connect::Connections { reads, watch, writer } =
             connect::connect(url, file.as_deref(), settings).await.map_err(failed)?;
         let sqlite_reads = file.map(|file| SqliteReads::open(&file, settings)).transpose()?;
-        Ok(Self { reads, watch, sqlite_reads, writer, clock, gate: Arc::default() })
+        let (claims, changes) = (Arc::default(), Arc::default());
+        let turn_within = settings.acquire_timeout;
+        Ok(Self { reads, watch, sqlite_reads, writer, clock, claims, changes, turn_within })
     }
 
     /// Reads of one workspace.

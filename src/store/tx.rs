@@ -4,18 +4,28 @@
 //! reads them from the log.
 //!
 //! The order of locks is the same in every change: the rows changed, then the counter of a new
-//! row's id, and last, in [`Tx::commit`], the event sequence, under which events and ticket counts
-//! are written; after it, only where keys change, the key epoch, which is one for all workspaces.
-//! Commits of one workspace therefore follow its sequence: a reader that has seen
-//! event `n` has seen all before it, and will see `n + 1` next. Workspaces do not wait for each
+//! row's id, and last, in [`Tx::commit`], the counter of the audit log and the event sequence, under
+//! which events and ticket counts are written; after it, only where keys change, the key epoch, which
+//! is one for all workspaces. Commits of one workspace therefore follow its sequence: a reader that has
+//! seen event `n` has seen all before it, and will see `n + 1` next. Workspaces do not wait for each
 //! other.
+//!
+//! On PostgreSQL the changes of one process take turns at a gate before they take the counter of
+//! tickets or the sequence: to queue for the lock of a row there costs each of them more than the
+//! change itself. Whoever has the turn takes no lock any more that another change may hold while it
+//! waits for its turn.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::DbBackend;
 
 use super::audit::{NewAuditLog, insert_audit_logs};
 use super::conclude::Conclusion;
 use super::events::PendingEvent;
 use super::failure::failed;
+use super::gate::{Gate, Turn};
 use super::keys::{KeyChange, raise_key_epoch};
 use super::transaction::Transaction;
 use super::{Store, WorkspaceId};
@@ -38,6 +48,9 @@ pub struct Tx {
     audit_logs: Vec<NewAuditLog>,
     /// What cached callers hold and this change makes untrue.
     pub(super) key_changes: Vec<KeyChange>,
+    /// Where changes of the workspace take turns, and how long they wait for one.
+    changes: (Arc<Gate<WorkspaceId>>, Duration),
+    turn: Option<Turn<WorkspaceId>>,
 }
 
 impl Tx {
@@ -67,7 +80,21 @@ impl Tx {
             events: Vec::new(),
             audit_logs: Vec::new(),
             key_changes: Vec::new(),
+            changes: (Arc::clone(&store.changes), store.turn_within),
+            turn: None,
         }
+    }
+
+    /// Waits on PostgreSQL until no other change of the workspace in this process has the turn, and
+    /// keeps it until this change has ended. SQLite has one for all workspaces already.
+    pub(super) async fn take_turn(&mut self) -> Result<(), Error> {
+        if self.turn.is_none() && self.transaction.backend() == DbBackend::Postgres {
+            let (changes, within) = &self.changes;
+            let turn = changes.turn(self.workspace, *within).await;
+            let late = |_| Error::unavailable("the changes before this one take too long");
+            self.turn = Some(turn.map_err(late)?);
+        }
+        Ok(())
     }
 
     /// When the change began: the time of everything it writes, but for its events.
@@ -95,6 +122,9 @@ impl Tx {
     /// Writes audit log, events and ticket counts, and makes the change last. When it has returned,
     /// everybody sees the change.
     pub async fn commit(mut self) -> Result<(), Error> {
+        if !self.events.is_empty() || !self.audit_logs.is_empty() {
+            self.take_turn().await?;
+        }
         let audit_logs = std::mem::take(&mut self.audit_logs);
         insert_audit_logs(&self.transaction, self.workspace, &self.origin, audit_logs, self.now)
             .await?;

@@ -31,7 +31,10 @@ impl Tx {
     /// [`Tx::missing_tickets`]); an external id that its source has already is ALREADY_EXISTS.
     pub async fn insert_ticket(&mut self, new: NewTicket) -> Result<Ticket, Error> {
         let ticket = match self.transaction.backend() {
-            DbBackend::Postgres => self.insert_at_once(new).await?,
+            DbBackend::Postgres => {
+                self.take_turn().await?;
+                self.insert_at_once(new).await?
+            }
             _ => self.insert_piece_by_piece(new).await?,
         };
         self.count_inserted(&ticket);
