@@ -1,11 +1,11 @@
 //! One connection, from its TLS handshake to its end.
 //!
-//! When the service begins to stop, a connection ends as soon as it owes no answer: at once if no
-//! request is in flight. Nothing of the next request counts until its headers have been read
-//! completely: a connection with half a request line, half the headers or half a TLS handshake owes
-//! nothing. A request that arrives just then is answered, or the connection closes without an
-//! answer to it; half an answer is never sent, except when the drain time is over and what is left
-//! is aborted.
+//! When the service begins to stop, a connection ends as soon as it owes no answer. Without a request
+//! in flight that is at once; a peer that has made requests by HTTP/2 is told first, and has
+//! [`GOAWAY_WITHIN`] to acknowledge. A request is in flight once its headers have been read
+//! completely: half a request line, half the headers and half a TLS handshake are none. A request
+//! that arrives just as the stop begins is answered, or the connection closes without an answer to
+//! it. Half an answer is sent only when the drain time is over and what is left is aborted.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
