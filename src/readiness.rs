@@ -19,18 +19,18 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Keeps telling it until it is dropped.
+    /// Keeps telling it until it is dropped; whoever watches is told of changes alone.
     pub async fn follow(&self, store: &Store) {
-        let mut told = None;
+        let mut told = ServingStatus::Serving;
         loop {
             // Why it does not is logged where it fails.
             let status = match store.ping().await {
                 Ok(()) => ServingStatus::Serving,
                 Err(_) => ServingStatus::NotServing,
             };
-            if told != Some(status) {
+            if status != told {
                 self.tell(status).await;
-                told = Some(status);
+                told = status;
             }
             tokio::time::sleep(INTERVAL).await;
         }
