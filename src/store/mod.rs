@@ -103,7 +103,7 @@ impl Default for Settings {
             sqlite_readers: 4,
             sqlite_busy_timeout: Duration::from_secs(5),
             sqlite_open_timeout: Duration::from_secs(30),
-            sqlite_cache_kib: 4 * 1024,
+            sqlite_cache_kib: 2 * 1024,
             postgres_connections: 16,
             postgres_statement_timeout: Duration::from_secs(15),
             postgres_idle_in_transaction: Duration::from_secs(15),
