@@ -4,20 +4,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionOptions,
-    TransactionTrait,
-};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 use super::Settings;
-use super::failure::{away, is_busy};
-use super::transaction::Writer;
+use super::failure::is_busy;
+use super::transaction::{WATCH_CONNECTIONS, Writer};
 
 /// The pause until a database that was busy is tried again.
 const SQLITE_OPEN_RETRIED: Duration = Duration::from_millis(20);
-
-/// How many connections the watch of keys has: what it does is done one after the other.
-pub(super) const WATCH_CONNECTIONS: u32 = 1;
 
 /// The connections of a store.
 pub(super) struct Connections {
@@ -49,17 +43,6 @@ pub(super) async fn connect(
         let writer = Writer::postgres(reads.clone(), settings.postgres_connections, settings);
         Ok(Connections { reads, watch, writer })
     }
-}
-
-/// Begins a transaction in a task of its own, which runs to its end: whoever stops to wait for it
-/// leaves a transaction that is rolled back, never one that sqlx does not know of.
-pub(super) async fn begin(
-    pool: &DatabaseConnection,
-    options: TransactionOptions,
-) -> Result<DatabaseTransaction, DbErr> {
-    let pool = pool.clone();
-    let begun = tokio::spawn(async move { pool.begin_with_options(options).await });
-    begun.await.map_err(|error| away(format!("BEGIN was cut off: {error}")))?
 }
 
 async fn migrate(database: &DatabaseConnection, settings: &Settings) -> Result<(), DbErr> {

@@ -6,6 +6,7 @@
 //! The store knows nothing of protobuf, HTTP, scopes or what a ticket may do next.
 
 mod audit;
+mod begin;
 mod conclude;
 mod connect;
 mod counters;

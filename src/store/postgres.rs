@@ -1,9 +1,8 @@
 //! Changes on PostgreSQL whose fate does not hang on the request that makes them.
 //!
-//! A request may be dropped at any moment: its client goes away, its deadline passes. sqlx takes
-//! that badly in the middle of BEGIN, which leaves a pooled connection inside a transaction that it
-//! does not know of. So BEGIN and COMMIT are run to their end by tasks of their own; a change that
-//! is dropped in between rolls back before its connection is used again.
+//! A request may be dropped at any moment: its client goes away, its deadline passes. BEGIN (see
+//! `begin`) and COMMIT are run to their end by tasks of their own; a change that is dropped in between
+//! rolls back before its connection is used again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +14,7 @@ use sea_orm::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connect;
+use super::begin::begin;
 use super::failure::away;
 
 /// The writer of a PostgreSQL database. Clones share its connections.
@@ -43,7 +42,7 @@ impl PostgresWriter {
         let slot = tokio::time::timeout(self.slot_within, Arc::clone(&self.slots).acquire_owned());
         let slot = slot.await.map_err(|_| away("all connections are in use for too long"))?;
         let slot = slot.map_err(|_| away("the store is closed"))?;
-        let transaction = connect::begin(&self.pool, TransactionOptions::default()).await?;
+        let transaction = begin(&self.pool, TransactionOptions::default()).await?;
         Ok(PostgresChange { transaction, failed: AtomicBool::new(false), slot })
     }
 }

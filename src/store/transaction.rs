@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use sea_orm::{DatabaseConnection, DbBackend, DbErr, Statement};
 
-use super::connect::WATCH_CONNECTIONS;
 use super::failure::{failed, is_storage};
 use super::health::Health;
 use super::postgres::{PostgresChange, PostgresWriter};
@@ -13,6 +12,9 @@ use super::rows::{Decode, Row};
 use super::sqlite::{SqliteChange, SqliteWriter};
 use super::{Settings, sql};
 use crate::error::Error;
+
+/// How many connections the watch of keys has: what it does is done one after the other.
+pub(super) const WATCH_CONNECTIONS: u32 = 1;
 
 /// The bytes that SQLite must have room for to count as writable.
 const SQLITE_PROBE_BYTES: usize = 64 * 1024;

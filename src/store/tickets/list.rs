@@ -11,7 +11,7 @@ use super::row::decode_listed;
 use super::{PageRequest, Position};
 use super::{Reader, Ticket};
 use crate::error::Error;
-use crate::store::connect;
+use crate::store::begin::begin;
 use crate::store::failure::failed;
 use crate::store::rows::RowSource;
 
@@ -84,7 +84,7 @@ impl Reader<'_> {
             // A transaction of SQLite is a snapshot from its first statement on.
             _ => TransactionOptions::default(),
         };
-        connect::begin(self.connection, options).await
+        begin(self.connection, options).await
     }
 }
 
