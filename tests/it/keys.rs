@@ -279,3 +279,18 @@ async fn the_same_is_answered_over_grpc() {
     let status = keys.get_key(with_key(&admin, get)).await.expect_err("none");
     assert_refused(&status, Code::NotFound, "API_KEY_NOT_FOUND");
 }
+
+#[tokio::test]
+async fn a_change_of_nothing_is_a_success_without_effect() {
+    let orqit = Orqit::start().await;
+    let rest = orqit.rest_as(&["admin"]).await;
+    let made = rest.post("/keys", json!({"name": "Portal", "scopes": ["tickets:read"]})).await;
+    let id = made.data(201)["id"].as_str().expect("an id").to_owned();
+    let before = rest.get(&format!("/keys/{id}")).await.data(200);
+    let events = orqit.events().await.len();
+    for path in [format!("/keys/{id}"), "/workspace".to_owned()] {
+        rest.patch(&path, json!({})).await.data(200);
+    }
+    assert_eq!(rest.get(&format!("/keys/{id}")).await.data(200), before);
+    assert_eq!(orqit.events().await.len(), events);
+}

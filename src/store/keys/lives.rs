@@ -125,6 +125,9 @@ impl Tx {
 
     /// Changes a key that exists; it holds from the next request on.
     pub async fn update_key(&mut self, key_id: &str, changes: &KeyChanges) -> Result<(), Error> {
+        if *changes == KeyChanges::default() {
+            return Ok(());
+        }
         let mut row = api_key::ActiveModel::default();
         if let Some(name) = &changes.name {
             row.name = Set(name.clone());
