@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 
 use sea_orm::sea_query::ArrayType;
-use sea_orm::{DbBackend, Statement, Value};
+use sea_orm::{DbBackend, Statement};
 
 use super::WorkspaceId;
 use super::counters::{Counter, advance};
 use super::events::{PendingEvent, actor_number, insert_events};
 use super::failure::failed;
-use super::sql::statement;
+use super::sql::{array, statement};
 use super::tickets::counts::add_to_counts;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
@@ -100,9 +100,4 @@ impl Conclusion<'_> {
 
 fn count(events: &[PendingEvent]) -> i64 {
     i64::try_from(events.len()).expect("a change has fewer than 2^63 events")
-}
-
-/// An array of PostgreSQL.
-pub(super) fn array<T: Into<Value>>(of: ArrayType, values: Vec<T>) -> Value {
-    Value::Array(of, Some(Box::new(values.into_iter().map(Into::into).collect())))
 }

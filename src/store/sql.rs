@@ -38,7 +38,9 @@ impl Parameters {
     /// takes them as JSON.
     pub(super) fn bind_in(&mut self, ids: &[i64]) -> String {
         match self.backend {
-            DbBackend::Postgres => format!("= ANY({})", self.bind(array(ids))),
+            DbBackend::Postgres => {
+                format!("= ANY({})", self.bind(array(ArrayType::BigInt, ids.to_vec())))
+            }
             _ => format!("IN (SELECT value FROM json_each({}))", self.bind(json(ids))),
         }
     }
@@ -46,7 +48,10 @@ impl Parameters {
     /// Any number of ids as the rows of a table with the one column `value`.
     pub(super) fn bind_rows(&mut self, ids: &[i64]) -> String {
         match self.backend {
-            DbBackend::Postgres => format!("unnest({}) AS ids(value)", self.bind(array(ids))),
+            DbBackend::Postgres => format!(
+                "unnest({}) AS ids(value)",
+                self.bind(array(ArrayType::BigInt, ids.to_vec()))
+            ),
             _ => format!("json_each({}) AS ids", self.bind(json(ids))),
         }
     }
@@ -57,9 +62,9 @@ impl Parameters {
     }
 }
 
-fn array(ids: &[i64]) -> Value {
-    let values = ids.iter().map(|id| Value::from(*id)).collect();
-    Value::Array(ArrayType::BigInt, Some(Box::new(values)))
+/// An array of PostgreSQL.
+pub(super) fn array<T: Into<Value>>(of: ArrayType, values: Vec<T>) -> Value {
+    Value::Array(of, Some(Box::new(values.into_iter().map(Into::into).collect())))
 }
 
 fn json(ids: &[i64]) -> String {

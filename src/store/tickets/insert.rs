@@ -14,11 +14,10 @@ use super::write::refused;
 use super::{NewTicket, Ticket, Tx};
 use crate::error::Error;
 use crate::store::WorkspaceId;
-use crate::store::conclude::array;
 use crate::store::counters::{Counter, advance};
 use crate::store::entity::ticket;
 use crate::store::failure::failed;
-use crate::store::sql::Parameters;
+use crate::store::sql::{Parameters, array};
 
 /// The columns of a ticket's row, in the order of [`values`].
 static COLUMNS: LazyLock<String> = LazyLock::new(|| {
