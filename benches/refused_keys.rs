@@ -117,7 +117,7 @@ async fn insert_keys(
     workspace: WorkspaceId,
     kind: &str,
 ) -> Result<Vec<String>, Failure> {
-    let tx = store.begin(workspace, Actor::operator()).await?;
+    let mut tx = store.begin(workspace, Actor::operator()).await?;
     let mut sent = Vec::with_capacity(KEYS);
     for _ in 0..KEYS {
         let key = KeyText::generate();

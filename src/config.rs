@@ -25,6 +25,10 @@ pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const DRAIN_REFUSED_WITHIN: Duration = Duration::from_secs(2);
 /// The most keys whose callers are kept in memory.
 pub const KEYS_CACHED_MAX: usize = 100_000;
+/// The most keys, in all workspaces, whose fingerprints are kept in memory: at most 18 bytes each.
+/// Further ones are looked up in the database, and spend an attempt of their address, whenever their
+/// callers are not in memory.
+pub const KEY_FINGERPRINTS_MAX: usize = 1_000_000;
 /// The most keys that a new workspace may have active at a time.
 pub const MAX_ACTIVE_KEYS_DEFAULT: i32 = 10;
 /// The most keys that callers may make in a new workspace within an hour.

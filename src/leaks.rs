@@ -55,14 +55,16 @@ impl Leaks {
         Self { store, reports, revoke: Box::new(revoke) }
     }
 
-    /// Refuses a client that reports too often. To be asked before anything of a report is read.
+    /// Spends a report of the client, or refuses when it has none left. To be asked before anything of
+    /// the report is read.
     pub fn admit(&self, client: IpAddr) -> Result<(), Error> {
         self.reports.admit(client)
     }
 
-    /// Takes back that a report counts: whoever sent it has proved who they are.
-    pub fn give_back(&self, client: IpAddr) {
-        self.reports.give_back(client);
+    /// Refuses a client that has no report left, and spends none: for a report that does not count
+    /// once it is known who sent it.
+    pub fn check(&self, client: IpAddr) -> Result<(), Error> {
+        self.reports.check(client)
     }
 
     /// Revokes the key that `text` is, and answers whether it is a key of ours: one that was

@@ -102,6 +102,7 @@ mod tests {
             success_status: 200,
             idempotency_key: IdempotencyKeyUse::Ignored,
             capability: None,
+            limited_by_address: false,
         }))
     }
 

@@ -25,6 +25,7 @@ use crate::gateway::github::{Github, GithubKeys};
 use crate::grpc::{Grpc, Services};
 use crate::housekeeping;
 use crate::keyring::KeyRing;
+use crate::layers::admit::admit;
 use crate::layers::around::AroundLayer;
 use crate::layers::audit_denials::Attempt;
 use crate::layers::authenticate::authenticate;
@@ -169,7 +170,7 @@ impl Server {
         let (grpc, readiness) =
             Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
         let store = self.store.clone();
-        let github = self.github_keys.map(|keys| Github { keys, leaks });
+        let github = self.github_keys.map(|keys| Github { keys, leaks: Arc::clone(&leaks) });
         let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI, github };
         let inner = Inner {
             resolver,
@@ -178,6 +179,7 @@ impl Server {
             attempts: FailedAttempts::with_keys(self.failed_attempts),
             clock: self.clock.clone(),
             limiter,
+            leaks,
             grpc,
             gateway,
         };
@@ -281,6 +283,7 @@ struct Inner {
     attempts: FailedAttempts,
     clock: Clock,
     limiter: Arc<Limiter>,
+    leaks: Arc<Leaks>,
     grpc: Grpc,
     gateway: Gateway,
 }
@@ -291,6 +294,8 @@ impl Inner {
         resolve(&self.resolver, &mut request)?;
         // Who calls is known before anything is read that the caller sent.
         authenticate(&self.keys, &self.attempts, &self.clock, &mut request).await?;
+        // Without a caller it is the address that spends, before anything is read as well.
+        admit(&self.leaks, &request)?;
         // Before anything can refuse a caller that is known: refusals spend too.
         rate_limit(&self.limiter, &request).await?;
         let attempt = Attempt::of(&request);

@@ -14,6 +14,8 @@ pub struct Policy {
     pub idempotency_key: IdempotencyKeyUse,
     /// The capability that the workspace's plan must have.
     pub capability: Option<String>,
+    /// Whether each call spends from a budget of its client's address.
+    pub limited_by_address: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -76,6 +78,7 @@ pub fn policy(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Policy>
             None => IdempotencyKeyUse::Ignored,
         },
         capability: Some(string_of(policy, "capability")).filter(|name| !name.is_empty()),
+        limited_by_address: bool_of(policy, "limited_by_address"),
     })
 }
 

@@ -65,6 +65,7 @@ fn policy(policy: &Policy) -> TokenStream {
         Some(capability) => quote!(Some(#capability)),
         None => quote!(None),
     };
+    let limited_by_address = policy.limited_by_address;
     quote! {
         ::rest::Policy {
             access: ::rest::Access::#access,
@@ -72,6 +73,7 @@ fn policy(policy: &Policy) -> TokenStream {
             success_status: #success_status,
             idempotency_key: ::rest::IdempotencyKeyUse::#idempotency_key,
             capability: #capability,
+            limited_by_address: #limited_by_address,
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct Policy {
     pub idempotency_key: IdempotencyKeyUse,
     /// The capability that the workspace's plan must have; with `None` every plan will do.
     pub capability: Option<&'static str>,
+    /// Whether each call spends from a budget of its client's address before anything of it is read.
+    pub limited_by_address: bool,
 }
 
 /// Who may call an RPC.

@@ -105,6 +105,7 @@ async fn create(args: CreateArgs) -> Result<(), String> {
     let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
     insert(&mut tx, new).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
+    settle(&store).await.map_err(failed)?;
     println!("{}", key.reveal());
     Ok(())
 }
@@ -141,7 +142,7 @@ async fn revoke(args: RevokeArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns when no running service accepts a key by what it knew before.
+/// Returns when every running service knows of the changes of keys that are committed by now.
 pub async fn settle(store: &Store) -> Result<(), Error> {
     let (epoch, _) = store.read_key_epoch("").await?;
     keyring::settle(store, epoch, "").await;

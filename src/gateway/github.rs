@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 pub use public_keys::GithubKeys;
 
+use super::body::Received;
 use super::{body, json};
 use crate::config::SCANNED_TOKENS_MAX;
 use crate::error::{Error, Kind};
@@ -63,19 +64,16 @@ struct Feedback {
 }
 
 impl Github {
-    /// Revokes the keys among the reported tokens. A report counts against its client's budget
-    /// until it is known that GitHub signed it: GitHub may send as many as it finds.
+    /// Revokes the keys among the reported tokens. GitHub may report as many as it finds; whatever it
+    /// has not signed counts against its client's budget.
     pub async fn answer(&self, request: Request, within: Duration) -> Result<Response, Error> {
-        let (parts, body) = request.into_parts();
-        let trail = parts.extensions.get::<Arc<Trail>>();
+        let trail = request.extensions().get::<Arc<Trail>>();
         let client = trail.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |trail| trail.client);
-        self.leaks.admit(client)?;
-        if parts.uri.query().is_some() {
-            return Err(Error::new(Kind::UnknownField, "This path takes no query parameters."));
-        }
-        let received = body::receive(&parts.method, &parts.headers, body, within).await?;
-        self.verify(&parts.headers, &received.raw)?;
-        self.leaks.give_back(client);
+        self.leaks.check(client)?;
+        let received = match self.signed(request, within).await {
+            Ok(received) => received,
+            Err(refusal) => return Err(self.leaks.admit(client).err().unwrap_or(refusal)),
+        };
         let mut feedback = Vec::new();
         for found in read(&received.decode()?)? {
             feedback.push(self.judge(found).await?);
@@ -84,6 +82,17 @@ impl Github {
         let mut response = json(StatusCode::OK, body.into());
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)
+    }
+
+    /// The body, if GitHub signed it.
+    async fn signed(&self, request: Request, within: Duration) -> Result<Received, Error> {
+        let (parts, body) = request.into_parts();
+        if parts.uri.query().is_some() {
+            return Err(Error::new(Kind::UnknownField, "This path takes no query parameters."));
+        }
+        let received = body::receive(&parts.method, &parts.headers, body, within).await?;
+        self.verify(&parts.headers, &received.raw)?;
+        Ok(received)
     }
 
     /// Whether GitHub signed these bytes; tells of everything that is wrong with the headers.

@@ -1,14 +1,16 @@
 //! The keys that this process knows: the one owner of cached callers.
 //!
-//! Cached by the hash of the whole key, so that an unknown, a wrong and a right key with a wrong
-//! secret cost the same; a key that is not accepted is never cached.
+//! Callers are cached by the hash of the whole key; a key that is not accepted is never cached. Beside
+//! them stand the fingerprints of all keys that are not revoked (`fingerprints`): a key without one is
+//! refused without asking anybody, so that guesses cost nothing and spend nobody else's attempts.
 //!
-//! What is cached is trusted for [`KEY_LEASE`] after the key epoch was last read (`watch`), by this
+//! What is held is trusted for [`KEY_LEASE`] after the key epoch was last read (`watch`), by this
 //! process's own monotonic clock. Any process that changes a key raises the epoch and then waits
 //! ([`KeyRing::settle`]) until every other one has applied the change or its lease has run out: when
 //! a revocation has returned, nothing accepts the key. A process that cannot read the epoch asks
 //! the database about each request, and can accept none when that is away.
 
+mod fingerprints;
 mod flights;
 mod watch;
 
@@ -19,13 +21,14 @@ use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq;
 
 use crate::caller::Caller;
-use crate::config::{KEY_LEASE, KEYS_CACHED_MAX};
+use crate::config::{KEY_FINGERPRINTS_MAX, KEY_LEASE, KEYS_CACHED_MAX};
 use crate::error::Error;
 use crate::id;
 use crate::key::{KeyHash, KeyText};
 use crate::scope::Scopes;
 use crate::store::{KeyRecord, Store};
 
+use fingerprints::{Fingerprints, Held};
 use flights::Flights;
 
 pub use watch::settle;
@@ -38,10 +41,13 @@ const READS_MAX: usize = 3;
 pub enum Known {
     /// The caller with this key.
     Caller(Arc<Caller>),
-    /// The key was accepted before, but whether it still is only the database can tell.
-    Outdated,
-    /// Nothing.
+    /// There is such a key, or was a moment ago: the database tells the rest.
+    Exists,
+    /// There is no such key, or it was revoked.
     Nothing,
+    /// Only the database can tell: the key epoch cannot be read, or there are more keys than
+    /// fingerprints.
+    Undecided,
 }
 
 /// The cache in front of the keys in the store.
@@ -50,6 +56,7 @@ pub struct KeyRing {
     /// The same database by connections that nothing but the watch uses.
     watching: Store,
     callers: Cache<KeyHash, Arc<Caller>>,
+    fingerprints: Fingerprints,
     flights: Flights,
     /// Counts the times that something was taken from the cache or replaced in it. Who fills the
     /// cache holds it, and does not put in what may have been taken out since it was read.
@@ -64,6 +71,7 @@ impl KeyRing {
             watching: store.watching(),
             store,
             callers: Cache::new(KEYS_CACHED_MAX),
+            fingerprints: Fingerprints::new(KEY_FINGERPRINTS_MAX),
             flights: Flights::default(),
             generation: Mutex::new(0),
             watch: watch::Watch::new(id::watcher()),
@@ -72,10 +80,14 @@ impl KeyRing {
 
     /// What is known of the key with this hash: no I/O.
     pub fn known(&self, hash: &KeyHash) -> Known {
-        match self.callers.get(hash) {
-            Some(caller) if self.watch.is_fresh() => Known::Caller(caller),
-            Some(_) => Known::Outdated,
-            None => Known::Nothing,
+        let is_fresh = self.watch.is_fresh();
+        if let Some(caller) = self.callers.get(hash).filter(|_| is_fresh) {
+            return Known::Caller(caller);
+        }
+        match self.fingerprints.find(&hash.0) {
+            Held::Yes => Known::Exists,
+            Held::No if is_fresh => Known::Nothing,
+            Held::No | Held::Perhaps => Known::Undecided,
         }
     }
 
@@ -120,20 +132,40 @@ impl KeyRing {
         *self.generation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts what is so now in the place of what was cached of a key.
+    /// Puts what is so now in the place of what was held of a key.
     fn replace(&self, record: KeyRecord) -> Result<(), Error> {
         let hash = KeyHash(record.key_hash);
         let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
         *generation += 1;
         if record.revoked_at.is_some() {
+            self.fingerprints.remove(&hash.0);
             self.callers.remove(&hash);
-        } else if self.callers.peek(&hash).is_some() {
+            return Ok(());
+        }
+        self.fingerprints.insert(&hash.0);
+        if self.callers.peek(&hash).is_some() {
             self.callers.insert(hash, caller(record)?);
         }
         Ok(())
     }
 
-    /// Forgets everything.
+    /// Begins anew, with the fingerprints of the keys that there are now and no caller.
+    async fn reload(&self) -> Result<(), Error> {
+        // Before the read: what changes after it is applied to what was read.
+        self.clear();
+        let hashes = self.watching.list_key_hashes(KEY_FINGERPRINTS_MAX + 1).await?;
+        self.fingerprints.replace(hashes.iter());
+        if hashes.len() > KEY_FINGERPRINTS_MAX {
+            tracing::warn!(
+                most = KEY_FINGERPRINTS_MAX,
+                "more keys than fingerprints are held: keys without one spend an attempt of their address when they are first used"
+            );
+        }
+        tracing::debug!(keys = self.fingerprints.len(), "the fingerprints of keys are loaded");
+        Ok(())
+    }
+
+    /// Forgets every caller.
     fn clear(&self) {
         let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
         *generation += 1;

@@ -74,9 +74,9 @@ impl KeyRing {
             Some(known) if registered => known,
             _ => {
                 // Known as a watcher first, then the epoch: nobody who raises it later overlooks us.
-                // What was missed while nobody knew us is not known: begin with an empty cache.
+                // What was missed while nobody knew us is not known: begin anew.
                 self.watching.upsert_key_watcher(&self.watch.id, epoch).await?;
-                self.clear();
+                self.reload().await?;
                 began = Instant::now();
                 let known = epoch;
                 (epoch, registered) = self.watching.read_key_epoch(&self.watch.id).await?;
@@ -89,7 +89,7 @@ impl KeyRing {
         if epoch > known {
             match self.watching.list_key_changes(known, epoch).await? {
                 Some(changes) => self.apply(&changes).await?,
-                None => self.clear(),
+                None => self.reload().await?,
             }
             self.watching.upsert_key_watcher(&self.watch.id, epoch).await?;
         }

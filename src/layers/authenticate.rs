@@ -1,4 +1,5 @@
-//! Finds out who is calling. A known key costs no I/O; RPCs that demand nothing ignore a key.
+//! Finds out who is calling. A known key costs no I/O, nor does one that does not exist; RPCs that
+//! demand nothing ignore a key.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -8,11 +9,11 @@ use http::{HeaderMap, HeaderName};
 
 use super::Request;
 use super::resolve::Target;
-use crate::attempts::{Admission, FailedAttempts};
+use crate::attempts::FailedAttempts;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::key::{KeyHash, KeyText};
+use crate::key::KeyText;
 use crate::keyring::{KeyRing, Known};
 use crate::rpc::Demand;
 use crate::trail::Trail;
@@ -30,8 +31,8 @@ pub async fn authenticate(
     if demand != Demand::Nothing {
         let trail = request.extensions().get::<Arc<Trail>>();
         let client = trail.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |trail| trail.client);
-        let unknown = Unknown { keys, attempts, client };
-        let caller = identify(unknown, clock, request.headers()).await?;
+        let stranger = Stranger { attempts, client };
+        let caller = identify(keys, stranger, clock, request.headers()).await?;
         if let Some(trail) = request.extensions().get::<Arc<Trail>>() {
             // Set once: a request is authenticated once.
             let _ = trail.caller.set(Arc::clone(&caller));
@@ -42,18 +43,23 @@ pub async fn authenticate(
 }
 
 async fn identify(
-    unknown: Unknown<'_>,
+    keys: &KeyRing,
+    stranger: Stranger<'_>,
     clock: &Clock,
     headers: &HeaderMap,
 ) -> Result<Arc<Caller>, Error> {
     let credential = credential(headers)?;
-    let Some(key) = KeyText::parse(credential) else { return Err(unknown.refuse()) };
+    let Some(key) = KeyText::parse(credential) else { return Err(stranger.refusal()) };
     let hash = key.hash();
-    let caller = match unknown.keys.known(&hash) {
+    let caller = match keys.known(&hash) {
         Known::Caller(caller) => caller,
-        // A key that is known passes by the limit: it goes on working from an address that guesses.
-        Known::Outdated => unknown.keys.find(&key, hash).await?.ok_or_else(invalid)?,
-        Known::Nothing => unknown.find(&key, hash).await?,
+        // A key that exists spends nothing: it is let in from an address that guesses, too.
+        Known::Exists => keys.find(&key, hash).await?.ok_or_else(invalid)?,
+        Known::Nothing => return Err(stranger.refusal()),
+        Known::Undecided => {
+            stranger.attempts.admit(stranger.client)?;
+            keys.find(&key, hash).await?.ok_or_else(invalid)?
+        }
     };
     if caller.is_expired(clock.now()) {
         let message = "The API key has expired. Ask a workspace admin for a new one.";
@@ -62,39 +68,17 @@ async fn identify(
     Ok(caller)
 }
 
-/// A credential that this process does not know, and what it costs to find out.
+/// Who sends a key that does not exist, as far as is known, and how often that may happen.
 #[derive(Clone, Copy)]
-struct Unknown<'a> {
-    keys: &'a KeyRing,
+struct Stranger<'a> {
     attempts: &'a FailedAttempts,
     client: IpAddr,
 }
 
-impl Unknown<'_> {
-    /// What cannot be a key at all is an attempt too.
-    fn refuse(self) -> Error {
+impl Stranger<'_> {
+    /// Spends an attempt: the key is refused, or else its client because it has none left.
+    fn refusal(self) -> Error {
         self.attempts.admit(self.client).err().unwrap_or_else(invalid)
-    }
-
-    /// The caller with this key. The attempt is spent before the database is asked, and is given
-    /// back unless the key was refused: only then did it fail. A client that goes away meanwhile
-    /// has spent it.
-    async fn find(self, key: &KeyText, hash: KeyHash) -> Result<Arc<Caller>, Error> {
-        let attempt = loop {
-            match self.attempts.begin(self.client)? {
-                Admission::Admitted(attempt) => break attempt,
-                Admission::Undecided(settled) => settled.await,
-            }
-            // Whoever it waited for may have come with the same key.
-            if let Known::Caller(caller) = self.keys.known(&hash) {
-                return Ok(caller);
-            }
-        };
-        let found = self.keys.find(key, hash).await;
-        if !matches!(found, Ok(None)) {
-            attempt.give_back();
-        }
-        found?.ok_or_else(invalid)
     }
 }
 

@@ -3,6 +3,7 @@
 //! They know RPCs and callers, never a service. They refuse by returning `Error`, which
 //! [`respond`] alone renders.
 
+pub mod admit;
 pub mod around;
 pub mod audit_denials;
 pub mod authenticate;

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use http::Method;
 use orqit::attempts::Budget;
+use orqit::config::KEY_LEASE;
 use orqit::key::KeyText;
 use orqit::pb;
+use serde_json::json;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::keys::delete;
 use crate::support::database::START;
 use crate::support::grpc::{assert_refused, call, frame};
 use crate::support::rest::{Answer, send};
@@ -145,8 +148,42 @@ async fn a_known_key_goes_on_from_an_address_that_guesses() {
         assert_eq!(list(&orqit, &known).await.code(), Code::Ok);
         guess(&orqit).await.error(429, "TOO_MANY_FAILED_ATTEMPTS");
     }
-    // Whether this one is right would be known only by asking the database.
-    orqit.rest(&unseen).get("/tickets").await.error(429, "TOO_MANY_FAILED_ATTEMPTS");
+    // One that was never used before, too.
+    orqit.rest(&unseen).get("/tickets").await.data(200);
+    assert_eq!(list(&orqit, &unseen).await.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_keys_shuts_no_key_out_that_was_made_before_the_start() {
+    let first = start().await;
+    let mut keys = Vec::new();
+    for _ in 0..25 {
+        keys.push(first.key(&["tickets:read"]).await);
+    }
+    let orqit = first.replica(limited()).await;
+    assert_eq!(exhaust(&orqit).await, BURST);
+    for key in &keys {
+        orqit.rest(key).get("/tickets").await.data(200);
+        guess(&orqit).await.error(429, "TOO_MANY_FAILED_ATTEMPTS");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_the_callers_own_making_is_let_in_from_an_address_that_guesses() {
+    let orqit = start().await;
+    let admin = orqit.rest(&orqit.key(&["admin"]).await);
+    admin.get("/keys/self").await.data(200);
+    assert_eq!(exhaust(&orqit).await, BURST);
+    let made = admin.post("/keys", json!({"name": "New", "scopes": ["tickets:read"]})).await;
+    let made = made.data(201);
+    let rotate = format!("/keys/{}/rotate", made["id"].as_str().unwrap());
+    let rotated = admin.post(&rotate, json!({})).await.data(201);
+    let (old, new) = (made["key"].as_str().unwrap(), rotated["key"].as_str().unwrap());
+    orqit.rest(new).get("/tickets").await.data(200);
+    // No grace: the old one is a key that expired, which is said to whoever has it.
+    orqit.rest(old).get("/tickets").await.error(401, "API_KEY_EXPIRED");
+    delete(&admin, &format!("/keys/{}", rotated["id"].as_str().unwrap())).await.data(200);
+    orqit.rest(new).get("/tickets").await.error(429, "TOO_MANY_FAILED_ATTEMPTS");
 }
 
 #[tokio::test]
@@ -161,12 +198,23 @@ async fn a_refusal_asks_no_database() {
 }
 
 #[tokio::test]
-async fn what_the_database_could_not_judge_is_no_failure() {
+async fn a_key_that_does_not_exist_is_refused_without_a_database() {
+    let orqit = start().await;
+    let unseen = orqit.key(&[]).await;
+    orqit.store.clone().close().await.expect("closed");
+    guess(&orqit).await.error(401, "INVALID_API_KEY");
+    orqit.rest(&unseen).get("/accounts").await.error(503, "SERVICE_UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn while_memory_is_not_trusted_the_database_judges_as_often_as_an_address_may_fail() {
     let orqit = start().await;
     orqit.store.clone().close().await.expect("closed");
-    for _ in 0..=BURST {
+    tokio::time::sleep(KEY_LEASE).await;
+    for _ in 0..BURST {
         guess(&orqit).await.error(503, "SERVICE_UNAVAILABLE");
     }
+    guess(&orqit).await.error(429, "TOO_MANY_FAILED_ATTEMPTS");
 }
 
 #[tokio::test]

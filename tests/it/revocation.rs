@@ -83,7 +83,7 @@ async fn store_key(test: &TestStore) -> KeyText {
         last_four: key.last_four().to_owned(),
         made_by: orqit::store::MadeBy::Operator,
     };
-    let tx = test
+    let mut tx = test
         .store
         .begin(test.workspace.id, crate::support::database::actor())
         .await
@@ -106,12 +106,12 @@ async fn a_ring_trusts_its_memory_only_for_a_lease_after_it_last_looked() {
     let key = store_key(&test).await;
     let ring = KeyRing::new(test.store.clone());
     ring.find(&key, key.hash()).await.expect("read").expect("a caller");
-    assert!(matches!(ring.known(&key.hash()), Known::Outdated), "it never looked");
+    assert!(matches!(ring.known(&key.hash()), Known::Undecided), "it never looked");
     ring.look().await.expect("looked");
     ring.find(&key, key.hash()).await.expect("read").expect("a caller");
     assert!(matches!(ring.known(&key.hash()), Known::Caller(_)));
     ring.leave().await;
-    assert!(matches!(ring.known(&key.hash()), Known::Outdated));
+    assert!(matches!(ring.known(&key.hash()), Known::Exists));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +154,7 @@ async fn a_process_that_does_not_answer_is_waited_for_no_longer_than_its_lease()
     // The other one does not look any more, as if it were stopped.
     let settled = tokio::time::timeout(Duration::from_secs(10), ring.settle()).await;
     settled.expect("it is not waited for for ever");
-    assert!(matches!(frozen.known(&key.hash()), Known::Outdated), "its lease has run out");
+    assert!(matches!(frozen.known(&key.hash()), Known::Exists), "its lease has run out");
     assert!(frozen.find(&key, key.hash()).await.expect("read").is_none());
     // It finds itself forgotten, and begins anew with nothing.
     frozen.look().await.expect("looked");

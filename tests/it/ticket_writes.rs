@@ -70,7 +70,7 @@ async fn a_key_is_found_by_its_id_with_its_workspace() {
         last_four: "9xQ2".to_owned(),
         made_by: MadeBy::Operator,
     };
-    let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     tx.insert_key(new.clone()).await.unwrap();
     tx.commit().await.unwrap();
 
@@ -82,7 +82,7 @@ async fn a_key_is_found_by_its_id_with_its_workspace() {
     assert_eq!(reader.find_key("4fQ7x2Lm").await.unwrap().unwrap().name, "Sales portal");
 
     let other = insert_workspace(&test.store, "other").await;
-    let tx = test.store.begin(other.id, actor()).await.unwrap();
+    let mut tx = test.store.begin(other.id, actor()).await.unwrap();
     assert_eq!(tx.insert_key(new).await.unwrap_err().kind, Kind::AlreadyExists);
 }
 

@@ -50,6 +50,8 @@ pub struct Policy {
     pub idempotency_key: Option<Presence>,
     /// The capability that the workspace's plan must have.
     pub capability: Option<String>,
+    /// Whether each call spends from a budget of its client's address.
+    pub limited_by_address: bool,
 }
 
 /// Whether something that can be sent must be sent.
@@ -191,6 +193,7 @@ fn read_policy(rpc: &str, policy: &DynamicMessage) -> Policy {
             _ => None,
         },
         capability: (!capability.is_empty()).then_some(capability),
+        limited_by_address: flag(policy, "limited_by_address"),
     }
 }
 

@@ -166,7 +166,7 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
         When::Idempotent => rpc.policy.idempotency_key.is_some(),
         When::IdempotencyRequired => rpc.policy.idempotency_key == Some(Presence::Required),
         When::NewKey => rpc.method.name() == "CreateKey",
-        When::Credential => keyed || rpc.method.name() == "ReportLeak",
+        When::Credential => keyed || rpc.policy.limited_by_address,
         When::Transition => updates && request.get_field_by_name("status").is_some(),
         When::Id => route.template.contains('{') && names(&rpc.method, &code.name),
         When::Nowhere => false,

@@ -1,4 +1,5 @@
-//! How keys are made, changed, rotated and revoked, each within a change of their workspace.
+//! How keys are made, changed, rotated and revoked, each within a change of their workspace. Each of
+//! these raises the key epoch: a new key is accepted everywhere once every process knows of it.
 //!
 //! Whoever makes a key holds the lock of the workspace's key numbers from [`Tx::lock_keys`] on, so
 //! what it counts is still so when it commits.
@@ -83,12 +84,16 @@ impl Tx {
     }
 
     /// Stores a key. A key id that is taken, in whatever workspace, is ALREADY_EXISTS: make another.
-    pub async fn insert_key(&self, new: NewKey) -> Result<(), Error> {
+    pub async fn insert_key(&mut self, new: NewKey) -> Result<(), Error> {
         let number = advance(&self.transaction, self.workspace, Counter::ApiKeys, 1).await?;
+        let key_id = new.key_id.clone();
         let row = to_row(self.workspace, self.now, number, new);
         let insert = api_key::Entity::insert(row).build(self.transaction.backend());
         match self.transaction.execute(insert).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.note_change(key_id);
+                Ok(())
+            }
             Err(error) if is_taken(&error, &["key_id", "api_keys_pkey"]) => {
                 Err(Error::new(Kind::AlreadyExists, "A key with this id exists already."))
             }
@@ -204,8 +209,12 @@ impl Tx {
             .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
             .build(self.transaction.backend());
         self.transaction.execute(update).await.map_err(failed)?;
-        self.key_changes
-            .push(KeyChange { workspace: self.workspace, key_id: Some(key_id.to_owned()) });
+        self.note_change(key_id.to_owned());
         Ok(())
+    }
+
+    /// Has every process that accepts keys learn of the key.
+    fn note_change(&mut self, key_id: String) {
+        self.key_changes.push(KeyChange { workspace: self.workspace, key_id: Some(key_id) });
     }
 }

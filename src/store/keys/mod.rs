@@ -11,6 +11,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 use super::entity::{api_key, workspace};
 use super::failure::failed;
 use super::pages::{Page, PageRequest, newest_first};
+use super::sql::statement;
 use super::workspaces::{SYSTEM_USER_ID, Workspace, from_row as workspace_from_row};
 use super::{Reader, Store, WorkspaceId, from_json, to_json, unknown_number};
 use crate::clock::Timestamp;
@@ -19,6 +20,9 @@ use crate::error::Error;
 pub use epoch::KeyChange;
 pub(super) use epoch::raise_key_epoch;
 pub use lives::KeyChanges;
+
+/// The most hashes that are read at once.
+const KEY_HASHES_PER_READ: usize = 1000;
 
 /// Who made a key, as far as it matters to the hourly limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +142,33 @@ impl Store {
         // Before it is looked at which one it is: an unknown key costs what a known one does.
         let record = from_row(key, workspace_from_row(workspace));
         if is_it { record.map(Some) } else { Ok(None) }
+    }
+}
+
+impl Store {
+    /// The hashes of the keys that are not revoked, in all workspaces; of at most `limit` of them.
+    pub async fn list_key_hashes(&self, limit: usize) -> Result<Vec<[u8; 32]>, Error> {
+        const TEXT: &str = "SELECT key_id, key_hash FROM api_keys \
+                            WHERE key_id > $1 AND revoked_at IS NULL ORDER BY key_id LIMIT $2";
+        let (mut hashes, mut after) = (Vec::new(), String::new());
+        while hashes.len() < limit {
+            let rows = (limit - hashes.len()).min(KEY_HASHES_PER_READ);
+            let values = [after.as_str().into(), (rows as i64).into()];
+            let query = statement(self.backend(), TEXT, values);
+            let read = self.read_short(query, |row| Ok((row.get(0)?, row.get::<Vec<u8>>(1)?)));
+            let read: Vec<(String, _)> = read.await?;
+            let is_last = read.len() < rows;
+            for (key_id, hash) in read {
+                let length =
+                    |_| Error::internal(format!("key {key_id} has a hash of another length"));
+                hashes.push(<[u8; 32]>::try_from(hash).map_err(length)?);
+                after = key_id;
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(hashes)
     }
 }
 

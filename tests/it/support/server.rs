@@ -11,6 +11,7 @@ use orqit::connections::Bounds;
 use orqit::event::{Actor, RecordedEvent};
 use orqit::gateway::github::GithubKeys;
 use orqit::key::KeyText;
+use orqit::keyring;
 use orqit::limits;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::scope::Scopes;
@@ -222,9 +223,11 @@ impl Orqit {
             made_by: MadeBy::Operator,
         };
         change(&mut new);
-        let tx = self.store.begin(workspace.id, Actor::operator()).await.expect("begun");
+        let mut tx = self.store.begin(workspace.id, Actor::operator()).await.expect("begun");
         tx.insert_key(new).await.expect("a key");
         tx.commit().await.expect("committed");
+        let (epoch, _) = self.store.read_key_epoch("").await.expect("an epoch");
+        keyring::settle(&self.store, epoch, "").await;
         key.reveal().to_owned()
     }
 
