@@ -34,6 +34,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .compile_fds(compiler.file_descriptor_set())?;
     rest_build::generate(&descriptors, PACKAGE, &out_dir)?;
 
+    // What the details of a refusal stand on, for server reflection; no file of ours imports it.
+    let mut well_known = protox::Compiler::new(["proto"])?;
+    well_known.open_files(["google/protobuf/any.proto", "google/protobuf/duration.proto"])?;
+    std::fs::write(out_dir.join("well_known.bin"), well_known.encode_file_descriptor_set())?;
+
     let document = openapi::document(&compiler.descriptor_pool(), &INFO);
     std::fs::write(out_dir.join("openapi.json"), format!("{document:#}\n"))?;
     Ok(())

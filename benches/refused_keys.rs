@@ -20,6 +20,7 @@ use orqit::attempts::Budget;
 use orqit::clock::Clock;
 use orqit::connections::Bounds;
 use orqit::event::Actor;
+use orqit::held_bytes;
 use orqit::key::KeyText;
 use orqit::limits;
 use orqit::server::Server;
@@ -158,7 +159,16 @@ fn server(store: Store) -> Server {
         cors_origins: Vec::new(),
         request_timeout: timeout,
         body_timeout: timeout,
-        bounds: Bounds { header_timeout: timeout, drain_timeout: timeout, connections_max: 10 },
+        bounds: Bounds {
+            header_timeout: timeout,
+            write_timeout: timeout,
+            drain_timeout: timeout,
+            connections_max: 10,
+            connections_per_address: 10,
+            trusted_proxies: Vec::new().into(),
+        },
+        bodies: held_bytes::Bounds::of_mib(64, 16),
+        answers: held_bytes::Bounds::of_mib(64, 32),
         trusted_proxies: Vec::new(),
         // What is measured is all refused.
         failed_attempts: Budget { burst: NonZeroU32::MAX, ..Budget::default() },

@@ -230,9 +230,15 @@ impl Error {
         Self { details, ..Self::new(kind, message) }
     }
 
-    /// A body or message over the bound.
-    pub fn too_large() -> Self {
-        Self::new(Kind::PayloadTooLarge, "The body must be at most 1 MiB, also once decompressed.")
+    /// A body or message of more than `max` bytes.
+    pub fn too_large(max: usize) -> Self {
+        let most = if max >= 1 << 20 {
+            format!("{} MiB", max >> 20)
+        } else {
+            format!("{} KiB", max >> 10)
+        };
+        let message = format!("The body must be at most {most}, also once decompressed.");
+        Self::new(Kind::PayloadTooLarge, message)
     }
 
     /// After how many seconds to try again, if the kind tells.

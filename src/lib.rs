@@ -13,10 +13,12 @@ pub mod layers;
 
 pub mod attempts;
 pub mod caller;
+pub mod held_bytes;
 pub mod key;
 pub mod keyring;
 pub mod leaks;
 pub mod limits;
+pub mod network;
 pub mod rpc;
 pub mod scope;
 pub mod trail;

@@ -17,12 +17,14 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
 use crate::attempts::{Budget, FailedAttempts};
+use crate::body::Bodies;
 use crate::clock::Clock;
 use crate::config::COMPRESS_BYTES_MIN;
 use crate::connections::{self, Bounds};
 use crate::gateway::Gateway;
 use crate::gateway::github::{Github, GithubKeys};
 use crate::grpc::{Grpc, Services};
+use crate::held_bytes::{self, HeldBytes};
 use crate::housekeeping;
 use crate::keyring::KeyRing;
 use crate::layers::admit::admit;
@@ -30,6 +32,7 @@ use crate::layers::around::AroundLayer;
 use crate::layers::audit_denials::Attempt;
 use crate::layers::authenticate::authenticate;
 use crate::layers::authorize::authorize;
+use crate::layers::bound_answers::Answer;
 use crate::layers::cors::Cors;
 use crate::layers::deadline::{self, Deadline};
 use crate::layers::drain::Drain;
@@ -76,6 +79,9 @@ pub struct Server {
     pub usage: Recorder,
     pub retention: Retention,
     pub bounds: Bounds,
+    /// The most memory of request bodies, and of answers.
+    pub bodies: held_bytes::Bounds,
+    pub answers: held_bytes::Bounds,
     pub trusted_proxies: Vec<IpNet>,
     pub failed_attempts: Budget,
     pub github_keys: Option<GithubKeys>,
@@ -89,7 +95,7 @@ impl Server {
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Result<(), String> {
-        let (tls, bounds) = (self.tls.clone(), self.bounds);
+        let (tls, bounds) = (self.tls.clone(), self.bounds.clone());
         let (stop_streams, stopping) = watch::channel(false);
         let ring = Arc::new(KeyRing::new(self.store.clone()));
         let (store, clock) = (self.store.clone(), self.clock.clone());
@@ -167,11 +173,15 @@ impl Server {
             reflection: self.reflection,
             github_secret_scanning: self.github_keys.is_some(),
         };
+        let bodies = Bodies {
+            within: self.body_timeout,
+            held: HeldBytes::new("request bodies", self.bodies),
+        };
         let (grpc, readiness) =
-            Grpc::new(services, self.reflection, self.body_timeout, stopping).await?;
+            Grpc::new(services, self.reflection, bodies.clone(), stopping).await?;
         let store = self.store.clone();
         let github = self.github_keys.map(|keys| Github { keys, leaks: Arc::clone(&leaks) });
-        let gateway = Gateway { store, body_timeout: self.body_timeout, openapi: OPENAPI, github };
+        let gateway = Gateway { store, bodies, openapi: OPENAPI, github };
         let inner = Inner {
             resolver,
             store: self.store,
@@ -180,6 +190,7 @@ impl Server {
             clock: self.clock.clone(),
             limiter,
             leaks,
+            answers: HeldBytes::new("answers", self.answers),
             grpc,
             gateway,
         };
@@ -284,6 +295,7 @@ struct Inner {
     clock: Clock,
     limiter: Arc<Limiter>,
     leaks: Arc<Leaks>,
+    answers: HeldBytes,
     grpc: Grpc,
     gateway: Gateway,
 }
@@ -317,12 +329,15 @@ impl Inner {
         read_idempotency_key(&request)?;
         // With the request itself, as the last of what a header can be wrong about.
         deadline::check(&request)?;
-        match request.extensions().get::<Target>() {
+        // Nothing is done whose answer would find no room.
+        let answer = Answer::begin(&self.answers, &request)?;
+        let response = match request.extensions().get::<Target>() {
             Some(Target::Grpc { .. } | Target::GrpcStream { .. }) => {
-                self.grpc.answer(request).await
+                self.grpc.answer(request).await?
             }
-            _ => self.gateway.answer(request).await,
-        }
+            _ => self.gateway.answer(request).await?,
+        };
+        Ok(answer.hold(&self.answers, response)?)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::attempts::Budget;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::config::{SERVER_LOCK_WAIT, ServeArgs};
-use crate::connections::{self, Bounds};
+use crate::connections;
 use crate::error::Error;
 use crate::gateway::github::GithubKeys;
 use crate::key::KeyText;
@@ -56,6 +56,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     if let Some(admin) = &first {
         println!("{}", welcome(&url, admin));
     }
+    let (bounds, bodies, answers) = (args.bounds(), args.bodies(), args.answers());
     let server = Server {
         store: store.clone(),
         clock,
@@ -67,11 +68,9 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         body_timeout: args.body_timeout,
         usage: Recorder::new(store.clone(), args.request_log_queue as usize),
         retention: Retention { request_logs: args.request_log_retention },
-        bounds: Bounds {
-            header_timeout: args.header_timeout,
-            drain_timeout: args.drain_timeout,
-            connections_max: args.connections_max,
-        },
+        bounds,
+        bodies,
+        answers,
         trusted_proxies: args.trusted_proxies,
         failed_attempts: Budget::default(),
         github_keys,

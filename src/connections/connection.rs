@@ -1,5 +1,9 @@
 //! One connection, from its TLS handshake to its end.
 //!
+//! It ends when it has been without a request for the idle time, whatever else its peer sends; when
+//! its peer takes nothing of an answer for the write timeout; and, while it is idle, when another
+//! needs its slot.
+//!
 //! When the service begins to stop, a connection ends as soon as it owes no answer. Without a request
 //! in flight that is at once; a peer that has made requests by HTTP/2 is told first, and has
 //! [`GOAWAY_WITHIN`] to acknowledge. A request is in flight once its headers have been read
@@ -8,6 +12,7 @@
 //! it. Half an answer is sent only when the drain time is over and what is left is aborted.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,12 +30,18 @@ use tower::{BoxError, Service};
 use super::in_flight::{Activity, Requests};
 use super::outgoing::Outgoing;
 use super::streams::{Executor, Streams};
+use super::writing::Patience;
 use super::{Peer, Phase, Stop};
 use crate::config::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::layers::{Request, Response};
 
-/// How often a silent HTTP/2 peer is asked whether it is still there.
+/// How often a silent HTTP/2 peer with open streams is asked whether it is still there.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// The bytes of a stream's and a connection's data that an HTTP/2 peer may send before we read them.
+const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The bytes of a stream's data that are kept for an HTTP/2 peer which takes none.
+const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 /// How long an HTTP/2 peer may take to acknowledge that the connection closes. A request that it
 /// sent before it knew arrives by then; a peer that does not read must not hold the stop up.
 const GOAWAY_WITHIN: Duration = Duration::from_secs(1);
@@ -38,9 +49,12 @@ const GOAWAY_WITHIN: Duration = Duration::from_secs(1);
 /// One connection before it is known which protocol it speaks.
 pub struct Connection {
     pub peer: SocketAddr,
-    /// How long a TLS handshake may take, and a request's headers.
+    /// How long a TLS handshake may take, a request's headers, and the time between two requests.
     pub header_timeout: Duration,
+    /// How long the peer may take nothing of an answer.
+    pub write_timeout: Duration,
     pub stop: Stop,
+    pub activity: Arc<Activity>,
 }
 
 impl Connection {
@@ -59,6 +73,7 @@ impl Connection {
         let shaken = tokio::select! {
             shaken = handshake => shaken,
             () = self.stop.reached(Phase::Draining) => return,
+            () = poll_fn(|cx| self.activity.poll_gives_way(cx)) => return,
         };
         match shaken {
             Ok(Ok(stream)) => self.serve(stream, stack).await,
@@ -86,17 +101,29 @@ impl Connection {
         S::Future: Send + Unpin + 'static,
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let activity = Arc::new(Activity::default());
+        let activity = Arc::clone(&self.activity);
         let io = TokioIo::new(Outgoing { io, activity: Arc::clone(&activity) });
         let (stack, peer) = (RefCell::new(stack), Peer(self.peer));
         let service = Requests { stack, peer, activity: Arc::clone(&activity) };
-        let builder = builder(self.header_timeout, streams.executor());
+        let builder = builder(self.header_timeout, streams.executor(self.write_timeout));
         let connection = std::pin::pin!(builder.serve_connection(io, service));
         let mut watched = Watched { connection, activity, owes: false };
         tokio::select! {
             // Requests that have arrived with the stop are read before it is looked at.
             biased;
-            ended = watched.until_silent(self.header_timeout) => return ended,
+            end = watched.served(self.header_timeout, self.write_timeout) => match end? {
+                End::Closed => return Ok(()),
+                // One more request may come before the peer knows, and its answer may stay unread.
+                End::Idle => {
+                    let drained = tokio::time::timeout(self.write_timeout, watched.drained());
+                    return drained.await.unwrap_or(Ok(()));
+                }
+                End::Stuck => {
+                    metrics::counter!("orqit_answers_given_up_total", "by" => "connection").increment(1);
+                    tracing::debug!(peer = %self.peer, "nobody reads the answers: the connection is closed");
+                    return Ok(());
+                }
+            },
             () = self.stop.reached(Phase::Draining) => {}
         }
         tokio::select! {
@@ -105,6 +132,16 @@ impl Connection {
             () = self.stop.reached(Phase::Aborting) => Ok(()),
         }
     }
+}
+
+/// Why a connection is not served any more.
+enum End {
+    /// It ended by itself.
+    Closed,
+    /// It has no request, for too long or while others need its slot.
+    Idle,
+    /// Its peer takes nothing.
+    Stuck,
 }
 
 /// A connection of hyper's, and whether it owes an answer.
@@ -116,17 +153,34 @@ struct Watched<'c, C> {
 }
 
 impl<C: GracefulConnection> Watched<'_, C> {
-    /// Polls the connection to its end, or until the first request has not come in time. hyper's own
-    /// header timeout starts once it knows the protocol; a client that never says enough to tell is
-    /// cut here.
-    async fn until_silent(&mut self, header_timeout: Duration) -> Result<(), C::Error> {
-        let mut silent = std::pin::pin!(tokio::time::sleep(header_timeout));
-        std::future::poll_fn(|cx| {
-            let ended = self.poll(cx);
-            if ended.is_pending() && self.activity.counts().begun == 0 {
-                return silent.as_mut().poll(cx).map(Ok);
+    /// Polls the connection to its end, or until it is to be ended.
+    async fn served(&mut self, idle: Duration, write: Duration) -> Result<End, C::Error> {
+        let (mut idle, mut write) = (Patience::new(idle), Patience::new(write));
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = self.poll(cx) {
+                return Poll::Ready(ended.map(|()| End::Closed));
             }
-            ended
+            let activity = &self.activity;
+            let gives_way = activity.poll_gives_way(cx).is_ready();
+            if let Some(since) = activity.idle_since_ms() {
+                // What was written last may not have been taken yet.
+                if activity.unflushed() {
+                    let is_stuck = write.poll_after(activity.moved_at_ms(), cx);
+                    return if gives_way { Poll::Ready(()) } else { is_stuck }
+                        .map(|()| Ok(End::Stuck));
+                }
+                let is_over = idle.poll_after(since, cx);
+                return if gives_way { Poll::Ready(()) } else { is_over }.map(|()| Ok(End::Idle));
+            }
+            // The last request may end unseen, in a task of its own.
+            idle.arm(cx);
+            let is_stuck = match activity.writing() {
+                Some(writing) => write.poll_over(&writing, cx),
+                // A stream whose last piece is not taken cannot be reset any more.
+                None if activity.has_pieces() => write.poll_after(activity.moved_at_ms(), cx),
+                None => Poll::Pending,
+            };
+            is_stuck.map(|()| Ok(End::Stuck))
         })
         .await
     }
@@ -135,7 +189,7 @@ impl<C: GracefulConnection> Watched<'_, C> {
     async fn drained(&mut self) -> Result<(), C::Error> {
         self.connection.as_mut().graceful_shutdown();
         let mut goaway = std::pin::pin!(tokio::time::sleep(GOAWAY_WITHIN));
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             self.activity.wake_when_done(cx.waker());
             let ended = self.poll(cx);
             if ended.is_ready() || self.owes {
@@ -175,6 +229,9 @@ fn builder(header_timeout: Duration, executor: Executor) -> auto::Builder<Execut
         .timer(TokioTimer::new())
         .max_header_list_size(HEADER_BYTES_MAX as u32)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .max_send_buf_size(HTTP2_SEND_BUFFER)
         .keep_alive_interval(HTTP2_PING_INTERVAL);
     builder
 }

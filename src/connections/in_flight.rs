@@ -1,5 +1,5 @@
-//! The requests of one connection that are in flight, counted so that a stop can tell which
-//! connections still owe an answer.
+//! The requests of one connection that are in flight, counted so that it is known which connections
+//! owe an answer, and which have been idle for longest.
 //!
 //! A request is in flight from the moment its headers have been read until its answer is written.
 //! Three things hold it there, one after the other: the future of its answer, the body of the
@@ -7,8 +7,8 @@
 
 use std::cell::RefCell;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
@@ -21,17 +21,30 @@ use tonic::body::Body;
 use tower::{BoxError, Service};
 
 use super::Peer;
+use super::streams;
+use super::writing::{Writing, now_ms};
+use crate::config::ANSWER_PIECE_BYTES;
+use crate::held_bytes::Hold;
 use crate::layers::{Request, Response};
 
 /// What a connection and its requests tell each other.
-#[derive(Default)]
 pub struct Activity {
     begun: AtomicUsize,
     /// One for each [`InFlight`], so several for some requests.
     in_flight: AtomicUsize,
+    /// Since when none is in flight; counts only while that is so.
+    idle_since_ms: AtomicU64,
+    /// When the socket last took something, or hyper a piece of an answer.
+    moved_at_ms: AtomicU64,
     http2: AtomicBool,
     unflushed: AtomicBool,
+    /// The pieces of answers that hyper has and the socket has not taken.
+    pieces: AtomicUsize,
     done: AtomicWaker,
+    gives_way: AtomicBool,
+    giving_way: AtomicWaker,
+    /// The answer that is written by HTTP/1.1, which writes one at a time.
+    writing: Mutex<Weak<Writing>>,
 }
 
 /// How many requests there were at a moment.
@@ -43,11 +56,64 @@ pub struct Counts {
     pub in_flight: usize,
 }
 
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            begun: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
+            idle_since_ms: AtomicU64::new(now_ms()),
+            moved_at_ms: AtomicU64::new(now_ms()),
+            http2: AtomicBool::new(false),
+            unflushed: AtomicBool::new(false),
+            pieces: AtomicUsize::new(0),
+            done: AtomicWaker::new(),
+            gives_way: AtomicBool::new(false),
+            giving_way: AtomicWaker::new(),
+            writing: Mutex::new(Weak::new()),
+        }
+    }
+}
+
 impl Activity {
     pub fn counts(&self) -> Counts {
         let begun = self.begun.load(Ordering::Relaxed);
         // Pairs with the end of a request: its answer is seen by who sees it ended.
         Counts { begun, in_flight: self.in_flight.load(Ordering::Acquire) }
+    }
+
+    /// Since when it has been without a request; none while it has one.
+    pub fn idle_since_ms(&self) -> Option<u64> {
+        let is_idle = self.in_flight.load(Ordering::Acquire) == 0;
+        is_idle.then(|| self.idle_since_ms.load(Ordering::Relaxed))
+    }
+
+    /// When bytes of an answer last moved.
+    pub fn moved_at_ms(&self) -> u64 {
+        self.moved_at_ms.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the socket took bytes.
+    pub fn sent(&self) {
+        self.moved_at_ms.store(now_ms(), Ordering::Relaxed);
+        if !self.http2()
+            && let Some(writing) = self.writing()
+        {
+            writing.moved(now_ms());
+        }
+    }
+
+    /// Whether hyper has pieces of answers that the socket has not taken.
+    pub fn has_pieces(&self) -> bool {
+        self.pieces.load(Ordering::Relaxed) > 0
+    }
+
+    /// The answer that is being written, by HTTP/1.1.
+    pub fn writing(&self) -> Option<Arc<Writing>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    fn write(&self, writing: &Arc<Writing>) {
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(writing);
     }
 
     /// Whether a request came by HTTP/2.
@@ -68,10 +134,30 @@ impl Activity {
     pub fn wake_when_done(&self, waker: &Waker) {
         self.done.register(waker);
     }
+
+    /// Has the connection end, for others need its slot.
+    pub fn give_way(&self) {
+        self.gives_way.store(true, Ordering::Release);
+        self.giving_way.wake();
+    }
+
+    /// Ready once it has to end. One task may wait.
+    pub fn poll_gives_way(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.giving_way.register(cx.waker());
+        if self.gives_way.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 /// A request in flight, for as long as any clone of this exists.
 struct InFlight(Arc<Activity>);
+
+#[cfg(test)]
+impl Activity {
+    /// A request that is in flight until what is answered is dropped.
+    pub fn begin_one(self: &Arc<Self>) -> impl Drop + use<> {
+        InFlight::begin(self, Version::HTTP_11)
+    }
+}
 
 impl InFlight {
     fn begin(activity: &Arc<Activity>, version: Version) -> Self {
@@ -96,6 +182,10 @@ impl Clone for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        // Before the count: whoever sees it idle sees since when.
+        if self.0.in_flight.load(Ordering::Relaxed) == 1 {
+            self.0.idle_since_ms.store(now_ms(), Ordering::Relaxed);
+        }
         if self.0.in_flight.fetch_sub(1, Ordering::Release) == 1 {
             self.0.done.wake();
         }
@@ -136,16 +226,45 @@ impl<F: Future<Output = Result<Response, BoxError>> + Unpin> Future for Answerin
     type Output = Result<http::Response<Answer>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(Pin::new(&mut self.answer).poll(cx))?;
+        let mut answer = ready!(Pin::new(&mut self.answer).poll(cx))?;
+        let hold = answer.extensions_mut().remove::<Arc<Hold>>();
+        let writing = Arc::new(Writing::new(hold));
+        let by_stream = streams::write(&writing);
+        if !by_stream {
+            self.in_flight.0.write(&writing);
+        }
         let in_flight = self.in_flight.clone();
-        Poll::Ready(Ok(answer.map(|body| Answer { body, in_flight })))
+        let left = Bytes::new();
+        Poll::Ready(Ok(answer.map(|body| Answer { body, left, writing, by_stream, in_flight })))
     }
 }
 
 /// The body of an answer.
 pub struct Answer {
     body: Body,
+    /// What is left of a frame that is larger than a piece.
+    left: Bytes,
+    writing: Arc<Writing>,
+    /// Whether it is written by a stream of HTTP/2.
+    by_stream: bool,
     in_flight: InFlight,
+}
+
+impl Answer {
+    /// The next piece of `left`. A stream of HTTP/2 gives no more at once than hyper has to keep.
+    fn piece(&mut self) -> Piece {
+        let len = if self.by_stream { ANSWER_PIECE_BYTES } else { usize::MAX };
+        let bytes = self.left.split_to(len.min(self.left.len()));
+        self.writing.give();
+        self.in_flight.0.pieces.fetch_add(1, Ordering::Relaxed);
+        Piece { bytes, writing: Arc::clone(&self.writing), in_flight: self.in_flight.clone() }
+    }
+
+    /// Whether the end may be told. A stream that has told it can no longer be reset, so it waits
+    /// until a large answer is taken.
+    fn may_end(&self, cx: &Context<'_>) -> bool {
+        !(self.by_stream && self.writing.is_held()) || self.writing.is_taken(cx.waker())
+    }
 }
 
 impl http_body::Body for Answer {
@@ -156,24 +275,61 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, Status>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        let piece = |bytes| Piece { bytes, _in_flight: self.in_flight.clone() };
-        frame.map_ok(|frame| frame.map_data(piece))
+        if !self.left.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(self.piece()))));
+        }
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Pending => {
+                self.writing.rest();
+                Poll::Pending
+            }
+            Poll::Ready(None) if !self.may_end(cx) => Poll::Pending,
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => {
+                    self.left = data;
+                    Poll::Ready(Some(Ok(Frame::data(self.piece()))))
+                }
+                Err(frame) => {
+                    self.writing.moved(now_ms());
+                    Poll::Ready(frame.into_trailers().ok().map(|it| Ok(Frame::trailers(it))))
+                }
+            },
+            Poll::Ready(Some(Err(status))) => Poll::Ready(Some(Err(status))),
+            Poll::Ready(None) => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        let is_held = self.by_stream && self.writing.is_held();
+        !is_held && self.left.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let left = self.left.len() as u64;
+        let of_body = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(of_body.lower() + left);
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper + left);
+        }
+        hint
     }
 }
 
 /// A piece of an answer's body. hyper drops it when the socket has taken it.
 pub struct Piece {
     bytes: Bytes,
-    _in_flight: InFlight,
+    writing: Arc<Writing>,
+    in_flight: InFlight,
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let now_ms = now_ms();
+        self.writing.take(now_ms);
+        self.in_flight.0.pieces.fetch_sub(1, Ordering::Relaxed);
+        self.in_flight.0.moved_at_ms.store(now_ms, Ordering::Relaxed);
+    }
 }
 
 impl Buf for Piece {

@@ -4,17 +4,20 @@
 mod connection;
 mod in_flight;
 mod outgoing;
+mod slots;
 mod streams;
+mod writing;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -22,19 +25,26 @@ use tower::{BoxError, Service};
 
 use crate::layers::{Request, Response};
 use connection::Connection;
+use slots::{Slot, Slots};
 
 /// How long to wait before accepting again when the machine has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The bounds of connections.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Bounds {
-    /// How long a request's headers may take, and how long an HTTP/1.1 connection may idle.
+    /// How long a request's headers may take, and how long a connection may idle.
     pub header_timeout: Duration,
+    /// How long a peer may take nothing of an answer.
+    pub write_timeout: Duration,
     /// How long open requests may take to finish after the stop began. Then they are aborted.
     pub drain_timeout: Duration,
     /// The most connections at a time.
     pub connections_max: u32,
+    /// The most of one client network.
+    pub connections_per_address: u32,
+    /// Proxies, which may have as many as there are.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// The address of the client, as a request extension.
@@ -54,39 +64,52 @@ pub async fn serve<S>(
     S::Future: Send + Unpin + 'static,
 {
     let (phase, phases) = watch::channel(Phase::Serving);
-    let slots = Arc::new(Semaphore::new(bounds.connections_max as usize));
+    let Bounds { connections_max, connections_per_address, trusted_proxies, .. } = bounds.clone();
+    let slots = Slots::new(connections_max, connections_per_address, trusted_proxies);
+    let slots = Arc::new(slots);
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
-    loop {
-        let (stream, peer, slot) = tokio::select! {
-            accepted = accept(&listener, &slots) => accepted,
-            Some(ended) = connections.join_next() => {
-                tell_panic(ended);
-                continue;
-            }
-            () = &mut stop => break,
-        };
-        let stop = Stop(phases.clone());
-        let connection = Connection { peer, header_timeout: bounds.header_timeout, stop };
-        let (tls, stack) = (tls.clone(), stack.clone());
-        connections.spawn(async move {
-            connection.run(stream, tls, stack).await;
-            drop(slot);
-        });
+    {
+        // Kept while it waits for a slot: it may hold a connection already.
+        let mut accepting = std::pin::pin!(accept(&listener, &slots));
+        loop {
+            let (stream, peer, slot) = tokio::select! {
+                accepted = &mut accepting => accepted,
+                Some(ended) = connections.join_next() => {
+                    tell_panic(ended);
+                    continue;
+                }
+                () = &mut stop => break,
+            };
+            accepting.set(accept(&listener, &slots));
+            let stop = Stop(phases.clone());
+            let connection = Connection {
+                peer,
+                header_timeout: bounds.header_timeout,
+                write_timeout: bounds.write_timeout,
+                stop,
+                activity: Arc::clone(&slot.activity),
+            };
+            let (tls, stack) = (tls.clone(), stack.clone());
+            connections.spawn(async move {
+                connection.run(stream, tls, stack).await;
+                drop(slot);
+            });
+        }
     }
     drop(listener);
     drain(connections, &phase, bounds.drain_timeout).await;
 }
 
-/// The next connection, once there is a slot for it.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+/// The next connection that there is a slot for.
+async fn accept(listener: &TcpListener, slots: &Arc<Slots>) -> (TcpStream, SocketAddr, Slot) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, slot),
+            Ok((stream, peer)) => match slots.take(peer.ip()).await {
+                Some(slot) => return (stream, peer, slot),
+                // Closed without a word: to say why would cost what is to be saved.
+                None => continue,
+            },
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection; raise the limit of open files");
             }

@@ -1,4 +1,5 @@
-//! A connection's socket that knows whether it has taken everything that was written to it.
+//! A connection's socket that knows whether it has taken everything that was written to it, and when
+//! it last took something.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -13,6 +14,14 @@ use super::in_flight::Activity;
 pub struct Outgoing<I> {
     pub io: I,
     pub activity: Arc<Activity>,
+}
+
+impl<I> Outgoing<I> {
+    fn note(&self, written: &Poll<Result<usize>>) {
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.activity.sent();
+        }
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Outgoing<I> {
@@ -32,7 +41,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Outgoing<I> {
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
         self.activity.set_unflushed(true);
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.note(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -41,7 +52,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Outgoing<I> {
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
         self.activity.set_unflushed(true);
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.note(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

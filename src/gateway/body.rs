@@ -1,27 +1,22 @@
 //! The body of a REST request within its bounds: media type, size, time, decompression.
 
-use std::io::Read;
-use std::time::Duration;
-
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
-use http_body::Body as _;
 use tonic::body::Body;
 
-use crate::body;
-use crate::config::BODY_BYTES_MAX;
+use crate::body::{Bodies, gunzip};
 use crate::error::{Error, Kind};
 
-/// The whole body, decompressed. `within` bounds how long it may take to arrive.
+/// The whole body, decompressed, of at most `max` bytes.
 pub async fn read(
-    method: &Method,
-    headers: &HeaderMap,
+    bodies: &Bodies,
+    parts: &mut Parts,
     body: Body,
-    within: Duration,
+    max: usize,
 ) -> Result<Bytes, Error> {
-    receive(method, headers, body, within).await?.decode()
+    receive(bodies, parts, body, max).await?.decode()
 }
 
 /// A body as it was sent.
@@ -29,37 +24,27 @@ pub struct Received {
     /// The very bytes, over which a signature may go.
     pub raw: Bytes,
     gzipped: bool,
+    max: usize,
 }
 
 impl Received {
     /// What it says, decompressed.
     pub fn decode(self) -> Result<Bytes, Error> {
-        if self.gzipped { gunzip(&self.raw) } else { Ok(self.raw) }
+        if self.gzipped { gunzip(&self.raw, self.max) } else { Ok(self.raw) }
     }
 }
 
-/// The whole body as it was sent. `within` bounds how long it may take to arrive.
+/// The whole body as it was sent, of at most `max` bytes, also once decompressed.
 pub async fn receive(
-    method: &Method,
-    headers: &HeaderMap,
+    bodies: &Bodies,
+    parts: &mut Parts,
     body: Body,
-    within: Duration,
+    max: usize,
 ) -> Result<Received, Error> {
-    check_media_type(method, headers)?;
-    let gzipped = is_gzipped(headers)?;
-    let raw = body::collect(headers, body, BODY_BYTES_MAX, within).await?;
-    Ok(Received { raw, gzipped })
-}
-
-/// Refuses a body on a route that takes none: what a client sends is never ignored.
-pub async fn read_none(headers: &HeaderMap, body: Body, within: Duration) -> Result<(), Error> {
-    if body.is_end_stream()
-        || body::collect(headers, body, BODY_BYTES_MAX, within).await?.is_empty()
-    {
-        return Ok(());
-    }
-    let message = "This route takes no body: send what it should know in the path and query.";
-    Err(Error::new(Kind::ValidationFailed, message))
+    check_media_type(&parts.method, &parts.headers)?;
+    let gzipped = is_gzipped(&parts.headers)?;
+    let raw = bodies.collect(parts, body, max).await?;
+    Ok(Received { raw, gzipped, max })
 }
 
 /// JSON, or nothing said; for PATCH also a merge patch (RFC 7396).
@@ -102,14 +87,4 @@ fn is_gzipped(headers: &HeaderMap) -> Result<bool, Error> {
             Err(Error::new(Kind::UnsupportedMediaType, message))
         }
     }
-}
-
-fn gunzip(raw: &[u8]) -> Result<Bytes, Error> {
-    let mut plain = Vec::with_capacity(raw.len().saturating_mul(4).min(BODY_BYTES_MAX));
-    let mut bounded = MultiGzDecoder::new(raw).take(BODY_BYTES_MAX as u64 + 1);
-    if bounded.read_to_end(&mut plain).is_err() {
-        let message = "The body is not valid gzip, though its Content-Encoding says so.";
-        return Err(Error::new(Kind::MalformedJson, message));
-    }
-    if plain.len() > BODY_BYTES_MAX { Err(Error::too_large()) } else { Ok(plain.into()) }
 }

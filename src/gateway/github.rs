@@ -8,7 +8,6 @@ mod public_keys;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +22,8 @@ pub use public_keys::GithubKeys;
 
 use super::body::Received;
 use super::{body, json};
-use crate::config::SCANNED_TOKENS_MAX;
+use crate::body::Bodies;
+use crate::config::{BODY_BYTES_MAX, SCANNED_TOKENS_MAX};
 use crate::error::{Error, Kind};
 use crate::key::redact;
 use crate::layers::{Request, Response};
@@ -66,11 +66,11 @@ struct Feedback {
 impl Github {
     /// Revokes the keys among the reported tokens. GitHub may report as many as it finds; whatever it
     /// has not signed counts against its client's budget.
-    pub async fn answer(&self, request: Request, within: Duration) -> Result<Response, Error> {
+    pub async fn answer(&self, request: Request, bodies: &Bodies) -> Result<Response, Error> {
         let trail = request.extensions().get::<Arc<Trail>>();
         let client = trail.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |trail| trail.client);
         self.leaks.check(client)?;
-        let received = match self.signed(request, within).await {
+        let received = match self.signed(request, bodies).await {
             Ok(received) => received,
             Err(refusal) => return Err(self.leaks.admit(client).err().unwrap_or(refusal)),
         };
@@ -85,12 +85,12 @@ impl Github {
     }
 
     /// The body, if GitHub signed it.
-    async fn signed(&self, request: Request, within: Duration) -> Result<Received, Error> {
-        let (parts, body) = request.into_parts();
+    async fn signed(&self, request: Request, bodies: &Bodies) -> Result<Received, Error> {
+        let (mut parts, body) = request.into_parts();
         if parts.uri.query().is_some() {
             return Err(Error::new(Kind::UnknownField, "This path takes no query parameters."));
         }
-        let received = body::receive(&parts.method, &parts.headers, body, within).await?;
+        let received = body::receive(bodies, &mut parts, body, BODY_BYTES_MAX).await?;
         self.verify(&parts.headers, &received.raw)?;
         Ok(received)
     }

@@ -7,8 +7,6 @@
 mod body;
 pub mod github;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -19,6 +17,7 @@ use tonic::metadata::MetadataMap;
 use tower::BoxError;
 
 use self::github::Github;
+use crate::body::{Bodies, bytes_max};
 use crate::error::{Error, Kind};
 use crate::layers::resolve::{Page, Target};
 use crate::layers::respond::IDEMPOTENT_REPLAYED;
@@ -36,8 +35,8 @@ const ANSWERED: [HeaderName; 2] = [CACHE_CONTROL, IDEMPOTENT_REPLAYED];
 pub struct Gateway {
     /// What readiness asks.
     pub store: Store,
-    /// How long a body may take to arrive.
-    pub body_timeout: Duration,
+    /// What reads bodies.
+    pub bodies: Bodies,
     /// The OpenAPI document.
     pub openapi: &'static str,
     /// What takes the reports of GitHub's secret scanning, where they are let in.
@@ -47,15 +46,16 @@ pub struct Gateway {
 impl Gateway {
     /// Answers a request whose target is known.
     pub async fn answer(&self, mut request: Request) -> Result<Response, BoxError> {
+        let max = bytes_max(request.extensions().get::<Target>());
         Ok(match request.extensions_mut().remove::<Target>() {
             Some(Target::Rest { binding, captures, .. }) => {
-                self.call(request, binding, captures).await?
+                self.call(request, binding, captures, max).await?
             }
             Some(Target::Options { allow }) => options(&allow)?,
             Some(Target::Page(page)) => self.show(request, page).await?,
             Some(Target::GithubSecretScanning) => {
                 let github = self.github.as_ref().ok_or_else(unresolved)?;
-                github.answer(request, self.body_timeout).await?
+                github.answer(request, &self.bodies).await?
             }
             Some(Target::Grpc { .. } | Target::GrpcStream { .. }) | None => {
                 return Err(unresolved().into());
@@ -66,7 +66,7 @@ impl Gateway {
     /// Answers what is no RPC. Nothing that a client sends is ignored there either.
     async fn show(&self, request: Request, page: Page) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
-        body::read_none(&parts.headers, body, self.body_timeout).await?;
+        self.bodies.expect_none(&parts, body).await?;
         if parts.uri.query().is_some() {
             return Err(Error::new(Kind::UnknownField, "This path takes no query parameters."));
         }
@@ -86,12 +86,13 @@ impl Gateway {
         request: Request,
         binding: Binding,
         captures: Vec<String>,
+        max: usize,
     ) -> Result<Response, Error> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body = if binding.takes_body {
-            body::read(&parts.method, &parts.headers, body, self.body_timeout).await?
+            body::read(&self.bodies, &mut parts, body, max).await?
         } else {
-            body::read_none(&parts.headers, body, self.body_timeout).await?;
+            self.bodies.expect_none(&parts, body).await?;
             Bytes::new()
         };
         let query = parts.uri.query().map(str::to_owned);

@@ -8,6 +8,7 @@ pub mod around;
 pub mod audit_denials;
 pub mod authenticate;
 pub mod authorize;
+pub mod bound_answers;
 mod client_address;
 pub mod cors;
 pub mod deadline;

@@ -93,7 +93,10 @@ impl Error {
                 let message = format!("The request message cannot be read: {}", status.message());
                 Ok(Self::new(Kind::ValidationFailed, message))
             }
-            Code::OutOfRange | Code::ResourceExhausted => Ok(Self::too_large()),
+            Code::OutOfRange | Code::ResourceExhausted => {
+                let message = "The message must be at most 1 MiB, or 4 KiB where no key is needed, also once decompressed.";
+                Ok(Self::new(Kind::PayloadTooLarge, message))
+            }
             Code::Unimplemented if status.message().starts_with("Content is compressed") => {
                 let message = "Messages must be compressed with gzip, or not at all.";
                 Ok(Self::new(Kind::UnsupportedMediaType, message))

@@ -70,9 +70,12 @@ async fn a_body_that_does_not_arrive_is_408() {
         let answer = read_answer(&mut stream).await;
         answer.error(408, "REQUEST_TIMEOUT");
     }
-    // The same of a body where none is taken.
+    // The same of a body where none is taken, as long as it may be empty.
     let mut stream = connect(orqit.address).await;
-    let get = post_head(&key, 100, "").replacen("POST", "GET", 1);
+    let get = format!(
+        "GET /api/public/v1/tickets HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+         transfer-encoding: chunked\r\n\r\n"
+    );
     stream.write_all(get.as_bytes()).await.expect("sent");
     read_answer(&mut stream).await.error(408, "REQUEST_TIMEOUT");
     assert_eq!(orqit.events().await, []);

@@ -5,11 +5,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::HeaderValue;
+use ipnet::IpNet;
 use orqit::attempts::Budget;
 use orqit::clock::Clock;
 use orqit::connections::Bounds;
 use orqit::event::{Actor, RecordedEvent};
 use orqit::gateway::github::GithubKeys;
+use orqit::held_bytes;
 use orqit::key::KeyText;
 use orqit::keyring;
 use orqit::limits;
@@ -49,7 +51,13 @@ pub struct Options {
     pub request_timeout: Duration,
     pub body_timeout: Duration,
     pub header_timeout: Duration,
+    pub write_timeout: Duration,
     pub drain_timeout: Duration,
+    pub connections_max: u32,
+    pub connections_per_address: u32,
+    /// The most memory of request bodies, and of answers.
+    pub bodies: held_bytes::Bounds,
+    pub answers: held_bytes::Bounds,
     pub tls: Option<tokio_rustls::TlsAcceptor>,
     /// Networks, such as `127.0.0.0/8`.
     pub trusted_proxies: Vec<&'static str>,
@@ -73,7 +81,13 @@ impl Default for Options {
             request_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
+            connections_max: 1000,
+            // All tests come from one address.
+            connections_per_address: 1000,
+            bodies: held_bytes::Bounds::of_mib(64, 16),
+            answers: held_bytes::Bounds::of_mib(64, 32),
             tls: None,
             trusted_proxies: Vec::new(),
             // All tests come from one address, and many of them with keys that are refused.
@@ -140,7 +154,8 @@ impl Orqit {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let trusted = options.trusted_proxies.iter();
-        let trusted = trusted.map(|network| network.parse().expect("a network"));
+        let trusted_proxies: Vec<IpNet> =
+            trusted.map(|network| network.parse().expect("a network")).collect();
         let usage = Recorder::new(store.clone(), options.request_log_queue);
         let server = Server {
             store: store.clone(),
@@ -155,10 +170,15 @@ impl Orqit {
             retention: Retention { request_logs: options.request_log_retention },
             bounds: Bounds {
                 header_timeout: options.header_timeout,
+                write_timeout: options.write_timeout,
                 drain_timeout: options.drain_timeout,
-                connections_max: 1000,
+                connections_max: options.connections_max,
+                connections_per_address: options.connections_per_address,
+                trusted_proxies: trusted_proxies.clone().into(),
             },
-            trusted_proxies: trusted.collect(),
+            bodies: options.bodies,
+            answers: options.answers,
+            trusted_proxies,
             failed_attempts: options.failed_attempts,
             github_keys: options.github_keys,
         };

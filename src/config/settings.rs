@@ -1,115 +1,18 @@
-//! The settings of the service, each with its default and its bound, and the bounds that have
-//! no setting.
+//! The settings of the service, each with its default and its bound.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use http::HeaderValue;
 use ipnet::IpNet;
 
+use crate::connections::Bounds;
+use crate::held_bytes;
 use crate::limits;
 use crate::store::Settings;
-
-/// The most bytes of a request body or gRPC message, also after decompression.
-pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// The most bytes of a request's header list.
-pub const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// The most streams that one HTTP/2 connection may have open.
-pub const STREAMS_PER_CONNECTION_MAX: u32 = 100;
-/// The most bytes of a refused body that are read and dropped, so that its sender gets to read why.
-pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long a refused body is read and dropped.
-pub const DRAIN_REFUSED_WITHIN: Duration = Duration::from_secs(2);
-/// The most keys whose callers are kept in memory.
-pub const KEYS_CACHED_MAX: usize = 100_000;
-/// The most keys, in all workspaces, whose fingerprints are kept in memory: at most 18 bytes each.
-/// Further ones are looked up in the database, and spend an attempt of their address, whenever their
-/// callers are not in memory.
-pub const KEY_FINGERPRINTS_MAX: usize = 1_000_000;
-/// The most keys that a new workspace may have active at a time.
-pub const MAX_ACTIVE_KEYS_DEFAULT: i32 = 10;
-/// The most keys that callers may make in a new workspace within an hour.
-pub const KEY_CREATIONS_PER_HOUR_DEFAULT: i32 = 5;
-/// What a key may send a minute over all, and in one endpoint group, unless it says otherwise.
-pub const LIMITS_DEFAULT: (i32, i32) = (60, 30);
-/// Changes of keys that are kept for watchers that fall behind; one that is further behind forgets
-/// all that it has cached.
-pub const KEY_CHANGES_KEPT: i64 = 10_000;
-/// How often a server looks whether another process has changed a key.
-pub const KEY_EPOCH_POLLED: Duration = Duration::from_millis(100);
-/// How long a server accepts keys from memory after it last looked.
-pub const KEY_LEASE: Duration = Duration::from_secs(2);
-/// How long who has changed a key waits beyond the lease for a server that does not answer: more
-/// than clocks of two machines differ in rate over that time.
-pub const KEY_LEASE_MARGIN: Duration = Duration::from_millis(200);
-/// How long the answer to a request with an idempotency key is kept.
-pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
-/// How long a request waits for another one with the same idempotency key.
-pub const IDEMPOTENCY_WAIT: Duration = Duration::from_secs(2);
-/// How long a start waits for another server of the same SQLite file to stop.
-pub const SERVER_LOCK_WAIT: Duration = Duration::from_secs(5);
-/// How often it looks whether that has stopped.
-pub const SERVER_LOCK_POLLED: Duration = Duration::from_millis(50);
-/// The failed attempts that a client address has at once; see `attempts`.
-pub const FAILED_ATTEMPTS_BURST: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
-/// How long until a client address has one of them back.
-pub const FAILED_ATTEMPT_BACK_EVERY: Duration = Duration::from_secs(2);
-/// The most client networks whose failed attempts are told apart.
-pub const FAILED_ATTEMPT_NETWORKS_MAX: usize = 100_000;
-/// The most addresses of `X-Forwarded-For` that are looked at.
-pub const FORWARDED_HOPS_MAX: usize = 32;
-/// The most tokens that one message of GitHub's secret scanning may report.
-pub const SCANNED_TOKENS_MAX: usize = 1000;
-/// The deepest row that `page` and `perPage` reach.
-pub const PAGED_ROWS_MAX: i64 = 100_000;
-/// The items of a page unless the caller says otherwise.
-pub const PER_PAGE_DEFAULT: u32 = 20;
-/// How long after closing a ticket may be opened again.
-pub const REOPEN_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How long a window of the rate limits lasts, in milliseconds; `limits/spend.lua` has it too.
-pub const RATE_LIMIT_WINDOW_MS: u32 = 60_000;
-/// The most endpoint groups that have a rate limit of their own.
-pub const ENDPOINT_GROUPS_MAX: usize = 8;
-/// How often Redis is tried while it is away.
-pub const REDIS_RETRY_EVERY: Duration = Duration::from_secs(1);
-/// The least bytes of an answer that is worth compressing.
-pub const COMPRESS_BYTES_MIN: u16 = 1024;
-
-/// The most changes that share one COMMIT on SQLite.
-pub const SQLITE_COMMIT_CHANGES_MAX: usize = 64;
-/// The most bytes of text that a read of SQLite may take in place: what a thread of the runtime does
-/// within a fraction of a millisecond.
-pub const SQLITE_SHORT_READ_BYTES_MAX: usize = 256 * 1024;
-
-/// How often what requests have left behind is written down.
-pub const USAGE_WRITE_INTERVAL: Duration = Duration::from_secs(1);
-/// So many requests of one thread are written down sooner.
-pub const USAGE_WRITE_AT: usize = 500;
-/// The most requests that are written in one transaction.
-pub const USAGE_BATCH_MAX: usize = 1000;
-/// The longest pause between two tries to write them.
-pub const USAGE_RETRY_WITHIN_MAX: Duration = Duration::from_secs(30);
-/// How often a database that is there may refuse requests before they are given up.
-pub const USAGE_ATTEMPTS_MAX: u32 = 5;
-/// How long a stop waits for the last requests to be written.
-pub const USAGE_STOP_WITHIN: Duration = Duration::from_secs(10);
-/// The most figures (by key, endpoint and hour) that are kept of requests beyond the queue.
-pub const USAGE_OVERFLOW_MAX: usize = 5_000;
-/// How often it is told that requests are missing in the log.
-pub const USAGE_WARN_INTERVAL: Duration = Duration::from_secs(60);
-/// The least time that figures of hours are kept: as far as one question reaches back.
-pub const USAGE_HOURS_KEPT_MIN: Duration = Duration::from_secs(32 * 24 * 3600);
-/// How long figures of days are kept.
-pub const USAGE_DAYS_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
-/// How often what is too old is looked for.
-pub const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
-/// The pause between two deletions of what is too old.
-pub const RETENTION_PAUSE: Duration = Duration::from_millis(50);
-/// The most requests of a workspace that are deleted at once.
-pub const RETENTION_ROWS_MAX: u64 = 1000;
 
 /// Where the database is and how it is used.
 #[derive(Debug, Clone, Args)]
@@ -210,19 +113,44 @@ pub struct ServeArgs {
     /// How long a request may take until its answer begins.
     #[arg(long, env = "ORQIT_REQUEST_TIMEOUT", default_value = "30s", value_parser = bounded_duration)]
     pub request_timeout: Duration,
-    /// How long the headers of a request may take to arrive; also how long a connection may idle.
+    /// How long the headers of a request may take to arrive; also how long a connection may be
+    /// without a request.
     #[arg(long, env = "ORQIT_HEADER_TIMEOUT", default_value = "30s", value_parser = bounded_duration)]
     pub header_timeout: Duration,
     /// How long the body of a request may take to arrive.
     #[arg(long, env = "ORQIT_BODY_TIMEOUT", default_value = "15s", value_parser = bounded_duration)]
     pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer. Then the stream of HTTP/2 is reset, or the
+    /// connection closed.
+    #[arg(long, env = "ORQIT_WRITE_TIMEOUT", default_value = "60s", value_parser = bounded_duration)]
+    pub write_timeout: Duration,
+    /// The most bytes of request bodies in memory, of all clients, in MiB. Beyond it those under way
+    /// for longest give way, or new ones get 503.
+    #[arg(long, env = "ORQIT_BODY_MIB_MAX", default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=65_536))]
+    pub body_mib_max: u32,
+    /// The same of one client address (of IPv6 a /64).
+    #[arg(long, env = "ORQIT_BODY_MIB_PER_ADDRESS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=65_536))]
+    pub body_mib_per_address: u32,
+    /// The most bytes of answers in memory that clients have not read, of all clients, in MiB. Beyond
+    /// it those that nobody reads for longest give way, or new requests get 503.
+    #[arg(long, env = "ORQIT_ANSWER_MIB_MAX", default_value_t = 64, value_parser = clap::value_parser!(u32).range(32..=65_536))]
+    pub answer_mib_max: u32,
+    /// The same of one client address (of IPv6 a /64).
+    #[arg(long, env = "ORQIT_ANSWER_MIB_PER_ADDRESS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(32..=65_536))]
+    pub answer_mib_per_address: u32,
     /// How long requests in flight may take to finish after SIGTERM. Then they are aborted.
     #[arg(long, env = "ORQIT_DRAIN_TIMEOUT", default_value = "20s", value_parser = bounded_duration)]
     pub drain_timeout: Duration,
-    /// The most connections at a time; further ones wait to be accepted.
+    /// The most connections at a time. Those without a request give way to new ones; where all have
+    /// one, new ones wait to be accepted.
     #[arg(long, env = "ORQIT_CONNECTIONS_MAX", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_max: u32,
+    /// The most connections of one client address (of IPv6 a /64), but for trusted proxies. Those
+    /// without a request give way to new ones; where all have one, new ones are closed.
+    #[arg(long, env = "ORQIT_CONNECTIONS_PER_ADDRESS", default_value_t = 512,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_per_address: u32,
     /// How long each request of a key is kept, 1h to 3650d. The figures that they add up to are kept
     /// by the hour as long, at least 32 days, and by the day for 400 days.
     #[arg(long, env = "ORQIT_REQUEST_LOG_RETENTION", default_value = "30d", value_parser = retention)]
@@ -232,6 +160,30 @@ pub struct ServeArgs {
     #[arg(long, env = "ORQIT_REQUEST_LOG_QUEUE", default_value_t = 16_384,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub request_log_queue: u32,
+}
+
+impl ServeArgs {
+    /// The bounds of connections.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            header_timeout: self.header_timeout,
+            write_timeout: self.write_timeout,
+            drain_timeout: self.drain_timeout,
+            connections_max: self.connections_max,
+            connections_per_address: self.connections_per_address,
+            trusted_proxies: Arc::from(self.trusted_proxies.as_slice()),
+        }
+    }
+
+    /// The most bytes of request bodies.
+    pub fn bodies(&self) -> held_bytes::Bounds {
+        held_bytes::Bounds::of_mib(self.body_mib_max, self.body_mib_per_address)
+    }
+
+    /// The most bytes of answers.
+    pub fn answers(&self) -> held_bytes::Bounds {
+        held_bytes::Bounds::of_mib(self.answer_mib_max, self.answer_mib_per_address)
+    }
 }
 
 /// Reads `500ms`, `30s`, `15m`, `12h` or `30d`.

@@ -1,13 +1,16 @@
-//! gRPC behind the layers: our services, health and reflection by tonic, and what tonic leaves to
-//! us: the time that a message may take, and streams that end when the service stops.
+//! gRPC behind the layers: our services and health by tonic, and what tonic leaves to us: the size and
+//! time of a message, and calls that end when the service stops.
 
+mod answers;
+mod reflection;
+
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use http_body::Frame;
 use http_body_util::Full;
 use tokio::sync::watch;
@@ -15,14 +18,15 @@ use tonic::body::Body;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 use tonic::{Code, Status};
+use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 use tower::{BoxError, Service};
 
-use crate::body;
-use crate::config::BODY_BYTES_MAX;
+use crate::body::{Bodies, bytes_max, gunzip};
+use crate::config::{BODY_BYTES_MAX, OPEN_CALL_BYTES, PUBLIC_BODY_BYTES_MAX};
 use crate::error::{Error, Kind};
+use crate::held_bytes::Hold;
 use crate::layers::resolve::Target;
 use crate::layers::{Request, Response};
-use crate::pb;
 use crate::pb::audit_service_server::AuditServiceServer;
 use crate::pb::key_service_server::KeyServiceServer;
 use crate::pb::system_service_server::SystemServiceServer;
@@ -38,9 +42,16 @@ use crate::service::tickets::Tickets;
 use crate::service::usage::Usages;
 use crate::service::users::Users;
 use crate::service::workspace::Workspaces;
+use crate::trail::Trail;
+
+pub use answers::AnswerBytes;
+use reflection::Reflection;
 
 /// What stands before a message: whether it is compressed, and its length in four bytes.
 const FRAME_HEAD_BYTES: usize = 5;
+/// The RPC of server reflection, in each of its versions.
+const REFLECTION_METHOD: &str = "/ServerReflectionInfo";
+const REFLECTION_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 /// The services that are called, by either protocol.
 #[derive(Clone)]
@@ -57,7 +68,7 @@ pub struct Services {
 /// Answers everything that is gRPC.
 pub struct Grpc {
     routes: Routes,
-    body_timeout: Duration,
+    bodies: Bodies,
     stopping: watch::Receiver<bool>,
 }
 
@@ -67,13 +78,13 @@ impl Grpc {
     pub async fn new(
         services: Services,
         reflection: bool,
-        body_timeout: Duration,
+        bodies: Bodies,
         stopping: watch::Receiver<bool>,
     ) -> Result<(Self, Readiness), String> {
         let mut routes = Routes::builder();
         let mut names = vec![""];
         let (reporter, health_server) = tonic_health::server::health_reporter();
-        routes.add_service(health_server.max_decoding_message_size(BODY_BYTES_MAX));
+        routes.add_service(health_server.max_decoding_message_size(PUBLIC_BODY_BYTES_MAX));
         // Each server bounds its messages as the gateway bounds bodies.
         macro_rules! serve {
             ($server:ident, $service:expr) => {
@@ -92,48 +103,74 @@ impl Grpc {
         serve!(TicketServiceServer, services.tickets);
         serve!(UsageServiceServer, services.usage);
         if reflection {
-            let describe = || {
-                tonic_reflection::server::Builder::configure()
-                    .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
-                    .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            };
-            let failed = |error| format!("the protobuf definitions cannot be served: {error}");
-            let v1 = describe().build_v1().map_err(failed)?;
-            routes.add_service(v1.max_decoding_message_size(BODY_BYTES_MAX));
-            let v1alpha = describe().build_v1alpha().map_err(failed)?;
-            routes.add_service(v1alpha.max_decoding_message_size(BODY_BYTES_MAX));
+            let reflection = Reflection::new(bodies.within)?;
+            let server = ServerReflectionServer::new(reflection);
+            routes.add_service(server.max_decoding_message_size(PUBLIC_BODY_BYTES_MAX));
         }
-        let grpc = Self { routes: routes.routes().prepare(), body_timeout, stopping };
+        let grpc = Self { routes: routes.routes().prepare(), bodies, stopping };
         Ok((grpc, Readiness { reporter, services: names }))
     }
 
     /// Answers a request whose target is known.
     pub async fn answer(&self, request: Request) -> Result<Response, BoxError> {
         match request.extensions().get::<Target>() {
-            Some(Target::Grpc { .. }) => self.unary(request).await,
-            _ => self.streaming(request).await,
+            Some(Target::GrpcStream { name }) if name.ends_with(REFLECTION_METHOD) => {
+                self.reflect(request).await
+            }
+            Some(Target::GrpcStream { .. }) => self.health(request).await,
+            _ => self.unary(request).await,
         }
     }
 
-    /// A call whose request is one message: it is read here, within its time.
+    /// A call of an RPC of ours: one message each way, whole before it goes on.
     async fn unary(&self, request: Request) -> Result<Response, BoxError> {
-        let (parts, body) = request.into_parts();
-        let max = FRAME_HEAD_BYTES + BODY_BYTES_MAX;
-        let bytes = body::collect(&parts.headers, body, max, self.body_timeout).await?;
-        one_message(&bytes)?;
-        let request = Request::from_parts(parts, Body::new(Full::new(bytes)));
-        refusal_in(self.routes.clone().call(request).await?).map_err(Into::into)
+        let request = self.whole(request).await?;
+        let response = refusal_in(self.routes.clone().call(request).await?)?;
+        Ok(answers::whole(response).await?)
     }
 
-    /// A call of health or reflection, which may stay open.
-    async fn streaming(&self, request: Request) -> Result<Response, BoxError> {
-        let response = self.routes.clone().call(request).await?;
+    /// A call of health: one message from the client, and one answer or a stream of them.
+    async fn health(&self, request: Request) -> Result<Response, BoxError> {
+        let hold = self.open_call(&request)?;
+        let request = self.whole(request).await?;
+        let response = refusal_in(self.routes.clone().call(request).await?)?;
+        Ok(self.until_stop(response, hold))
+    }
+
+    /// A call of reflection, which may ask many times. Both of its versions are the same on the wire.
+    async fn reflect(&self, mut request: Request) -> Result<Response, BoxError> {
+        let hold = self.open_call(&request)?;
+        *request.uri_mut() = Uri::from_static(REFLECTION_V1);
+        let response = refusal_in(self.routes.clone().call(request).await?)?;
+        Ok(self.until_stop(response, hold))
+    }
+
+    /// The memory of a call that may stay open, which gives way to others like a body.
+    fn open_call(&self, request: &Request) -> Result<Arc<Hold>, Error> {
+        let trail = request.extensions().get::<Arc<Trail>>();
+        let client = trail.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |trail| trail.client);
+        let hold = self.bodies.held.hold(client);
+        hold.grow(OPEN_CALL_BYTES)?;
+        Ok(Arc::new(hold))
+    }
+
+    /// The request with its one message, read within size and time.
+    async fn whole(&self, request: Request) -> Result<Request, Error> {
+        let max = bytes_max(request.extensions().get::<Target>());
+        let (mut parts, body) = request.into_parts();
+        let bytes = self.bodies.collect(&mut parts, body, FRAME_HEAD_BYTES + max).await?;
+        one_message(&bytes, max)?;
+        Ok(Request::from_parts(parts, Body::new(Full::new(bytes))))
+    }
+
+    fn until_stop(&self, mut response: Response, hold: Arc<Hold>) -> Response {
         let mut stopping = self.stopping.clone();
         let stop = Box::pin(async move {
             // A sender that is gone means the same: nobody serves any more.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         });
-        Ok(response.map(|body| Body::new(UntilStop { body, stop, ended: false })))
+        response.extensions_mut().insert(hold);
+        response.map(|body| Body::new(UntilStop { body, stop, ended: false }))
     }
 }
 
@@ -148,19 +185,23 @@ fn refusal_in(mut response: Response) -> Result<Response, Error> {
     }
 }
 
-/// Refuses bytes behind the one message of a unary call. A message that is cut short is for tonic
-/// to refuse.
-fn one_message(bytes: &[u8]) -> Result<(), Error> {
+/// Refuses bytes behind the one message of a call, and a message of more than `max` bytes, also once
+/// decompressed. A message that is cut short is for tonic to refuse, and so is a large one where `max`
+/// is what a body may have anyway.
+fn one_message(bytes: &[u8], max: usize) -> Result<(), Error> {
     let Some((head, message)) = bytes.split_at_checked(FRAME_HEAD_BYTES) else {
         return Ok(());
     };
     let len = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-    if len > BODY_BYTES_MAX {
-        return Err(Error::too_large());
+    if len > max {
+        return Err(Error::too_large(max));
     }
     if message.len() > len {
         let text = "The call takes one message, and its frame must have the length that it says.";
         return Err(Error::new(Kind::ValidationFailed, text));
+    }
+    if head[0] == 1 && max < BODY_BYTES_MAX {
+        gunzip(message, max)?;
     }
     Ok(())
 }

@@ -1,0 +1,114 @@
+//! The bounds that have no setting. Those that have one stand in `settings`, each with its default.
+
+mod settings;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+pub use settings::{DatabaseArgs, LimitArgs, ServeArgs, duration};
+
+/// The most bytes of a request body or gRPC message, also after decompression.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The most bytes of a body or message that needs no key; GitHub's reports are signed, and may have
+/// more.
+pub const PUBLIC_BODY_BYTES_MAX: usize = 4 * 1024;
+/// The most bytes of a request's header list.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// The most streams that one HTTP/2 connection may have open.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 100;
+/// The most bytes of a refused body that are read and dropped, so that its sender gets to read why.
+pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a refused body is read and dropped.
+pub const DRAIN_REFUSED_WITHIN: Duration = Duration::from_secs(2);
+/// The bytes of an answer that a stream of HTTP/2 gives at a time. Answers that have no more than one
+/// such piece do not count among those that are held.
+pub const ANSWER_PIECE_BYTES: usize = 16 * 1024;
+/// The bytes that are charged for an open call of health or reflection.
+pub const OPEN_CALL_BYTES: usize = 64 * 1024;
+/// The most keys whose callers are kept in memory.
+pub const KEYS_CACHED_MAX: usize = 100_000;
+/// The most keys, in all workspaces, whose fingerprints are kept in memory: at most 18 bytes each.
+/// Further ones are looked up in the database, and spend an attempt of their address, whenever their
+/// callers are not in memory.
+pub const KEY_FINGERPRINTS_MAX: usize = 1_000_000;
+/// The most keys that a new workspace may have active at a time.
+pub const MAX_ACTIVE_KEYS_DEFAULT: i32 = 10;
+/// The most keys that callers may make in a new workspace within an hour.
+pub const KEY_CREATIONS_PER_HOUR_DEFAULT: i32 = 5;
+/// What a key may send a minute over all, and in one endpoint group, unless it says otherwise.
+pub const LIMITS_DEFAULT: (i32, i32) = (60, 30);
+/// Changes of keys that are kept for watchers that fall behind; one that is further behind forgets
+/// all that it has cached.
+pub const KEY_CHANGES_KEPT: i64 = 10_000;
+/// How often a server looks whether another process has changed a key.
+pub const KEY_EPOCH_POLLED: Duration = Duration::from_millis(100);
+/// How long a server accepts keys from memory after it last looked.
+pub const KEY_LEASE: Duration = Duration::from_secs(2);
+/// How long who has changed a key waits beyond the lease for a server that does not answer: more
+/// than clocks of two machines differ in rate over that time.
+pub const KEY_LEASE_MARGIN: Duration = Duration::from_millis(200);
+/// How long the answer to a request with an idempotency key is kept.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long a request waits for another one with the same idempotency key.
+pub const IDEMPOTENCY_WAIT: Duration = Duration::from_secs(2);
+/// How long a start waits for another server of the same SQLite file to stop.
+pub const SERVER_LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How often it looks whether that has stopped.
+pub const SERVER_LOCK_POLLED: Duration = Duration::from_millis(50);
+/// The failed attempts that a client address has at once; see `attempts`.
+pub const FAILED_ATTEMPTS_BURST: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
+/// How long until a client address has one of them back.
+pub const FAILED_ATTEMPT_BACK_EVERY: Duration = Duration::from_secs(2);
+/// The most client networks whose failed attempts are told apart.
+pub const FAILED_ATTEMPT_NETWORKS_MAX: usize = 100_000;
+/// The most addresses of `X-Forwarded-For` that are looked at.
+pub const FORWARDED_HOPS_MAX: usize = 32;
+/// The most tokens that one message of GitHub's secret scanning may report.
+pub const SCANNED_TOKENS_MAX: usize = 1000;
+/// The deepest row that `page` and `perPage` reach.
+pub const PAGED_ROWS_MAX: i64 = 100_000;
+/// The items of a page unless the caller says otherwise.
+pub const PER_PAGE_DEFAULT: u32 = 20;
+/// How long after closing a ticket may be opened again.
+pub const REOPEN_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a window of the rate limits lasts, in milliseconds; `limits/spend.lua` has it too.
+pub const RATE_LIMIT_WINDOW_MS: u32 = 60_000;
+/// The most endpoint groups that have a rate limit of their own.
+pub const ENDPOINT_GROUPS_MAX: usize = 8;
+/// How often Redis is tried while it is away.
+pub const REDIS_RETRY_EVERY: Duration = Duration::from_secs(1);
+/// The least bytes of an answer that is worth compressing.
+pub const COMPRESS_BYTES_MIN: u16 = 1024;
+
+/// The most changes that share one COMMIT on SQLite.
+pub const SQLITE_COMMIT_CHANGES_MAX: usize = 64;
+/// The most bytes of text that a read of SQLite may take in place: what a thread of the runtime does
+/// within a fraction of a millisecond.
+pub const SQLITE_SHORT_READ_BYTES_MAX: usize = 256 * 1024;
+
+/// How often what requests have left behind is written down.
+pub const USAGE_WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// So many requests of one thread are written down sooner.
+pub const USAGE_WRITE_AT: usize = 500;
+/// The most requests that are written in one transaction.
+pub const USAGE_BATCH_MAX: usize = 1000;
+/// The longest pause between two tries to write them.
+pub const USAGE_RETRY_WITHIN_MAX: Duration = Duration::from_secs(30);
+/// How often a database that is there may refuse requests before they are given up.
+pub const USAGE_ATTEMPTS_MAX: u32 = 5;
+/// How long a stop waits for the last requests to be written.
+pub const USAGE_STOP_WITHIN: Duration = Duration::from_secs(10);
+/// The most figures (by key, endpoint and hour) that are kept of requests beyond the queue.
+pub const USAGE_OVERFLOW_MAX: usize = 5_000;
+/// How often it is told that requests are missing in the log.
+pub const USAGE_WARN_INTERVAL: Duration = Duration::from_secs(60);
+/// The least time that figures of hours are kept: as far as one question reaches back.
+pub const USAGE_HOURS_KEPT_MIN: Duration = Duration::from_secs(32 * 24 * 3600);
+/// How long figures of days are kept.
+pub const USAGE_DAYS_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
+/// How often what is too old is looked for.
+pub const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+/// The pause between two deletions of what is too old.
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(50);
+/// The most requests of a workspace that are deleted at once.
+pub const RETENTION_ROWS_MAX: u64 = 1000;

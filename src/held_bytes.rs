@@ -1,0 +1,333 @@
+//! Bytes that requests and answers hold in memory while a peer is slow: bounded for all together and
+//! for each client network.
+//!
+//! When there is no room, what has made no progress for longest gives way to what is new. So neither
+//! bodies whose last byte never comes nor answers that nobody reads keep anybody else out, and a
+//! process that has room lets them take their time.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::task::AtomicWaker;
+
+use crate::error::{Error, Kind};
+use crate::network::Network;
+
+/// How long nothing may move before it gives way to others. Until then whoever is new is refused.
+const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
+
+/// The most bytes that are held.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Of all clients together.
+    pub total: usize,
+    /// Of one client network.
+    pub of_network: usize,
+}
+
+impl Bounds {
+    /// So many MiB in all, and of one network.
+    pub fn of_mib(total: u32, of_network: u32) -> Self {
+        Self { total: (total as usize) << 20, of_network: (of_network as usize) << 20 }
+    }
+}
+
+/// What is held of one kind: request bodies, or answers.
+#[derive(Clone)]
+pub struct HeldBytes(Arc<Shared>);
+
+struct Shared {
+    /// What metrics and messages call the kind.
+    name: &'static str,
+    bounds: Bounds,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    total: usize,
+    of_networks: HashMap<Network, usize>,
+    holds: HashMap<u64, Entry>,
+    next_id: u64,
+}
+
+struct Entry {
+    network: Network,
+    bytes: usize,
+    /// When it last moved; none once it gives way to nobody any more.
+    moved_at: Option<Instant>,
+    given_way: Arc<GivenWay>,
+}
+
+/// The signal to whoever holds bytes that they have to go.
+#[derive(Default)]
+struct GivenWay {
+    flag: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// Some bytes that are held, until it is dropped.
+pub struct Hold {
+    of: HeldBytes,
+    id: u64,
+    given_way: Arc<GivenWay>,
+}
+
+impl HeldBytes {
+    /// None yet. `name` is what metrics and messages call them, such as `bodies`.
+    pub fn new(name: &'static str, bounds: Bounds) -> Self {
+        Self(Arc::new(Shared { name, bounds, held: Mutex::default() }))
+    }
+
+    /// Holds no bytes yet for a client.
+    pub fn hold(&self, client: IpAddr) -> Hold {
+        let given_way = Arc::<GivenWay>::default();
+        let entry = Entry {
+            network: Network::of(client),
+            bytes: 0,
+            moved_at: Some(Instant::now()),
+            given_way: Arc::clone(&given_way),
+        };
+        let mut held = self.lock();
+        let id = held.next_id;
+        held.next_id += 1;
+        held.holds.insert(id, entry);
+        Hold { of: self.clone(), id, given_way }
+    }
+
+    /// Refuses a client for which there is no room at all.
+    pub fn check(&self, client: IpAddr) -> Result<(), Error> {
+        let mut held = self.lock();
+        self.make_room(&mut held, Network::of(client), 1, None)
+    }
+
+    /// How many bytes are held.
+    pub fn total(&self) -> usize {
+        self.lock().total
+    }
+
+    /// Makes room for `bytes` more of a network, other than by what `except` holds.
+    fn make_room(
+        &self,
+        held: &mut Held,
+        network: Network,
+        bytes: usize,
+        except: Option<u64>,
+    ) -> Result<(), Error> {
+        let bounds = self.0.bounds;
+        let of_network = held.of_networks.get(&network).copied().unwrap_or_default();
+        if of_network + bytes > bounds.of_network {
+            let lacking = of_network + bytes - bounds.of_network;
+            self.end(held, lacking, |id, entry| entry.network == network && Some(id) != except)?;
+        }
+        if held.total + bytes > bounds.total {
+            let lacking = held.total + bytes - bounds.total;
+            self.end(held, lacking, |id, _| Some(id) != except)?;
+        }
+        Ok(())
+    }
+
+    /// Ends what has not moved for longest of those that `may_end` names, until so many bytes are
+    /// free.
+    fn end(
+        &self,
+        held: &mut Held,
+        lacking: usize,
+        may_end: impl Fn(u64, &Entry) -> bool,
+    ) -> Result<(), Error> {
+        let now = Instant::now();
+        let stuck =
+            |entry: &Entry| entry.moved_at.filter(|at| now.duration_since(*at) >= GIVES_WAY_AFTER);
+        let candidates = held.holds.iter().filter(|(id, entry)| may_end(**id, entry));
+        let mut candidates: Vec<_> =
+            candidates.filter_map(|(id, entry)| Some((stuck(entry)?, *id, entry.bytes))).collect();
+        candidates.sort_unstable();
+        let mut free = 0;
+        let mut ending = Vec::new();
+        for (_, id, bytes) in candidates {
+            if free >= lacking {
+                break;
+            }
+            free += bytes;
+            ending.push(id);
+        }
+        if free < lacking {
+            metrics::counter!("orqit_held_bytes_refused_total", "of" => self.0.name).increment(1);
+            return Err(self.refusal());
+        }
+        for id in ending {
+            metrics::counter!("orqit_held_bytes_gave_way_total", "of" => self.0.name).increment(1);
+            if let Some(entry) = held.remove(id) {
+                entry.given_way.flag.store(true, Ordering::Release);
+                entry.given_way.waker.wake();
+            }
+        }
+        Ok(())
+    }
+
+    /// The refusal of what there is no room for.
+    pub fn refusal(&self) -> Error {
+        let message = format!(
+            "Too many {} are under way, in all or from your address. Try again after 1 second.",
+            self.0.name
+        );
+        Error::new(Kind::ServiceUnavailable { retry_after_secs: 1 }, message)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Whoever panicked under the lock has left whole numbers.
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.holds.remove(&id)?;
+        self.total -= entry.bytes;
+        if let Some(bytes) = self.of_networks.get_mut(&entry.network) {
+            *bytes -= entry.bytes;
+            if *bytes == 0 {
+                self.of_networks.remove(&entry.network);
+            }
+        }
+        Some(entry)
+    }
+
+    fn add(&mut self, id: u64, bytes: usize) {
+        if let Some(entry) = self.holds.get_mut(&id) {
+            entry.bytes += bytes;
+            self.total += bytes;
+            *self.of_networks.entry(entry.network).or_default() += bytes;
+        }
+    }
+}
+
+impl Hold {
+    /// Holds so many bytes more, or refuses where there is no room.
+    pub fn grow(&self, bytes: usize) -> Result<(), Error> {
+        let mut held = self.of.lock();
+        let network = held.holds.get(&self.id).map(|entry| entry.network);
+        let network = network.ok_or_else(|| self.of.refusal())?;
+        self.of.make_room(&mut held, network, bytes, Some(self.id))?;
+        held.add(self.id, bytes);
+        Ok(())
+    }
+
+    /// Holds so many bytes more, whether there is room or not.
+    pub fn grow_anyway(&self, bytes: usize) {
+        if self.grow(bytes).is_err() {
+            self.of.lock().add(self.id, bytes);
+        }
+    }
+
+    /// Notes that bytes have moved.
+    pub fn moved(&self) {
+        if let Some(Entry { moved_at: Some(at), .. }) = self.of.lock().holds.get_mut(&self.id) {
+            *at = Instant::now();
+        }
+    }
+
+    /// Keeps what it holds from now on: it gives way to nobody any more.
+    pub fn keep(&self) {
+        if let Some(entry) = self.of.lock().holds.get_mut(&self.id) {
+            entry.moved_at = None;
+        }
+    }
+
+    /// Ready once it has given way: what it stands for is to be dropped. One task may wait.
+    pub fn poll_given_way(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.given_way.waker.register(cx.waker());
+        match self.given_way.flag.load(Ordering::Acquire) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.of.lock().remove(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { total: 100, of_network: 40 };
+
+    fn client(number: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, number])
+    }
+
+    fn holding(of: &HeldBytes, number: u8, bytes: usize) -> Hold {
+        let hold = of.hold(client(number));
+        hold.grow(bytes).expect("room");
+        hold
+    }
+
+    fn has_given_way(hold: &Hold) -> bool {
+        let mut cx = Context::from_waker(futures_util::task::noop_waker_ref());
+        hold.poll_given_way(&mut cx).is_ready()
+    }
+
+    /// As if it had not moved for so long.
+    fn age(hold: &Hold, by: Duration) {
+        let mut held = hold.of.lock();
+        let entry = held.holds.get_mut(&hold.id).expect("held");
+        entry.moved_at = entry.moved_at.and_then(|at| at.checked_sub(by));
+    }
+
+    #[test]
+    fn a_network_and_all_together_hold_no_more_than_their_bounds() {
+        let bodies = HeldBytes::new("bodies", BOUNDS);
+        let first = holding(&bodies, 1, 40);
+        assert_eq!(first.grow(1).expect_err("full").code(), "SERVICE_UNAVAILABLE");
+        assert!(bodies.check(client(1)).is_err());
+        bodies.check(client(2)).expect("another's");
+        let _others = [holding(&bodies, 2, 40), holding(&bodies, 3, 20)];
+        assert!(bodies.check(client(4)).is_err());
+        assert_eq!(bodies.total(), 100);
+        drop(first);
+        assert_eq!(bodies.total(), 60);
+        let _again = holding(&bodies, 1, 40);
+    }
+
+    #[test]
+    fn what_has_not_moved_for_longest_gives_way() {
+        let bodies = HeldBytes::new("bodies", BOUNDS);
+        let [old, older, other] =
+            [(1, 20), (1, 20), (2, 40)].map(|(number, bytes)| holding(&bodies, number, bytes));
+        age(&old, GIVES_WAY_AFTER);
+        age(&older, GIVES_WAY_AFTER * 2);
+        age(&other, GIVES_WAY_AFTER * 3);
+        let new = holding(&bodies, 1, 10);
+        assert!(has_given_way(&older) && !has_given_way(&old));
+        // The other network had its own room.
+        assert!(!has_given_way(&other));
+        assert!(older.grow(1).is_err(), "it is gone");
+        drop(older);
+        assert_eq!(bodies.total(), 70);
+        old.moved();
+        assert!(new.grow(20).is_err(), "everything of its network moves");
+        assert!(!has_given_way(&new), "nobody gives way to itself");
+    }
+
+    #[test]
+    fn what_is_kept_gives_way_to_nobody() {
+        let bodies = HeldBytes::new("bodies", BOUNDS);
+        let kept = holding(&bodies, 1, 40);
+        age(&kept, GIVES_WAY_AFTER);
+        kept.keep();
+        assert!(bodies.check(client(1)).is_err());
+        let new = bodies.hold(client(1));
+        new.grow_anyway(5);
+        assert_eq!(bodies.total(), 45);
+        drop((kept, new));
+        assert_eq!(bodies.total(), 0);
+    }
+}
