@@ -72,6 +72,7 @@ pub enum Kind {
         retry_after_secs: u32,
     },
     PayloadTooLarge,
+    PageTooLarge,
     UnsupportedMediaType,
     RequestTimeout,
     DeadlineExceeded,
@@ -164,6 +165,7 @@ impl Kind {
             Self::PayloadTooLarge => {
                 ("PAYLOAD_TOO_LARGE", Http::PAYLOAD_TOO_LARGE, Code::ResourceExhausted)
             }
+            Self::PageTooLarge => ("PAGE_TOO_LARGE", Http::BAD_REQUEST, Code::OutOfRange),
             Self::UnsupportedMediaType => {
                 ("UNSUPPORTED_MEDIA_TYPE", Http::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument)
             }
@@ -204,6 +206,11 @@ impl Error {
     /// same for an id of another workspace and for one that is nowhere.
     pub fn invalid_reference(violations: Violations) -> Self {
         Self::with_details(Kind::InvalidReference, violations)
+    }
+
+    /// A page whose rows are too many bytes.
+    pub fn page_too_large(violations: Violations) -> Self {
+        Self::with_details(Kind::PageTooLarge, violations)
     }
 
     /// Wrong fields: VALIDATION_FAILED, or UNKNOWN_FIELD when unknown names are all that is wrong.

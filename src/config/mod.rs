@@ -67,6 +67,11 @@ pub const FORWARDED_HOPS_MAX: usize = 32;
 pub const SCANNED_TOKENS_MAX: usize = 1000;
 /// The deepest row that `page` and `perPage` reach.
 pub const PAGED_ROWS_MAX: i64 = 100_000;
+/// The most bytes of a page as a message of protobuf, so that it fits the 4 MiB that clients of gRPC
+/// take by default.
+pub const PAGE_BYTES_MAX: usize = 7 * 512 * 1024;
+/// Pages by number of so many items are answered however many bytes they have.
+pub const PER_PAGE_ALWAYS: u32 = 20;
 /// The items of a page unless the caller says otherwise.
 pub const PER_PAGE_DEFAULT: u32 = 20;
 /// How long after closing a ticket may be opened again.

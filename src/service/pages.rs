@@ -2,10 +2,18 @@
 
 use rest::Violations;
 
-use crate::config::{PAGED_ROWS_MAX, PER_PAGE_DEFAULT};
+use crate::config::{PAGE_BYTES_MAX, PAGED_ROWS_MAX, PER_PAGE_ALWAYS, PER_PAGE_DEFAULT};
 use crate::error::Error;
 use crate::pb;
 use crate::store::{CursorError, CursorKey, PageRequest, Position};
+
+/// The cursor that begins a list which is read on by its cursors.
+const START: &str = "start";
+
+/// The most bytes that a page has beside its rows.
+const META_BYTES: usize = 1024;
+/// The most bytes that a row of a page has beside its message.
+const FIELD_BYTES: usize = 8;
 
 /// The page that a request asks for, as its message has it.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +45,44 @@ impl Asked<'_> {
     ) -> Result<PageRequest, Error> {
         let position = match self.cursor {
             None => Position::Page(self.page.unwrap_or(1) as u32),
+            Some(START) => Position::Start,
             Some(text) => Position::After(decode(text).map_err(bad_cursor)?),
         };
         let per_page = self.per_page.map_or(PER_PAGE_DEFAULT, |per_page| per_page as u32);
         Ok(PageRequest { per_page, position })
     }
+}
+
+/// How many of the rows a page has, by the bytes of each as a message: all of them, or as many as fit
+/// where it is read on by cursor, one at least. A page by number of more rows than are always answered
+/// is refused where they do not fit.
+pub fn fitting(
+    page: PageRequest,
+    bytes: impl ExactSizeIterator<Item = usize>,
+) -> Result<usize, Error> {
+    let rows = bytes.len();
+    let by_number = matches!(page.position, Position::Page(_));
+    if by_number && page.per_page <= PER_PAGE_ALWAYS {
+        return Ok(rows);
+    }
+    let mut left = PAGE_BYTES_MAX - META_BYTES;
+    let over = bytes.map(|bytes| bytes + FIELD_BYTES).position(|bytes| {
+        let fits = bytes <= left;
+        left = left.saturating_sub(bytes);
+        !fits
+    });
+    match over {
+        None => Ok(rows),
+        Some(_) if by_number => Err(too_large()),
+        Some(fitting) => Ok(fitting.max(1)),
+    }
+}
+
+fn too_large() -> Error {
+    let mut violations = Violations::default();
+    let remedy = "perPage items are more than 3.5 MiB: ask for fewer, or read on by cursor, from cursor=start";
+    violations.add("perPage", "PAGE_TOO_LARGE", remedy);
+    Error::page_too_large(violations)
 }
 
 fn bad_cursor(error: CursorError) -> Error {
@@ -59,7 +100,7 @@ pub fn meta(page: PageRequest, total_count: i64, next_cursor: Option<String>) ->
     pb::PageMeta {
         page: match page.position {
             Position::Page(page) => Some(page as i32),
-            Position::After(_) => None,
+            Position::Start | Position::After(_) => None,
         },
         per_page: page.per_page as i32,
         total_count,

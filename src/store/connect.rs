@@ -107,8 +107,8 @@ fn sqlite_set_up(
             .foreign_keys(true)
             .busy_timeout(settings.sqlite_busy_timeout)
             .statement_cache_capacity(settings.statement_cache)
-            // A page of a list fits, so that its reader is woken once, not once a row.
-            .row_buffer_size(128)
+            // So many rows may be half a megabyte each; a page of small ones is read in place.
+            .row_buffer_size(16)
             .pragma("temp_store", "MEMORY")
             // Negative: in KiB, not in pages.
             .pragma("cache_size", format!("-{}", settings.sqlite_cache_kib))

@@ -22,8 +22,28 @@ pub enum Position {
     /// It is the page with this number, from 1. The cost grows with the number: the caller bounds
     /// number × page size.
     Page(u32),
+    /// It is the first of a list that is read on by its cursors.
+    Start,
     /// It follows this place, at the same cost at any depth.
     After(CursorKey),
+}
+
+impl Position {
+    /// How many rows stand before the page and after [`Position::after`].
+    pub fn skipped(self, per_page: u32) -> u64 {
+        match self {
+            Self::Page(number) => u64::from(number.saturating_sub(1)) * u64::from(per_page),
+            Self::Start | Self::After(_) => 0,
+        }
+    }
+
+    /// The place that it follows.
+    pub fn after(self) -> Option<CursorKey> {
+        match self {
+            Self::After(key) => Some(key),
+            Self::Page(_) | Self::Start => None,
+        }
+    }
 }
 
 /// Which page.
@@ -69,12 +89,10 @@ pub(super) async fn newest_first<E: EntityTrait>(
     let count = select.clone().select_only().column_as(number.count(), "count");
     let total_count = count.into_tuple::<i64>().one(connection).await?.unwrap_or_default();
     let rows = select.order_by_desc(number).limit(u64::from(page.per_page) + 1);
-    let rows = match page.position {
-        Position::Page(page_number) => {
-            let before = u64::from(page_number.saturating_sub(1)) * u64::from(page.per_page);
-            rows.offset(before)
-        }
-        Position::After(key) => rows.filter(number.lt(key.id)),
+    let rows = rows.offset(page.position.skipped(page.per_page));
+    let rows = match page.position.after() {
+        Some(key) => rows.filter(number.lt(key.id)),
+        None => rows,
     };
     let mut rows = rows.all(connection).await?;
     let has_more = rows.len() > page.per_page as usize;

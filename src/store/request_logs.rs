@@ -10,7 +10,7 @@ use sea_orm::{QueryTrait, Set, Statement};
 use super::counters::{Counter, advance};
 use super::entity::request_log::{ActiveModel, Column, Entity};
 use super::failure::failed;
-use super::pages::{CursorKey, Page, PageRequest, Position};
+use super::pages::{CursorKey, Page, PageRequest};
 use super::rows::{Row, RowSource};
 use super::sql::Parameters;
 use super::transaction::Transaction;
@@ -243,17 +243,12 @@ impl List<'_> {
         let lead = self.lead();
         let mut conditions = self.conditions(lead, &mut parameters);
         let limit = u64::from(page.per_page) + 1;
-        let offset = match page.position {
-            Position::Page(number) => {
-                u64::from(number.saturating_sub(1)) * u64::from(page.per_page)
-            }
-            Position::After(key) => {
-                let at = parameters.bind(key.value.unwrap_or_default());
-                let id = parameters.bind(key.id);
-                conditions += &format!(" AND (received_at, id) < ({at}, {id})");
-                0
-            }
-        };
+        let offset = page.position.skipped(page.per_page);
+        if let Some(key) = page.position.after() {
+            let at = parameters.bind(key.value.unwrap_or_default());
+            let id = parameters.bind(key.id);
+            conditions += &format!(" AND (received_at, id) < ({at}, {id})");
+        }
         let table = self.table(lead);
         let reach = parameters.bind((limit + offset) as i64);
         let places = self.each_value(lead, &mut parameters, |value| {

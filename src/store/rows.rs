@@ -4,8 +4,11 @@
 
 use std::cell::Cell;
 
+use futures_util::{Stream, StreamExt};
 use rusqlite::types::{FromSql, ValueRef};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, StreamTrait, TryGetable,
+};
 
 use super::failure::failed;
 use super::{Reader, sqlite};
@@ -42,6 +45,51 @@ impl RowSource<'_> {
         };
         rows.map_err(failed)?.iter().map(|row| decode(&Row::Orm(row))).collect()
     }
+
+    /// The same of rows that may be large: none is read any more once `bytes` of those that were read
+    /// are more than `bytes_max`. So the last row may be one too many.
+    pub(super) async fn read_within<T>(
+        self,
+        statement: Statement,
+        decode: Decode<T>,
+        bytes: fn(&T) -> usize,
+        bytes_max: usize,
+    ) -> Result<Vec<T>, Error> {
+        if let Self::Short(Reader { sqlite: Some(sqlite), .. }) = self
+            && let Some(rows) = sqlite.read(&statement, decode)?
+        {
+            return Ok(rows);
+        }
+        match self {
+            Self::Short(reader) | Self::Reader(reader) => {
+                let rows = reader.connection.stream_raw(statement).await.map_err(failed)?;
+                read_while_small(rows, decode, bytes, bytes_max).await
+            }
+            Self::Snapshot(transaction) => {
+                let rows = transaction.stream_raw(statement).await.map_err(failed)?;
+                read_while_small(rows, decode, bytes, bytes_max).await
+            }
+        }
+    }
+}
+
+async fn read_while_small<T>(
+    rows: impl Stream<Item = Result<QueryResult, DbErr>>,
+    decode: Decode<T>,
+    bytes: fn(&T) -> usize,
+    bytes_max: usize,
+) -> Result<Vec<T>, Error> {
+    let mut rows = std::pin::pin!(rows);
+    let (mut decoded, mut read) = (Vec::new(), 0);
+    while let Some(row) = rows.next().await {
+        let row = decode(&Row::Orm(&row.map_err(failed)?))?;
+        read += bytes(&row);
+        decoded.push(row);
+        if read > bytes_max {
+            break;
+        }
+    }
+    Ok(decoded)
 }
 
 /// A row.

@@ -1,11 +1,14 @@
 //! Lists: which tickets a filter finds, in which order, page by page.
 
 use http::Method;
+use orqit::pb;
 use serde_json::{Value, json};
+use tonic::Code;
 
+use crate::support::grpc::{assert_refused, violations};
 use crate::support::requests::{vpn, vpn_with};
 use crate::support::rest::{Answer, Rest, send};
-use crate::support::server::Orqit;
+use crate::support::server::{Orqit, with_key};
 
 const SCOPES: [&str; 2] = ["tickets:write", "tickets:read"];
 
@@ -413,4 +416,67 @@ async fn another_workspace_sees_nothing_and_learns_nothing() {
     assert_eq!(stranger.post("/tickets", same).await.data(201)["id"], 1);
     stranger.get("/tickets/4").await.error(404, "TICKET_NOT_FOUND");
     assert_eq!(rest.get("/tickets/1").await.data(200)["version"], 1);
+}
+
+/// Tickets of 500 kB each, the first `count` ids.
+async fn very_large(rest: &Rest, count: usize) {
+    let text = "Ω".repeat(65_536);
+    for _ in 0..count {
+        let body =
+            json!({"title": "Large", "description": text, "type": "INCIDENT", "category": "OTHER"});
+        let id = rest.post("/tickets", body).await.data(201)["id"].to_string();
+        rest.patch(&format!("/tickets/{id}"), json!({"status": "RESOLVED", "resolution": text}))
+            .await
+            .data(200);
+    }
+}
+
+#[tokio::test]
+async fn a_page_has_a_bound_in_bytes() {
+    let orqit = Orqit::start().await;
+    let rest = orqit.rest_as(&["tickets:write", "tickets:read"]).await;
+    very_large(&rest, 24).await;
+    // Fewer than 20 are always answered, 5 MB of them too.
+    assert_eq!(ids(&rest.get("/tickets?perPage=20").await).len(), 20);
+    for list in ["", "&sort=dueAt", "&status=RESOLVED&sort=-priority"] {
+        let refused = rest.get(&format!("/tickets?perPage=21{list}")).await;
+        let error = refused.error(400, "PAGE_TOO_LARGE");
+        assert_eq!(error["details"][0]["field"], "perPage", "{list}");
+        assert!(error["message"].as_str().expect("text").contains("cursor=start"));
+        // By cursor every ticket comes once, as many at a time as fit.
+        let (mut cursor, mut seen, mut pages) = ("start".to_owned(), Vec::new(), 0);
+        loop {
+            let answer = rest.get(&format!("/tickets?perPage=100&cursor={cursor}{list}")).await;
+            let page = ids(&answer);
+            assert!((1..=14).contains(&page.len()), "{list}: {page:?}");
+            seen.extend(page);
+            pages += 1;
+            let meta = &answer.json()["meta"];
+            assert_eq!((&meta["page"], &meta["perPage"]), (&Value::Null, &json!(100)));
+            match meta["nextCursor"].as_str() {
+                Some(next) => next.clone_into(&mut cursor),
+                None => break,
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!((seen, pages), ((1..=24).collect(), 2), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_by_cursor_fits_the_message_that_clients_of_grpc_take() {
+    let orqit = Orqit::start().await;
+    let key = orqit.key(&["tickets:write", "tickets:read"]).await;
+    very_large(&orqit.rest(&key), 15).await;
+    // The client's own bound is 4 MiB.
+    let mut tickets = orqit.tickets().await;
+    let cursor = Some("start".to_owned());
+    let list = pb::ListTicketsRequest { cursor, per_page: Some(100), ..Default::default() };
+    let page = tickets.list_tickets(with_key(&key, list)).await.expect("a page").into_inner();
+    let bytes = prost::Message::encoded_len(&page);
+    assert!((3_000_000..=3_670_016).contains(&bytes), "{bytes}");
+    let list = pb::ListTicketsRequest { per_page: Some(100), ..Default::default() };
+    let status = tickets.list_tickets(with_key(&key, list)).await.expect_err("too large");
+    assert_refused(&status, Code::OutOfRange, "PAGE_TOO_LARGE");
+    assert_eq!(violations(&status), ["perPage"]);
 }

@@ -91,7 +91,8 @@ fn kinds() -> Vec<Kind> {
                 Kind::TooManyFailedAttempts { retry_after_secs: 1 }
             }
             Kind::TooManyFailedAttempts { .. } => Kind::PayloadTooLarge,
-            Kind::PayloadTooLarge => Kind::UnsupportedMediaType,
+            Kind::PayloadTooLarge => Kind::PageTooLarge,
+            Kind::PageTooLarge => Kind::UnsupportedMediaType,
             Kind::UnsupportedMediaType => Kind::RequestTimeout,
             Kind::RequestTimeout => Kind::DeadlineExceeded,
             Kind::DeadlineExceeded => Kind::ServiceUnavailable { retry_after_secs: 1 },

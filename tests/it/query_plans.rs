@@ -78,7 +78,7 @@ async fn an_external_id_is_found_by_its_source_however_many_others_have_it() {
 }
 
 #[tokio::test]
-async fn a_page_with_more_text_than_is_read_in_place_is_whole() {
+async fn a_page_with_more_text_than_is_read_in_place_is_whole_up_to_its_bound() {
     let test = TestStore::create().await;
     let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     for number in 0..100 {
@@ -87,11 +87,21 @@ async fn a_page_with_more_text_than_is_read_in_place_is_whole() {
     }
     tx.commit().await.unwrap();
     let reader = test.store.reader(test.workspace.id);
-    for per_page in [1, 3, 4, 5, 100] {
-        let page = PageRequest { per_page, position: Position::Page(1) };
-        let [sort, ..] = all_sorts()[..] else { panic!("no order") };
+    // 56 of them are more than 3.5 MiB: who reads them by cursor gets no more.
+    let [sort, ..] = all_sorts()[..] else { panic!("no order") };
+    for (per_page, position, read) in [
+        (1, Position::Page(1), 1),
+        (4, Position::Page(1), 4),
+        (5, Position::Start, 5),
+        (20, Position::Page(2), 20),
+        (50, Position::Page(1), 50),
+        (100, Position::Page(1), 56),
+        (100, Position::Start, 56),
+    ] {
+        let page = PageRequest { per_page, position };
         let found = reader.list_tickets(&TicketFilter::default(), sort, page).await.unwrap();
-        assert_eq!((found.tickets.len(), found.total_count), (per_page as usize, 100));
+        assert_eq!((found.tickets.len(), found.total_count), (read, 100), "{page:?}");
+        assert!(found.has_more && found.next.is_some());
         for ticket in found.tickets {
             assert_eq!(ticket.description, format!("{:>65535}", ticket.id - 1));
         }

@@ -36,6 +36,8 @@ enum When {
     IdempotencyRequired,
     /// It makes an API key.
     NewKey,
+    /// It answers a page of a list.
+    Page,
     /// A credential is looked at, also one that is reported.
     Credential,
     /// It takes an id of this kind of resource in its path.
@@ -45,12 +47,13 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 29] = [
+const CODES: [(&str, u16, When); 30] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
     ("INVALID_REFERENCE", 400, When::Write),
     ("AMBIGUOUS_CREDENTIALS", 400, When::Key),
+    ("PAGE_TOO_LARGE", 400, When::Page),
     ("API_KEY_LIMIT_REACHED", 400, When::NewKey),
     ("IDEMPOTENCY_KEY_REQUIRED", 400, When::IdempotencyRequired),
     ("INVALID_IDEMPOTENCY_KEY", 400, When::Idempotent),
@@ -165,6 +168,7 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
         When::Capability => rpc.policy.capability.is_some(),
         When::Idempotent => rpc.policy.idempotency_key.is_some(),
         When::IdempotencyRequired => rpc.policy.idempotency_key == Some(Presence::Required),
+        When::Page => request.get_field_by_name("per_page").is_some(),
         When::NewKey => rpc.method.name() == "CreateKey",
         When::Credential => keyed || rpc.policy.limited_by_address,
         When::Transition => updates && request.get_field_by_name("status").is_some(),

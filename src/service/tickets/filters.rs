@@ -1,5 +1,6 @@
 //! What a list asks for, as the store understands it, and the page as the caller understands it.
 
+use prost::Message;
 use rest::Violations;
 
 use super::messages;
@@ -44,12 +45,18 @@ pub fn query(workspace: WorkspaceId, message: &pb::ListTicketsRequest) -> Result
 
 impl Query {
     /// The page with where it stands in the list.
-    pub fn reply(&self, found: TicketPage) -> pb::ListTicketsResponse {
-        let next = found.next.filter(|_| found.has_more);
+    pub fn reply(&self, found: TicketPage) -> Result<pb::ListTicketsResponse, Error> {
+        let mut next = found.next.filter(|_| found.has_more);
+        let keys: Vec<_> = found.tickets.iter().map(|ticket| self.sort.key_of(ticket)).collect();
+        let mut tickets: Vec<_> = found.tickets.into_iter().map(messages::ticket).collect();
+        let fitting = pages::fitting(self.page, tickets.iter().map(Message::encoded_len))?;
+        if fitting < tickets.len() {
+            tickets.truncate(fitting);
+            next = keys.get(fitting - 1).copied();
+        }
         let next = next.map(|next| next.encode(self.workspace, &self.filter, self.sort));
         let meta = pages::meta(self.page, found.total_count, next);
-        let tickets = found.tickets.into_iter().map(messages::ticket).collect();
-        pb::ListTicketsResponse { tickets, meta: Some(meta) }
+        Ok(pb::ListTicketsResponse { tickets, meta: Some(meta) })
     }
 }
 

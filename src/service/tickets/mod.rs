@@ -36,7 +36,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
             .reader(workspace)
             .list_tickets(&query.filter, query.sort, query.page)
             .await?;
-        Ok(Response::new(query.reply(page)))
+        Ok(Response::new(query.reply(page)?))
     }
 
     async fn get_ticket(

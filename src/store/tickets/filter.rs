@@ -78,7 +78,7 @@ impl Default for Sort {
 
 impl Sort {
     /// Where a ticket stands in this order.
-    pub(super) fn key_of(self, ticket: &Ticket) -> CursorKey {
+    pub fn key_of(self, ticket: &Ticket) -> CursorKey {
         let value = match self.field {
             SortField::CreatedAt => Some(ticket.created_at.0),
             SortField::UpdatedAt => Some(ticket.updated_at.0),

@@ -10,6 +10,7 @@ use super::plan::{Part, is_short};
 use super::row::decode_listed;
 use super::{PageRequest, Position};
 use super::{Reader, Ticket};
+use crate::config::{PAGE_BYTES_MAX, PER_PAGE_ALWAYS};
 use crate::error::Error;
 use crate::store::begin::begin;
 use crate::store::failure::failed;
@@ -88,7 +89,8 @@ impl Reader<'_> {
     }
 }
 
-/// The tickets of a page, one more if there is one, and the total of the list.
+/// The tickets of a page, one more if there is one, and the total of the list. There are fewer where
+/// they are larger than a page may be: the last of them is the one that made them so.
 struct Found {
     tickets: Vec<Ticket>,
     total_count: i64,
@@ -97,7 +99,7 @@ struct Found {
 impl Found {
     fn into_page(mut self, sort: Sort, page: PageRequest) -> TicketPage {
         let per_page = page.per_page as usize;
-        let has_more = self.tickets.len() > per_page;
+        let has_more = self.tickets.len() > per_page || is_over(&self.tickets, page);
         self.tickets.truncate(per_page);
         let last = self.tickets.last().filter(|_| has_more);
         TicketPage {
@@ -116,7 +118,7 @@ async fn read_part(
     part: Part,
     page: PageRequest,
 ) -> Result<Found, Error> {
-    let (tickets, total) = read_piece(source, list, first_piece(part, page)).await?;
+    let (tickets, total) = read_piece(source, list, first_piece(part, page), page).await?;
     let total_count = read_total(source, list, page, total).await?;
     Ok(Found { tickets, total_count })
 }
@@ -132,12 +134,12 @@ async fn read_due(
     let past_dated = dated.after.is_some_and(|key| key.value.is_none());
     let (mut tickets, mut total) = (Vec::new(), None);
     if !past_dated {
-        (tickets, total) = read_piece(source, list, dated).await?;
+        (tickets, total) = read_piece(source, list, dated, page).await?;
         undated = Piece { after: None, ..undated };
     }
 
     let found = tickets.len() as u64;
-    if found < undated.limit {
+    if found < undated.limit && !is_over(&tickets, page) {
         undated.limit -= found;
         undated.offset = match undated.offset {
             // The page begins behind all that have a due date: how many are they?
@@ -146,7 +148,7 @@ async fn read_due(
             }
             _ => 0,
         };
-        let (more, undated_total) = read_piece(source, list, undated).await?;
+        let (more, undated_total) = read_piece(source, list, undated, page).await?;
         tickets.extend(more);
         total = total.or(undated_total);
     }
@@ -156,13 +158,8 @@ async fn read_due(
 
 fn first_piece(part: Part, page: PageRequest) -> Piece {
     let limit = u64::from(page.per_page) + 1;
-    match page.position {
-        Position::After(key) => Piece { part, after: Some(key), offset: 0, limit },
-        Position::Page(number) => {
-            let offset = u64::from(number.saturating_sub(1)) * u64::from(page.per_page);
-            Piece { part, after: None, offset, limit }
-        }
-    }
+    let (after, offset) = (page.position.after(), page.position.skipped(page.per_page));
+    Piece { part, after, offset, limit }
 }
 
 /// The tickets of a piece, and the total of the list if there are any.
@@ -170,16 +167,43 @@ async fn read_piece(
     source: RowSource<'_>,
     list: List<'_>,
     piece: Piece,
+    page: PageRequest,
 ) -> Result<(Vec<Ticket>, Option<i64>), Error> {
+    let read = async |statement| {
+        source
+            .read_within(statement, decode_listed, |(ticket, _)| bytes(ticket), bytes_max(page))
+            .await
+    };
     let mut rows = match list.probe(piece) {
-        Some(probe) => source.read(probe, decode_listed).await?,
+        Some(probe) => read(probe).await?,
         None => Vec::new(),
     };
-    if (rows.len() as u64) < piece.limit {
-        rows = source.read(list.page(piece), decode_listed).await?;
+    let is_over = rows.iter().map(|(ticket, _)| bytes(ticket)).sum::<usize>() > bytes_max(page);
+    if (rows.len() as u64) < piece.limit && !is_over {
+        rows = read(list.page(piece)).await?;
     }
     let total = rows.first().map(|(_, total)| *total);
     Ok((rows.into_iter().map(|(ticket, _)| ticket).collect(), total))
+}
+
+/// Whether the tickets are larger than a page may be.
+fn is_over(tickets: &[Ticket], page: PageRequest) -> bool {
+    tickets.iter().map(bytes).sum::<usize>() > bytes_max(page)
+}
+
+/// The bytes after which no ticket of a page is read any more.
+fn bytes_max(page: PageRequest) -> usize {
+    match page.position {
+        Position::Page(_) if page.per_page <= PER_PAGE_ALWAYS => usize::MAX,
+        _ => PAGE_BYTES_MAX,
+    }
+}
+
+/// The bytes of text of a ticket, which are no more than its message has.
+fn bytes(ticket: &Ticket) -> usize {
+    ticket.title.len()
+        + ticket.description.len()
+        + ticket.resolution.as_ref().map_or(0, String::len)
 }
 
 /// The total, if no row has brought it: an empty first page has none, an empty page further on
@@ -192,7 +216,7 @@ async fn read_total(
 ) -> Result<i64, Error> {
     match (total, page.position) {
         (Some(total), _) => Ok(total),
-        (None, Position::Page(1)) => Ok(0),
+        (None, Position::Page(1) | Position::Start) => Ok(0),
         (None, _) => read_number(source, list.total()).await,
     }
 }

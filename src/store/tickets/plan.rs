@@ -17,8 +17,8 @@
 //!
 //! This module only decides; `page` writes the SQL.
 
+use super::PageRequest;
 use super::filter::{Sort, SortField, TicketFilter};
-use super::{PageRequest, Position};
 
 /// The most rows that a page may count off to be short work.
 const SHORT_ROWS_MAX: u64 = 200;
@@ -126,10 +126,7 @@ impl Path {
 /// Whether a page is short work whatever stands in the filter: a few rows along one index, and a
 /// total that is kept.
 pub(super) fn is_short(filter: &TicketFilter, sort: Sort, page: PageRequest) -> bool {
-    let rows = match page.position {
-        Position::Page(number) => u64::from(number) * u64::from(page.per_page),
-        Position::After(_) => page.per_page.into(),
-    };
+    let rows = page.position.skipped(page.per_page) + u64::from(page.per_page);
     let is_kept = match Path::choose(filter, sort) {
         Path::Walk => *filter == TicketFilter::default(),
         Path::WalkStatus | Path::Gather(Narrow::External) => true,

@@ -12,7 +12,7 @@ use crate::store::cursor::hash;
 use crate::store::entity::{api_key_use, usage_figure};
 use crate::store::failure::failed;
 use crate::store::latencies::Latencies;
-use crate::store::pages::{CursorKey, Page, PageRequest, Position};
+use crate::store::pages::{CursorKey, Page, PageRequest};
 use crate::store::rows::{Row, RowSource};
 use crate::store::sql::Parameters;
 use crate::store::{Reader, WorkspaceId};
@@ -64,9 +64,9 @@ impl Reader<'_> {
         filter: &UsageFilter,
         page: PageRequest,
     ) -> Result<Page<UsageFigures>, Error> {
-        let after = match page.position {
-            Position::Page(_) => None,
-            Position::After(key) => Some(self.place(filter, key).await?),
+        let after = match page.position.after() {
+            None => None,
+            Some(key) => Some(self.place(filter, key).await?),
         };
         let list = self.usage_list(filter);
         let source = RowSource::Reader(*self);
@@ -178,11 +178,7 @@ impl List<'_> {
         }
         let per_page = i64::from(page.per_page);
         let limit = parameters.bind(per_page + 1);
-        let offset = match page.position {
-            Position::Page(number) => i64::from(number.saturating_sub(1)) * per_page,
-            Position::After(_) => 0,
-        };
-        let offset = parameters.bind(offset);
+        let offset = parameters.bind(page.position.skipped(page.per_page) as i64);
         parameters.statement(format!(
             "SELECT start_at, endpoint, requests, errors, latencies FROM usage_figures \
              WHERE {conditions} ORDER BY start_at DESC, endpoint LIMIT {limit} OFFSET {offset}"
