@@ -21,8 +21,8 @@ use crate::body::Bodies;
 use crate::clock::Clock;
 use crate::config::COMPRESS_BYTES_MIN;
 use crate::connections::{self, Bounds};
-use crate::gateway::Gateway;
 use crate::gateway::github::{Github, GithubKeys};
+use crate::gateway::{Gateway, OpenApi};
 use crate::grpc::{Grpc, Services};
 use crate::held_bytes::{self, HeldBytes};
 use crate::housekeeping;
@@ -48,7 +48,7 @@ use crate::leaks::Leaks;
 use crate::limits::{self, Limiter};
 use crate::metrics;
 use crate::pb;
-use crate::readiness::Readiness;
+use crate::readiness::{Health, Readiness};
 use crate::rpc::{self, Rpcs};
 use crate::service;
 use crate::service::audit::Audits;
@@ -100,7 +100,8 @@ impl Server {
         let ring = Arc::new(KeyRing::new(self.store.clone()));
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let (retention, usage) = (self.retention, self.usage.clone());
-        let (stack, readiness) = self.stack(Arc::clone(&ring), stopping).await?;
+        let readiness = Readiness::new(self.store.clone());
+        let (stack, health) = self.stack(Arc::clone(&ring), readiness.clone(), stopping).await?;
         let (stop_usage, stopped) = oneshot::channel::<()>();
         // Ends when its sender is dropped.
         let usage = tokio::spawn(usage.run(async { drop(stopped.await) }));
@@ -116,7 +117,7 @@ impl Server {
             () = served => {}
             // These run beside it for as long as it serves; each step of theirs is made, or not.
             () = ring.watch() => {}
-            () = readiness.follow(&store) => {}
+            () = readiness.tell(&health) => {}
             () = housekeeping::run(&store, &clock) => {}
             () = retention.run(store.clone(), clock.clone()) => {}
         }
@@ -129,12 +130,13 @@ impl Server {
     async fn stack(
         self,
         ring: Arc<KeyRing>,
+        readiness: Readiness,
         stopping: watch::Receiver<bool>,
     ) -> Result<
         (
             impl Service<Request, Response = Response, Error = BoxError, Future: Send + Unpin + 'static>
             + Clone,
-            Readiness,
+            Health,
         ),
         String,
     > {
@@ -177,11 +179,9 @@ impl Server {
             within: self.body_timeout,
             held: HeldBytes::new("request bodies", self.bodies),
         };
-        let (grpc, readiness) =
-            Grpc::new(services, self.reflection, bodies.clone(), stopping).await?;
-        let store = self.store.clone();
+        let (grpc, health) = Grpc::new(services, self.reflection, bodies.clone(), stopping).await?;
         let github = self.github_keys.map(|keys| Github { keys, leaks: Arc::clone(&leaks) });
-        let gateway = Gateway { store, bodies, openapi: OPENAPI, github };
+        let gateway = Gateway { readiness, bodies, openapi: OpenApi::new(OPENAPI)?, github };
         let inner = Inner {
             resolver,
             store: self.store,
@@ -227,7 +227,7 @@ impl Server {
             // Above all that refuses: only here is known that nobody will read the body any more.
             .layer(AroundLayer(Drain))
             .service(branches);
-        Ok((stack, readiness))
+        Ok((stack, health))
     }
 }
 

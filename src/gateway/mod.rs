@@ -6,6 +6,7 @@
 
 mod body;
 pub mod github;
+mod openapi;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
@@ -17,13 +18,14 @@ use tonic::metadata::MetadataMap;
 use tower::BoxError;
 
 use self::github::Github;
+pub use self::openapi::OpenApi;
 use crate::body::{Bodies, bytes_max};
 use crate::error::{Error, Kind};
 use crate::layers::resolve::{Page, Target};
 use crate::layers::respond::IDEMPOTENT_REPLAYED;
 use crate::layers::{Request, Response};
 use crate::metrics;
-use crate::store::Store;
+use crate::readiness::Readiness;
 
 /// Headers that become metadata of the call; no other header reaches a service.
 const METADATA: [HeaderName; 1] = [IF_MATCH];
@@ -33,12 +35,12 @@ const ANSWERED: [HeaderName; 2] = [CACHE_CONTROL, IDEMPOTENT_REPLAYED];
 
 /// Answers everything that is not gRPC.
 pub struct Gateway {
-    /// What readiness asks.
-    pub store: Store,
+    /// Whether the service is ready.
+    pub readiness: Readiness,
     /// What reads bodies.
     pub bodies: Bodies,
     /// The OpenAPI document.
-    pub openapi: &'static str,
+    pub openapi: OpenApi,
     /// What takes the reports of GitHub's secret scanning, where they are let in.
     pub github: Option<Github>,
 }
@@ -73,11 +75,11 @@ impl Gateway {
         Ok(match page {
             Page::Live => text("ok"),
             Page::Ready => {
-                self.store.ping().await?;
+                self.readiness.check().await?;
                 text("ok")
             }
             Page::Metrics => text(metrics::render()),
-            Page::OpenApi => json(StatusCode::OK, Bytes::from_static(self.openapi.as_bytes())),
+            Page::OpenApi => self.openapi.answer(&parts.headers),
         })
     }
 

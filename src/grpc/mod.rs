@@ -34,7 +34,7 @@ use crate::pb::ticket_service_server::TicketServiceServer;
 use crate::pb::usage_service_server::UsageServiceServer;
 use crate::pb::user_service_server::UserServiceServer;
 use crate::pb::workspace_service_server::WorkspaceServiceServer;
-use crate::readiness::Readiness;
+use crate::readiness::Health;
 use crate::service::audit::Audits;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
@@ -80,7 +80,7 @@ impl Grpc {
         reflection: bool,
         bodies: Bodies,
         stopping: watch::Receiver<bool>,
-    ) -> Result<(Self, Readiness), String> {
+    ) -> Result<(Self, Health), String> {
         let mut routes = Routes::builder();
         let mut names = vec![""];
         let (reporter, health_server) = tonic_health::server::health_reporter();
@@ -108,7 +108,7 @@ impl Grpc {
             routes.add_service(server.max_decoding_message_size(PUBLIC_BODY_BYTES_MAX));
         }
         let grpc = Self { routes: routes.routes().prepare(), bodies, stopping };
-        Ok((grpc, Readiness { reporter, services: names }))
+        Ok((grpc, Health { reporter, services: names }))
     }
 
     /// Answers a request whose target is known.

@@ -170,6 +170,11 @@ impl Store {
         self.writer.check().await
     }
 
+    /// Whether a change has failed for its storage, and none has succeeded since.
+    pub fn is_failing(&self) -> bool {
+        self.writer.is_failing()
+    }
+
     /// Closes every connection; what is under way is waited for.
     pub async fn close(self) -> Result<(), Error> {
         if let Some(sqlite_reads) = &self.sqlite_reads {

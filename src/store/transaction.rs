@@ -68,6 +68,11 @@ impl Writer {
         Ok(Transaction { under: begun?, health: Arc::clone(&self.health) })
     }
 
+    /// Whether the storage has failed, and no write has succeeded since.
+    pub(super) fn is_failing(&self) -> bool {
+        self.health.is_failing()
+    }
+
     /// Refuses when changes would be refused, or would be written where nobody finds them. While the
     /// storage fails, a small write tries whether it still does.
     pub(super) async fn check(&self) -> Result<(), Error> {
