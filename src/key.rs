@@ -67,6 +67,11 @@ impl KeyText {
     }
 }
 
+/// Whether `text` can be the id of a key.
+pub fn can_be_id(text: &str) -> bool {
+    text.len() == ID_LEN && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Whether `text` holds something that is shaped like a key.
 pub fn holds_key(text: &str) -> bool {
     find(text).is_some()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Version};
 use ipnet::IpNet;
 use rest::Routes;
@@ -36,6 +37,7 @@ use crate::layers::bound_answers::Answer;
 use crate::layers::cors::Cors;
 use crate::layers::deadline::{self, Deadline};
 use crate::layers::drain::Drain;
+use crate::layers::host;
 use crate::layers::idempotency::read_idempotency_key;
 use crate::layers::rate_limit::rate_limit;
 use crate::layers::record::Record;
@@ -43,7 +45,7 @@ use crate::layers::request_id::RequestIds;
 use crate::layers::resolve::{Resolver, Target, resolve};
 use crate::layers::respond::Respond;
 use crate::layers::trace::Trace;
-use crate::layers::{Protocol, Request, Response, ResponseFuture};
+use crate::layers::{Protocol, Request, Response, ResponseFuture, grpc_web_kind};
 use crate::leaks::Leaks;
 use crate::limits::{self, Limiter};
 use crate::metrics;
@@ -222,10 +224,10 @@ impl Server {
             .layer(AroundLayer(RequestIds))
             // Its span holds the id, and everything logged below is in it.
             .layer(AroundLayer(Trace))
+            // Above all that answers: only here is known that nobody will read the body any more.
+            .layer(AroundLayer(Drain))
             // A browser must be able to read refusals too, so it stands above what refuses.
             .layer(AroundLayer(Cors::new(&self.cors_origins)))
-            // Above all that refuses: only here is known that nobody will read the body any more.
-            .layer(AroundLayer(Drain))
             .service(branches);
         Ok((stack, health))
     }
@@ -267,10 +269,15 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        host::check(&mut request);
         match Protocol::of(&request) {
             Protocol::GrpcWeb => {
                 // What the layer hands on is gRPC, which the layers below demand over HTTP/2.
                 *request.version_mut() = Version::HTTP_2;
+                // The layer knows its media types by the letter.
+                if let Some(kind) = grpc_web_kind(&request) {
+                    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+                }
                 request.extensions_mut().insert(Transport::GrpcWeb);
                 Box::pin(self.grpc_web.call(request))
             }

@@ -17,7 +17,7 @@ pub fn code(api: &Api) -> TokenStream {
         let message = api.message(name);
         let updatable = if message.is_patch() { updatable(api, name) } else { Vec::new() };
         let patch = message.is_patch().then(|| patch(message, &updatable));
-        let validate = validate(api, message, &updatable);
+        let validate = validate(api, name, &updatable);
         quote!(#validate #patch)
     });
     quote!(#(#impls)*)
@@ -64,7 +64,8 @@ fn is_set(owner: &Message, field: &Field) -> TokenStream {
     }
 }
 
-fn validate(api: &Api, message: &Message, updatable: &[&Field]) -> TokenStream {
+fn validate(api: &Api, full_name: &str, updatable: &[&Field]) -> TokenStream {
+    let message = api.message(full_name);
     let path = names::path(&message.name);
     let mask = message
         .is_patch()
@@ -77,7 +78,11 @@ fn validate(api: &Api, message: &Message, updatable: &[&Field]) -> TokenStream {
             }
         }
     });
+    let bound = api.path_bound(full_name);
     let checks = message.fields.iter().map(|field| {
+        if bound.contains(field.proto.as_str()) && field.kind == Kind::String {
+            return check_presence(message, field);
+        }
         if !updatable.iter().any(|updatable| updatable.proto == field.proto) {
             return check_field(api, message, field);
         }
@@ -104,10 +109,18 @@ fn validate(api: &Api, message: &Message, updatable: &[&Field]) -> TokenStream {
     }
 }
 
+/// Text of a path is an id: one that cannot be one is not found, like any other that is nowhere.
+fn check_presence(owner: &Message, field: &Field) -> TokenStream {
+    check_with(owner, field, None)
+}
+
 fn check_field(api: &Api, owner: &Message, field: &Field) -> TokenStream {
+    check_with(owner, field, check_value(api, field, &rules(&field.rules)))
+}
+
+fn check_with(owner: &Message, field: &Field, check: Option<TokenStream>) -> TokenStream {
     let (name, json) = (names::snake(&field.proto), &field.json);
     let (rules, at) = (rules(&field.rules), quote!(&at.field(#json)));
-    let check = check_value(api, field, &rules);
     let is_plain = check.is_none();
     let check = check.unwrap_or_else(|| quote!(|_, _, _| {}));
     let is_number = matches!(field.kind, Kind::Bool | Kind::Int64 | Kind::Integer | Kind::Float);

@@ -222,6 +222,8 @@ fn builder(header_timeout: Duration, executor: Executor) -> auto::Builder<Execut
     builder
         .http1()
         .timer(TokioTimer::new())
+        // A client may say that it sends no more and wait for its answer.
+        .half_close(true)
         .header_read_timeout(header_timeout)
         .max_buf_size(HEADER_BYTES_MAX);
     builder

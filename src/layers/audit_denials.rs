@@ -13,6 +13,7 @@ use super::resolve::Target;
 use crate::caller::CAN_MANAGE_API_KEYS;
 use crate::error::{Error, Kind, causes};
 use crate::event::Origin;
+use crate::key::can_be_id;
 use crate::store::{NewAuditLog, Store};
 use crate::trail::Trail;
 
@@ -33,7 +34,10 @@ impl Attempt {
         rpc.policy.filter(|policy| policy.capability == Some(CAN_MANAGE_API_KEYS))?;
         let verb = rpc.method.trim_end_matches('s').trim_end_matches("Key").to_lowercase();
         let resource_id = match request.extensions().get::<Target>() {
-            Some(Target::Rest { captures, .. }) => captures.first().cloned(),
+            // Anything else may be what nobody should find there, such as a whole key.
+            Some(Target::Rest { captures, .. }) => {
+                captures.first().filter(|id| can_be_id(id)).cloned()
+            }
             _ => None,
         };
         let action = format!("api_key.{verb}").into();

@@ -13,6 +13,7 @@ mod client_address;
 pub mod cors;
 pub mod deadline;
 pub mod drain;
+pub mod host;
 pub mod idempotency;
 pub mod rate_limit;
 pub mod record;
@@ -42,19 +43,45 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// By content type, except that everything under `/api/` is REST whatever it claims to be.
+    /// By content type, except that everything under `/api` is REST whatever it claims to be. A kind
+    /// of gRPC that is not spoken here is REST too, which refuses it.
     pub fn of<B>(request: &http::Request<B>) -> Self {
-        let content_type = request.headers().get(http::header::CONTENT_TYPE);
-        let content_type = content_type.map_or(&b""[..], http::HeaderValue::as_bytes);
-        let begins_with = |prefix: &[u8]| {
-            content_type.get(..prefix.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(prefix))
-        };
-        if !begins_with(b"application/grpc") || request.uri().path().starts_with("/api/") {
-            Self::Rest
-        } else if begins_with(b"application/grpc-web") {
-            Self::GrpcWeb
-        } else {
-            Self::Grpc
+        let path = request.uri().path();
+        if path == "/api" || path.starts_with("/api/") {
+            return Self::Rest;
+        }
+        match media_type(request) {
+            Some(kind) if GRPC.iter().any(|grpc| kind.eq_ignore_ascii_case(grpc)) => Self::Grpc,
+            _ if grpc_web_kind(request).is_some() => Self::GrpcWeb,
+            _ => Self::Rest,
         }
     }
+}
+
+/// The media type of gRPC-web that a request has, as it is written in full.
+pub fn grpc_web_kind<B>(request: &http::Request<B>) -> Option<&'static str> {
+    let kind = media_type(request)?;
+    GRPC_WEB.into_iter().find(|web| kind.eq_ignore_ascii_case(web))
+}
+
+/// The media types of gRPC and of gRPC-web that are spoken.
+const GRPC: [&str; 2] = ["application/grpc", "application/grpc+proto"];
+const GRPC_WEB: [&str; 4] = [
+    "application/grpc-web",
+    "application/grpc-web+proto",
+    "application/grpc-web-text",
+    "application/grpc-web-text+proto",
+];
+
+/// Whether a request says that it is a kind of gRPC, spoken here or not.
+pub fn claims_grpc<B>(request: &http::Request<B>) -> bool {
+    let prefix = "application/grpc";
+    let kind = media_type(request).and_then(|kind| kind.get(..prefix.len()));
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(prefix))
+}
+
+/// The media type of a body, without its parameters.
+fn media_type<B>(request: &http::Request<B>) -> Option<&str> {
+    let content_type = request.headers().get(http::header::CONTENT_TYPE)?.to_str().ok()?;
+    content_type.split(';').next().map(str::trim)
 }

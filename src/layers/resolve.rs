@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::{Method, Version};
 use rest::{Binding, Match, Route, Routes, Rpc};
 
-use super::{Protocol, Request};
+use super::host::BadHost;
+use super::{Protocol, Request, claims_grpc};
 use crate::error::{Error, Kind};
 use crate::rpc::{Demand, Rpcs};
 use crate::trail::Trail;
@@ -118,9 +119,16 @@ pub struct Resolver {
 
 /// Puts the [`Target`] into the request, or refuses what leads nowhere.
 pub fn resolve(resolver: &Resolver, request: &mut Request) -> Result<(), Error> {
+    if let Some(BadHost(sentence)) = request.extensions().get() {
+        return Err(Error::invalid_field("Host", "INVALID_VALUE", *sentence));
+    }
     let path = request.uri().path();
     let target = match Protocol::of(request) {
         Protocol::Grpc | Protocol::GrpcWeb => resolver.grpc(request, path)?,
+        Protocol::Rest if is_other_grpc(request) => {
+            let message = "This kind of gRPC is not spoken here. Content-Type must be application/grpc, application/grpc-web or application/grpc-web-text, each also with +proto.";
+            return Err(Error::new(Kind::UnsupportedMediaType, message));
+        }
         Protocol::Rest => resolver.rest(request.method(), path)?,
     };
     tracing::Span::current().record("rpc", tracing::field::display(target.name()));
@@ -130,6 +138,13 @@ pub fn resolve(resolver: &Resolver, request: &mut Request) -> Result<(), Error> 
     }
     request.extensions_mut().insert(target);
     Ok(())
+}
+
+/// Whether a request is for gRPC by its content type and path, in a kind that is not spoken.
+fn is_other_grpc(request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_rest = path == "/api" || path.starts_with("/api/");
+    !is_rest && request.method() == Method::POST && claims_grpc(request)
 }
 
 impl Resolver {

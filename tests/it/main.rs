@@ -19,6 +19,7 @@ mod every_rpc;
 mod failed_attempts;
 mod full_disk;
 mod grpc;
+mod http_rules;
 mod idempotency;
 mod key_grants;
 mod keys;

@@ -20,7 +20,7 @@ use super::{accept, accept_public, no_more};
 use crate::clock::{Clock, Timestamp};
 use crate::config::PER_PAGE_DEFAULT;
 use crate::error::{Error, Kind};
-use crate::key::KeyText;
+use crate::key::{KeyText, can_be_id};
 use crate::keyring::KeyRing;
 use crate::leaks::{Leaks, Reporter};
 use crate::limits::Limiter;
@@ -110,7 +110,7 @@ impl pb::key_service_server::KeyService for Keys {
     ) -> Result<Response<pb::GetKeyResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let reader = self.store.reader(accepted.caller.workspace());
-        let key = reader.find_key(&accepted.message.id).await?.ok_or_else(not_found)?;
+        let key = reader.find_key(key_id(&accepted.message.id)?).await?.ok_or_else(not_found)?;
         let mut key = self.shown(accepted.caller.workspace(), &[key]).await?;
         Ok(Response::new(pb::GetKeyResponse { key: key.pop() }))
     }
@@ -156,7 +156,7 @@ impl pb::key_service_server::KeyService for Keys {
         let changes = changes(&accepted.message, &mask)?;
         grants::may_change(caller, &changes)?;
         let answered = once(&self.store, &accepted, async |tx| {
-            let found = tx.find_key_for_update(&accepted.message.id).await?;
+            let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
             let before = found.ok_or_else(not_found)?;
             grants::within(caller, &before)?;
             grants::narrower(&before, &changes)?;
@@ -179,7 +179,7 @@ impl pb::key_service_server::KeyService for Keys {
     ) -> Result<Response<pb::RevokeKeyResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let answered = once(&self.store, &accepted, async |tx| {
-            let found = tx.find_key_for_update(&accepted.message.id).await?;
+            let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
             let key = revoke(tx, found.ok_or_else(not_found)?).await?;
             Ok(pb::RevokeKeyResponse { key: Some(messages::api_key(&key, tx.now())) })
         });
@@ -197,7 +197,7 @@ impl pb::key_service_server::KeyService for Keys {
         let grace = i64::from(accepted.message.grace_period_seconds.unwrap_or_default()) * 1000;
         let text = KeyText::generate();
         let answered = once(&self.store, &accepted, async |tx| {
-            let found = tx.find_key_for_update(&accepted.message.id).await?;
+            let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
             let old = found.ok_or_else(not_found)?;
             grants::within(&accepted.caller, &old)?;
             check_rotation(&old, tx.now())?;
@@ -262,6 +262,11 @@ fn forget_key(key: &mut Option<pb::ApiKey>) {
 fn kept_by_nobody<R>(mut answer: Response<R>) -> Response<R> {
     answer.metadata_mut().insert("cache-control", MetadataValue::from_static("no-store"));
     answer
+}
+
+/// The id, if it can be one. What cannot is simply not found.
+fn key_id(text: &str) -> Result<&str, Error> {
+    if can_be_id(text) { Ok(text) } else { Err(not_found()) }
 }
 
 /// The same text for a key of another workspace and for one that is nowhere.
