@@ -74,6 +74,8 @@ pub enum Kind {
     PayloadTooLarge,
     PageTooLarge,
     UnsupportedMediaType,
+    /// The body is compressed otherwise than by gzip.
+    UnsupportedCoding,
     RequestTimeout,
     DeadlineExceeded,
     ServiceUnavailable {
@@ -166,7 +168,7 @@ impl Kind {
                 ("PAYLOAD_TOO_LARGE", Http::PAYLOAD_TOO_LARGE, Code::ResourceExhausted)
             }
             Self::PageTooLarge => ("PAGE_TOO_LARGE", Http::BAD_REQUEST, Code::OutOfRange),
-            Self::UnsupportedMediaType => {
+            Self::UnsupportedMediaType | Self::UnsupportedCoding => {
                 ("UNSUPPORTED_MEDIA_TYPE", Http::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument)
             }
             Self::RequestTimeout => ("REQUEST_TIMEOUT", Http::REQUEST_TIMEOUT, Code::Cancelled),

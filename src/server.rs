@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Version};
+use http::{HeaderValue, Method, Version};
 use ipnet::IpNet;
 use rest::Routes;
 use tokio::net::TcpListener;
@@ -37,6 +37,7 @@ use crate::layers::bound_answers::Answer;
 use crate::layers::cors::Cors;
 use crate::layers::deadline::{self, Deadline};
 use crate::layers::drain::Drain;
+use crate::layers::head::without_body;
 use crate::layers::host;
 use crate::layers::idempotency::read_idempotency_key;
 use crate::layers::rate_limit::rate_limit;
@@ -286,8 +287,12 @@ where
                 Box::pin(self.shared.call(request))
             }
             Protocol::Rest => {
+                let is_head = request.method() == Method::HEAD;
                 let answered = self.rest.call(request);
-                Box::pin(async move { Ok(answered.await?.map(Body::new)) })
+                Box::pin(async move {
+                    let response = answered.await?.map(Body::new);
+                    Ok(if is_head { without_body(response) } else { response })
+                })
             }
         }
     }

@@ -76,15 +76,25 @@ fn is_json(method: &Method, content_type: &str) -> bool {
     json && utf8
 }
 
+/// Refuses a coding that is not spoken where no body is taken, as where one is.
+pub fn check_coding(headers: &HeaderMap) -> Result<(), Error> {
+    is_gzipped(headers).map(|_| ())
+}
+
+/// Its older name means the same (RFC 9110 section 8.4.1.3).
+fn is_gzip(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
+}
+
 fn is_gzipped(headers: &HeaderMap) -> Result<bool, Error> {
     let mut values = headers.get_all(CONTENT_ENCODING).iter();
     match (values.next().map(HeaderValue::as_bytes), values.next()) {
         (None, _) => Ok(false),
         (Some(coding), None) if coding.eq_ignore_ascii_case(b"identity") => Ok(false),
-        (Some(coding), None) if coding.eq_ignore_ascii_case(b"gzip") => Ok(true),
+        (Some(coding), None) if is_gzip(coding) => Ok(true),
         _ => {
             let message = "Content-Encoding must be gzip, or absent.";
-            Err(Error::new(Kind::UnsupportedMediaType, message))
+            Err(Error::new(Kind::UnsupportedCoding, message))
         }
     }
 }

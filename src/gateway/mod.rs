@@ -68,6 +68,7 @@ impl Gateway {
     /// Answers what is no RPC. Nothing that a client sends is ignored there either.
     async fn show(&self, request: Request, page: Page) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
+        body::check_coding(&parts.headers)?;
         self.bodies.expect_none(&parts, body).await?;
         if parts.uri.query().is_some() {
             return Err(Error::new(Kind::UnknownField, "This path takes no query parameters."));
@@ -94,6 +95,7 @@ impl Gateway {
         let body = if binding.takes_body {
             body::read(&self.bodies, &mut parts, body, max).await?
         } else {
+            body::check_coding(&parts.headers)?;
             self.bodies.expect_none(&parts, body).await?;
             Bytes::new()
         };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ETAG, ORIGIN, RETRY_AFTER};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ETAG, ORIGIN, RETRY_AFTER, VARY};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -53,8 +53,17 @@ impl Around for Cors {
         let headers = request.headers();
         let options = request.method() == Method::OPTIONS;
         let preflight = options && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        if !self.enabled || !headers.contains_key(ORIGIN) || (options && !preflight) {
+        if !self.enabled {
             return Box::pin(next(request));
+        }
+        if !headers.contains_key(ORIGIN) || (options && !preflight) {
+            let answered = next(request);
+            return Box::pin(async move {
+                let mut response = answered.await?;
+                // A cache must not give this answer to a page of another origin.
+                response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+                Ok(response)
+            });
         }
         let mut next = Some(next);
         let below = tower::service_fn(|request| next.take().expect("called once")(request));

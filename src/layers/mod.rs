@@ -13,6 +13,7 @@ mod client_address;
 pub mod cors;
 pub mod deadline;
 pub mod drain;
+pub mod head;
 pub mod host;
 pub mod idempotency;
 pub mod rate_limit;

@@ -12,17 +12,15 @@ use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
-use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::BoxError;
 
 use super::around::{Answered, Around};
 use super::record::Refused;
 use super::request_id::RequestId;
-use super::{Protocol, Request, Response, ResponseFuture};
+use super::{Protocol, Request, ResponseFuture};
 use crate::error::{Error, Kind, causes};
 use crate::key::redact;
 
@@ -40,7 +38,6 @@ impl Around for Respond {
         next: impl FnOnce(Request) -> F,
     ) -> ResponseFuture {
         let protocol = Protocol::of(&request);
-        let head = request.method() == Method::HEAD;
         let request_id = request.extensions().get::<RequestId>().cloned();
         // What is below may panic before it has given a future as well as in it.
         let answered = catch_unwind(AssertUnwindSafe(|| AssertUnwindSafe(next(request))));
@@ -61,9 +58,7 @@ impl Around for Respond {
                 // An answer again is the first one to the letter, its request id too.
                 let request_id = error.replay_of.as_deref().unwrap_or(request_id);
                 let mut response = match protocol {
-                    Protocol::Grpc | Protocol::GrpcWeb => {
-                        grpc::status(&error, request_id).into_http()
-                    }
+                    Protocol::Grpc | Protocol::GrpcWeb => grpc::answer(&error, request_id),
                     Protocol::Rest => json::envelope(&error, request_id),
                 };
                 if error.replay_of.is_some() {
@@ -74,7 +69,7 @@ impl Around for Respond {
                 response.extensions_mut().insert(Refused { code, status: status.as_u16() });
                 response
             });
-            Ok(if head { without_body(response) } else { response })
+            Ok(response)
         })
     }
 }
@@ -99,7 +94,7 @@ impl Error {
             }
             Code::Unimplemented if status.message().starts_with("Content is compressed") => {
                 let message = "Messages must be compressed with gzip, or not at all.";
-                Ok(Self::new(Kind::UnsupportedMediaType, message))
+                Ok(Self::new(Kind::UnsupportedCoding, message))
             }
             _ => Err(status),
         }
@@ -136,17 +131,6 @@ fn redacted(mut error: Error) -> Error {
         redact(&mut violation.message);
     }
     error
-}
-
-/// What HEAD answers: the same head, the length that the body would have had, and no body. hyper
-/// drops the body by itself on HTTP/1.1 alone.
-fn without_body(response: Response) -> Response {
-    let len = http_body::Body::size_hint(response.body()).exact();
-    let mut response = response.map(|_| Body::empty());
-    if let Some(len) = len {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
-    }
-    response
 }
 
 /// What a kind tells beside its text.
@@ -186,10 +170,12 @@ impl<'e> Facts<'e> {
 mod tests {
     use http::header::CONTENT_TYPE;
     use http_body_util::BodyExt;
+    use tonic::body::Body;
     use tonic_types::StatusExt;
 
     use tower::{Layer, Service};
 
+    use super::super::Response;
     use super::*;
     use crate::layers::around::AroundLayer;
     use crate::layers::request_id::RequestIds;

@@ -11,6 +11,7 @@ mod busy_database;
 mod canary;
 mod cli;
 mod connections;
+mod content_codings;
 mod counters;
 mod credentials;
 mod envelope;

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use http::HeaderValue;
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::Facts;
 use crate::error::{Error, Kind};
+use crate::layers::Response;
 
 /// The most bytes of field violations in a status. It travels in a header, twice encoded, and
 /// common clients refuse more than 8 KiB of headers with an error of their own.
@@ -15,8 +17,18 @@ const VIOLATION_BYTES_MAX: usize = 3 * 1024;
 /// The most bytes of a message, which stands in the header twice.
 const MESSAGE_BYTES_MAX: usize = 512;
 
+/// The answer that tells of `error`.
+pub fn answer(error: &Error, request_id: &str) -> Response {
+    let mut response = status(error, request_id).into_http();
+    if error.kind == Kind::UnsupportedCoding {
+        let spoken = HeaderValue::from_static("identity,gzip");
+        response.headers_mut().insert("grpc-accept-encoding", spoken);
+    }
+    response
+}
+
 /// The status that tells of `error`.
-pub fn status(error: &Error, request_id: &str) -> Status {
+fn status(error: &Error, request_id: &str) -> Status {
     let facts = Facts::of(error);
     let mut details = ErrorDetails::new();
     let mut room = VIOLATION_BYTES_MAX;

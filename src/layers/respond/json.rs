@@ -1,7 +1,7 @@
 //! An error as the JSON envelope.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::Full;
 use serde::Serialize;
@@ -68,6 +68,10 @@ fn headers(error: &Error, headers: &mut HeaderMap) {
     match &error.kind {
         Kind::MissingApiKey | Kind::InvalidApiKey | Kind::ApiKeyExpired => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // What would have been taken (RFC 9110 section 12.5.3).
+        Kind::UnsupportedCoding => {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
         Kind::MethodNotAllowed { allow } => {
             let allow = HeaderValue::from_str(allow).expect("method names are ASCII");
