@@ -19,6 +19,7 @@ pub mod keyring;
 pub mod leaks;
 pub mod limits;
 pub mod network;
+pub mod preconditions;
 pub mod rpc;
 pub mod scope;
 pub mod trail;

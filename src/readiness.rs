@@ -19,8 +19,11 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Readiness {
     store: Store,
-    last: Arc<Mutex<Option<(Instant, Result<(), Error>)>>>,
+    last: Arc<Mutex<Option<Answer>>>,
 }
+
+/// When the database answered, and what.
+type Answer = (Instant, Result<(), Error>);
 
 impl Readiness {
     /// Of a service over this store.

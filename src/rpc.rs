@@ -92,6 +92,8 @@ mod tests {
             grpc_path,
             policy,
             routes: &[],
+            versioned: false,
+            has_figures: false,
         }
     }
 

@@ -41,6 +41,7 @@ use crate::layers::head::without_body;
 use crate::layers::host;
 use crate::layers::idempotency::read_idempotency_key;
 use crate::layers::rate_limit::rate_limit;
+use crate::layers::read_preconditions::read_preconditions;
 use crate::layers::record::Record;
 use crate::layers::request_id::RequestIds;
 use crate::layers::resolve::{Resolver, Target, resolve};
@@ -334,11 +335,12 @@ impl Inner {
         }
     }
 
-    async fn authenticated(&self, request: Request) -> Result<Response, BoxError> {
+    async fn authenticated(&self, mut request: Request) -> Result<Response, BoxError> {
         // A caller without the scope learns nothing of the rules of the body.
         authorize(&request)?;
         // What a retry is known by is a header, and is looked at before the request itself.
         read_idempotency_key(&request)?;
+        read_preconditions(&mut request);
         // With the request itself, as the last of what a header can be wrong about.
         deadline::check(&request)?;
         // Nothing is done whose answer would find no room.

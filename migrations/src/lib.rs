@@ -17,6 +17,7 @@ mod m0010_audit_logs;
 mod m0011_key_epoch;
 mod m0012_request_logs;
 mod m0013_idempotency;
+mod m0014_versions;
 mod schema;
 
 use sea_orm_migration::prelude::*;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_key_epoch::Migration),
             Box::new(m0012_request_logs::Migration),
             Box::new(m0013_idempotency::Migration),
+            Box::new(m0014_versions::Migration),
         ]
     }
 }

@@ -48,6 +48,8 @@ pub struct Message {
     pub fields: Vec<Field>,
     /// The resource that it updates.
     pub updates: Option<String>,
+    /// Whether it shows figures that change without a version.
+    pub has_figures: bool,
 }
 
 #[derive(Clone)]
@@ -145,6 +147,18 @@ impl Api {
         routes.flat_map(|route| &route.variables).map(String::as_str).collect()
     }
 
+    /// The resource that the answer to a route is; none where it is a list.
+    pub fn resource(&self, rpc: &Rpc, route: &Route) -> Option<&Message> {
+        let output = self.message(&rpc.output);
+        match output.field(&route.rule.response_body) {
+            None => Some(output),
+            Some(field) if field.shape == Shape::Optional => {
+                field.message().map(|name| self.message(&name))
+            }
+            Some(_) => None,
+        }
+    }
+
     /// Adds the resources that requests update: what they have beside is read-only.
     fn add_resources(&mut self, pool: &DescriptorPool) -> Result<(), String> {
         let mut resources = Vec::new();
@@ -197,6 +211,7 @@ impl Api {
             name: name_in_package(message.full_name(), message.package_name()),
             fields: fields?,
             updates: options::updates(pool, &message.options()),
+            has_figures: options::has_figures(pool, &message.options()),
         };
         self.messages.insert(message.full_name().to_owned(), entry);
         for field in message.fields() {

@@ -142,6 +142,12 @@ pub fn updates(pool: &DescriptorPool, options: &DynamicMessage) -> Option<String
     resource.as_str().map(str::to_owned)
 }
 
+/// Whether a resource shows figures that change without a version.
+pub fn has_figures(pool: &DescriptorPool, options: &DynamicMessage) -> bool {
+    let figures = extension(pool, options, "orqit.v1.has_figures");
+    figures.and_then(|figures| figures.as_bool()).unwrap_or_default()
+}
+
 fn extension(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option<Value> {
     let extension = pool.get_extension_by_name(name)?;
     let is_set = options.has_extension(&extension);

@@ -3,12 +3,12 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::model::{Api, Rpc, Service};
+use crate::model::{Api, Kind, Message, Route, Rpc, Service};
 use crate::options::{Access, IdempotencyKeyUse, Policy};
 
 /// The table; an RPC stands where [`all`] has it.
 pub fn code(api: &Api) -> TokenStream {
-    let rpcs = all(api).map(|(service, found)| rpc(service, found));
+    let rpcs = all(api).map(|(service, found)| rpc(api, service, found));
     quote! {
         /// All RPCs of the package.
         pub static RPCS: &[::rest::Rpc] = &[#(#rpcs),*];
@@ -20,7 +20,7 @@ pub fn all(api: &Api) -> impl Iterator<Item = (&Service, &Rpc)> {
     api.services.iter().flat_map(|service| service.rpcs.iter().map(move |rpc| (service, rpc)))
 }
 
-fn rpc(service: &Service, rpc: &Rpc) -> TokenStream {
+fn rpc(api: &Api, service: &Service, rpc: &Rpc) -> TokenStream {
     let (service, method) = (&service.full_name, &rpc.name);
     let grpc_path = format!("/{service}/{method}");
     let policy = match &rpc.policy {
@@ -34,6 +34,15 @@ fn rpc(service: &Service, rpc: &Rpc) -> TokenStream {
         let (method, template) = (&route.rule.method, &route.rule.template);
         quote!(::rest::Route { method: #method, template: #template })
     });
+    let main = rpc.routes.first();
+    let resource = main.and_then(|route| api.resource(rpc, route));
+    let has_figures = resource.is_some_and(|resource| resource.has_figures);
+    // What is only made has no version yet.
+    let makes = |route: &Route| route.rule.method == "POST" && route.variables.is_empty();
+    let has_version = |resource: &Message| {
+        resource.field("version").is_some_and(|version| version.kind == Kind::Int64)
+    };
+    let versioned = main.is_some_and(|route| !makes(route)) && resource.is_some_and(has_version);
     quote! {
         ::rest::Rpc {
             service: #service,
@@ -41,6 +50,8 @@ fn rpc(service: &Service, rpc: &Rpc) -> TokenStream {
             grpc_path: #grpc_path,
             policy: #policy,
             routes: &[#(#routes),*],
+            versioned: #versioned,
+            has_figures: #has_figures,
         }
     }
 }

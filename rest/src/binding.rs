@@ -51,8 +51,8 @@ pub struct Reply {
     pub status: u16,
     /// The complete envelope, as JSON.
     pub body: Bytes,
-    /// The value of the `ETag` header, quotes included, when the resource has a version.
-    pub etag: Option<String>,
+    /// The version of the resource, if it has one.
+    pub version: Option<i64>,
     /// The metadata of the service's response.
     pub metadata: MetadataMap,
 }
@@ -111,7 +111,6 @@ impl Reply {
     /// The answer to a success.
     pub fn new(rpc: &Rpc, body: Bytes, version: Option<i64>, metadata: MetadataMap) -> Self {
         let status = rpc.policy.map_or(200, |policy| policy.success_status);
-        let etag = version.map(|version| format!("\"{version}\""));
-        Self { status, body, etag, metadata }
+        Self { status, body, version, metadata }
     }
 }

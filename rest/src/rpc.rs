@@ -13,6 +13,10 @@ pub struct Rpc {
     pub policy: Option<Policy>,
     /// Its HTTP rules: the main one, then the additional bindings.
     pub routes: &'static [Route],
+    /// Whether it reads or changes a resource that has a version.
+    pub versioned: bool,
+    /// Whether its answer shows figures that change without a version.
+    pub has_figures: bool,
 }
 
 /// One HTTP rule of an RPC.

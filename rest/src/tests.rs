@@ -8,7 +8,15 @@ use crate::{Binding, Match, Reply, Route, Routes, Rpc, format_timestamp, parse_t
 static RPCS: [Rpc; 2] = [rpc("One"), rpc("Two")];
 
 const fn rpc(method: &'static str) -> Rpc {
-    Rpc { service: "t.S", method, grpc_path: method, policy: None, routes: &[] }
+    Rpc {
+        service: "t.S",
+        method,
+        grpc_path: method,
+        policy: None,
+        routes: &[],
+        versioned: false,
+        has_figures: false,
+    }
 }
 
 fn binding(rpc: usize, method: &'static str, template: &'static str) -> Binding {

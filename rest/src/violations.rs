@@ -70,6 +70,13 @@ impl Violations {
         }
     }
 
+    /// Adds those of another part of the request.
+    pub fn extend(&mut self, others: &Self) {
+        for other in &others.found {
+            self.add(other.field.clone(), other.code, other.message.clone());
+        }
+    }
+
     /// Whether something was already said of `field`.
     pub fn names(&self, field: &str) -> bool {
         self.found.iter().any(|violation| violation.field == field)

@@ -8,11 +8,14 @@ mod body;
 pub mod github;
 mod openapi;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::Full;
 use rest::{Binding, Call, Refusal, Reply};
+use sha2::{Digest, Sha256};
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tower::BoxError;
@@ -25,10 +28,8 @@ use crate::layers::resolve::{Page, Target};
 use crate::layers::respond::IDEMPOTENT_REPLAYED;
 use crate::layers::{Request, Response};
 use crate::metrics;
+use crate::preconditions::{Outcome, Preconditions};
 use crate::readiness::Readiness;
-
-/// Headers that become metadata of the call; no other header reaches a service.
-const METADATA: [HeaderName; 1] = [IF_MATCH];
 
 /// Metadata of an answer that become headers; no other metadata leave a service over REST.
 const ANSWERED: [HeaderName; 2] = [CACHE_CONTROL, IDEMPOTENT_REPLAYED];
@@ -70,6 +71,10 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         body::check_coding(&parts.headers)?;
         self.bodies.expect_none(&parts, body).await?;
+        let preconditions = parts.extensions.get::<Arc<Preconditions>>();
+        if let Some(conditions) = preconditions.filter(|it| !it.violations.is_empty()) {
+            return Err(Error::invalid(conditions.violations.clone()));
+        }
         if parts.uri.query().is_some() {
             return Err(Error::new(Kind::UnknownField, "This path takes no query parameters."));
         }
@@ -100,10 +105,22 @@ impl Gateway {
             Bytes::new()
         };
         let query = parts.uri.query().map(str::to_owned);
-        let metadata = metadata(&parts.headers);
+        let conditions = parts.extensions.get::<Arc<Preconditions>>().cloned();
+        // No header reaches a service as it is.
+        let metadata = MetadataMap::new();
         let call = Call { captures, query, body, metadata, extensions: parts.extensions };
         match binding.call(call).await {
-            Ok(reply) => respond(reply),
+            Ok(reply) => {
+                let tag = reply.version.map(|version| entity_tag(&binding, version, &reply.body));
+                let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
+                if let (true, Some(conditions), Some(version), Some(tag)) =
+                    (is_read, conditions, reply.version, &tag)
+                    && conditions.answer(version, tag)? == Outcome::NotModified
+                {
+                    return not_modified(reply, tag);
+                }
+                respond(reply, tag.as_deref())
+            }
             Err(Refusal::MalformedJson(sentence)) => Err(Error::new(Kind::MalformedJson, sentence)),
             Err(Refusal::Status(status)) => {
                 Err(Error::of_status(status).unwrap_or_else(Error::internal))
@@ -117,22 +134,34 @@ fn unresolved() -> Error {
     Error::internal("a request reached the gateway unresolved")
 }
 
-fn metadata(headers: &HeaderMap) -> MetadataMap {
-    let mut allowed = HeaderMap::new();
-    for name in METADATA {
-        for value in headers.get_all(&name) {
-            allowed.append(&name, value.clone());
-        }
+/// The version, and a digest of the answer where it shows figures that change without one. 64 bits
+/// are enough to tell one answer from the next.
+fn entity_tag(binding: &Binding, version: i64, body: &[u8]) -> String {
+    if !binding.rpc.has_figures {
+        return version.to_string();
     }
-    MetadataMap::from_headers(allowed)
+    let digest = Sha256::digest(body);
+    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{version}-{digest}")
 }
 
-fn respond(reply: Reply) -> Result<Response, Error> {
+/// Tells who asks that they have the answer (RFC 9110 section 15.4.5).
+fn not_modified(reply: Reply, tag: &str) -> Result<Response, Error> {
+    let reply = Reply { status: StatusCode::NOT_MODIFIED.as_u16(), body: Bytes::new(), ..reply };
+    let mut response = respond(reply, Some(tag))?;
+    *response.body_mut() = Body::empty();
+    response.headers_mut().remove(CONTENT_TYPE);
+    // As the whole answer has it, which may be compressed.
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    Ok(response)
+}
+
+fn respond(reply: Reply, tag: Option<&str>) -> Result<Response, Error> {
     let status = StatusCode::from_u16(reply.status).map_err(Error::internal)?;
     let mut response = json(status, reply.body);
-    if let Some(etag) = reply.etag {
-        let etag = HeaderValue::from_str(&etag).map_err(Error::internal)?;
-        response.headers_mut().insert(ETAG, etag);
+    if let Some(tag) = tag {
+        let tag = HeaderValue::from_str(&format!("\"{tag}\"")).map_err(Error::internal)?;
+        response.headers_mut().insert(ETAG, tag);
     }
     let metadata = reply.metadata.into_headers();
     for name in ANSWERED {

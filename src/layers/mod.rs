@@ -17,6 +17,7 @@ pub mod head;
 pub mod host;
 pub mod idempotency;
 pub mod rate_limit;
+pub mod read_preconditions;
 pub mod record;
 pub mod request_id;
 pub mod resolve;

@@ -24,6 +24,7 @@ use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Origin;
+use crate::preconditions::Preconditions;
 use crate::store::Claim;
 use crate::trail::Trail;
 
@@ -35,6 +36,8 @@ struct Accepted<M> {
     trail: Option<Arc<Trail>>,
     /// What the request is known by, if it came with an idempotency key.
     claim: Option<Claim>,
+    /// The versions of a resource for which it is meant.
+    preconditions: Arc<Preconditions>,
 }
 
 impl<M> Accepted<M> {
@@ -56,12 +59,14 @@ fn accept<M: Validate + Message + Clone>(
 ) -> Result<Accepted<M>, Error> {
     let caller = request.extensions_mut().remove::<Arc<Caller>>();
     let trail = request.extensions_mut().remove::<Arc<Trail>>();
-    let if_match = once::if_match(&request);
+    let preconditions = request.extensions().get::<Arc<Preconditions>>().cloned();
+    let preconditions = preconditions.unwrap_or_default();
     let message = accept_public(request, check)?;
     let caller =
         caller.ok_or_else(|| Error::internal("an RPC that needs a caller was called without"))?;
-    let claim = trail.as_ref().and_then(|trail| once::claim(trail, &caller, &message, &if_match));
-    Ok(Accepted { caller, message, trail, claim })
+    let claim =
+        trail.as_ref().and_then(|trail| once::claim(trail, &caller, &message, &preconditions));
+    Ok(Accepted { caller, message, trail, claim, preconditions })
 }
 
 /// The same for an RPC that anybody may call.
@@ -70,6 +75,9 @@ fn accept_public<M: Validate>(
     check: impl FnOnce(&M, &mut Violations),
 ) -> Result<M, Error> {
     let mut violations = request.extensions_mut().remove::<Violations>().unwrap_or_default();
+    if let Some(conditions) = request.extensions_mut().remove::<Arc<Preconditions>>() {
+        violations.extend(&conditions.violations);
+    }
     let message = request.into_inner();
     message.validate(&mut violations);
     check(&message, &mut violations);

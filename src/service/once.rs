@@ -10,16 +10,16 @@ use prost::Message;
 use rest::{Validate, Violations};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tonic::Response;
 use tonic::metadata::MetadataValue;
-use tonic::{Request, Response};
 
 use super::Accepted;
 use crate::caller::Caller;
 use crate::error::{Error, Kind, Transition};
+use crate::preconditions::Preconditions;
 use crate::store::{Claim, IdempotentAnswer, Store, Tx};
 use crate::trail::Trail;
 
-const IF_MATCH: &str = "if-match";
 const REPLAYED: &str = "idempotent-replayed";
 
 /// An answer to a change.
@@ -28,19 +28,13 @@ pub trait Answer: Message + Default + Clone {
     fn forget_secrets(&mut self) {}
 }
 
-/// The lines of `If-Match`: the same change under another condition is another request.
-pub fn if_match<M>(request: &Request<M>) -> Vec<Vec<u8>> {
-    let lines = request.metadata().get_all(IF_MATCH).iter();
-    lines.map(|line| line.as_encoded_bytes().to_vec()).collect()
-}
-
 /// What a request is known by, if it came with an idempotency key: its RPC, its message, and its
 /// condition. Over which protocol it came does not matter.
 pub fn claim<M: Validate + Message + Clone>(
     trail: &Trail,
     caller: &Caller,
     message: &M,
-    if_match: &[Vec<u8>],
+    preconditions: &Preconditions,
 ) -> Option<Claim> {
     let (key, (rpc, _)) = (trail.idempotency_key.get()?, trail.rpc.get()?);
     let mut message = message.clone();
@@ -50,7 +44,7 @@ pub fn claim<M: Validate + Message + Clone>(
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    for line in if_match {
+    for line in &preconditions.lines {
         hash.update(line);
         hash.update([0]);
     }

@@ -44,6 +44,7 @@ impl pb::workspace_service_server::WorkspaceService for Workspaces {
         let changes = changes(&accepted.message, &mask);
         let answered = once(&self.store, &accepted, async |tx| {
             let before = tx.find_workspace_for_update().await?;
+            accepted.preconditions.hold(before.version, accepted.message.version)?;
             let after = tx.update_workspace(&before, &changes).await?;
             if after != before {
                 tx.audit(updated(&before, &after));
@@ -83,6 +84,7 @@ fn message(workspace: &Workspace) -> pb::Workspace {
         capabilities: Some(pb::Capabilities { can_manage_api_keys }),
         created_at: Some(workspace.created_at.into()),
         updated_at: Some(workspace.updated_at.into()),
+        version: workspace.version,
     }
 }
 

@@ -15,12 +15,13 @@ use crate::error::Error;
 pub(super) const COLUMNS: &str = "\
     k.key_id, k.workspace_id, k.key_hash, k.name, k.description, k.scopes, k.requested_scopes, \
     k.per_minute, k.group_per_minute, k.expires_at, k.revoked_at, k.created_at, k.created_by, \
-    k.last_four, k.number, k.lineage, k.rotated_from, k.rotated_to, k.made_by, w.id, w.public_id, \
+    k.last_four, k.number, k.lineage, k.rotated_from, k.rotated_to, k.made_by, \
+    k.version, k.updated_at, w.id, w.public_id, \
     w.slug, w.name, w.created_at, w.max_active_keys, w.key_creations_per_hour, \
-    w.can_manage_api_keys, w.updated_at";
+    w.can_manage_api_keys, w.updated_at, w.version";
 
 /// Where the columns of the workspace begin among them.
-const WORKSPACE_FROM: usize = 19;
+const WORKSPACE_FROM: usize = 21;
 
 /// Both of the first two are evaluated for every key; the last key has no next, its is the first.
 static FIND: LazyLock<String> = LazyLock::new(|| {
@@ -65,6 +66,8 @@ pub(super) fn decode(row: &Row<'_>) -> Result<(api_key::Model, workspace::Model)
         rotated_from: row.get(16)?,
         rotated_to: row.get(17)?,
         made_by: row.get(18)?,
+        version: row.get(19)?,
+        updated_at: row.get(20)?,
     };
     Ok((key, decode_workspace(row, WORKSPACE_FROM)?))
 }
@@ -81,5 +84,6 @@ pub(super) fn decode_workspace(row: &Row<'_>, from: usize) -> Result<workspace::
         key_creations_per_hour: row.get(from + 6)?,
         can_manage_api_keys: row.get(from + 7)?,
         updated_at: row.get(from + 8)?,
+        version: row.get(from + 9)?,
     })
 }

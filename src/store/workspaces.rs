@@ -52,6 +52,8 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// 1 when it was made, one more with every change.
+    pub version: i64,
 }
 
 /// What of a workspace can change; what is none stays as it is.
@@ -168,6 +170,7 @@ async fn insert_row(
         can_manage_api_keys: Set(true),
         created_at: Set(now.0),
         updated_at: Set(now.0),
+        version: Set(1),
     };
     let insert = workspace::Entity::insert(row).build(transaction.backend());
     transaction.execute(insert).await.map_err(|error| {
@@ -234,13 +237,14 @@ impl Tx {
         if after == *before {
             return Ok(after);
         }
-        let after = Workspace { updated_at: self.now, ..after };
+        let after = Workspace { updated_at: self.now, version: before.version + 1, ..after };
         let row = workspace::ActiveModel {
             name: Set(after.name.clone()),
             max_active_keys: Set(after.max_active_keys),
             key_creations_per_hour: Set(after.key_creations_per_hour),
             can_manage_api_keys: Set(after.can_manage_api_keys),
             updated_at: Set(after.updated_at.0),
+            version: Set(after.version),
             ..Default::default()
         };
         let update = workspace::Entity::update_many()
@@ -255,7 +259,7 @@ impl Tx {
 
 /// The columns of a workspace, in the order that [`decode`] takes them.
 const COLUMNS: &str = "id, public_id, slug, name, created_at, max_active_keys, \
-    key_creations_per_hour, can_manage_api_keys, updated_at";
+    key_creations_per_hour, can_manage_api_keys, updated_at, version";
 
 fn decode(row: &Row<'_>) -> Result<Workspace, Error> {
     decode_workspace(row, 0).map(from_row)
@@ -272,5 +276,6 @@ pub(super) fn from_row(row: workspace::Model) -> Workspace {
         can_manage_api_keys: row.can_manage_api_keys,
         created_at: Timestamp(row.created_at),
         updated_at: Timestamp(row.updated_at),
+        version: row.version,
     }
 }

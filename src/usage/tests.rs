@@ -18,6 +18,8 @@ static RPC: Rpc = Rpc {
     grpc_path: "/orqit.v1.TicketService/GetTicket",
     policy: None,
     routes: &[],
+    versioned: false,
+    has_figures: false,
 };
 
 fn caller(key_id: &str) -> Arc<Caller> {
@@ -31,6 +33,7 @@ fn caller(key_id: &str) -> Arc<Caller> {
         can_manage_api_keys: true,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        version: 1,
     };
     let key = KeyRecord {
         key_id: key_id.to_owned(),
@@ -50,6 +53,8 @@ fn caller(key_id: &str) -> Arc<Caller> {
         rotated_from: None,
         rotated_to: None,
         made_by: MadeBy::Operator,
+        version: 1,
+        updated_at: Timestamp(0),
         workspace,
         system_user_id: 2,
     };

@@ -46,7 +46,7 @@ async fn a_key_is_made_shown_once_and_does_what_it_may() {
         "createdAt": "2026-01-01T00:00:00.000Z", "createdBy": 2, "lastFour": &whole[45..],
         "workspaceId": orqit.workspace.public_id, "lastUsedAt": null, "lastUsedIp": null,
         "revokedAt": null, "rotatedFrom": null, "rotatedTo": null, "rateLimits": [],
-        "key": whole,
+        "key": whole, "version": 1, "updatedAt": "2026-01-01T00:00:00.000Z",
     });
     assert_eq!(key, expected);
 

@@ -10,6 +10,7 @@ mod browsers;
 mod busy_database;
 mod canary;
 mod cli;
+mod conditional_requests;
 mod connections;
 mod content_codings;
 mod counters;

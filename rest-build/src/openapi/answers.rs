@@ -27,6 +27,16 @@ impl Operation<'_> {
         })
     }
 
+    /// The answer to who has the resource as it is.
+    pub fn not_modified(&self) -> Value {
+        let mut headers = json!({ "X-Request-Id": super::header("X-Request-Id") });
+        headers["ETag"] = super::header("ETag");
+        for name in super::RATE_LIMIT_HEADERS {
+            headers[name] = super::header(name);
+        }
+        json!({ "description": "The resource is as `If-None-Match` has it.", "headers": headers })
+    }
+
     fn data_field(&self, response: &MessageDescriptor) -> Option<FieldDescriptor> {
         let name = &self.route.response_body;
         (!name.is_empty()).then(|| {

@@ -126,9 +126,18 @@ impl<'a> Contract<'a> {
             .map_or_else(Rules::default, |rules| read_rules(field, &rules))
     }
 
-    /// Whether the request changes a resource that has versions, and so an entity tag.
-    pub fn updates_version(&self, request: &MessageDescriptor) -> bool {
-        self.updates(request) && request.get_field_by_name("version").is_some()
+    /// Whether a route reads or changes a resource that has a version, and so an entity tag.
+    pub fn is_versioned(&self, rpc: &Rpc, route: &Route) -> bool {
+        let makes = route.verb == "post" && !route.template.contains('{');
+        let output = rpc.method.output();
+        let field = output.get_field_by_name(&route.response_body);
+        let resource = match field.as_ref().map(|field| (field.is_list(), field.kind())) {
+            Some((false, Kind::Message(resource))) => resource,
+            Some(_) => return false,
+            None => output,
+        };
+        let version = resource.get_field_by_name("version").map(|field| field.kind());
+        !makes && version == Some(Kind::Int64)
     }
 
     /// Whether the request is an update, in which absent means unchanged and null cleared.

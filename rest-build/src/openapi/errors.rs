@@ -24,8 +24,8 @@ enum When {
     Body,
     /// It creates a resource or changes one.
     Write,
-    /// It changes a resource.
-    Update,
+    /// It reads or changes a resource that has a version.
+    Versioned,
     /// It changes the status of a resource.
     Transition,
     /// The workspace's plan must include it.
@@ -69,9 +69,9 @@ const CODES: [(&str, u16, When); 30] = [
     ("ALREADY_EXISTS", 409, When::Write),
     ("IDEMPOTENCY_KEY_CONFLICT", 409, When::Idempotent),
     ("IDEMPOTENCY_IN_PROGRESS", 409, When::Idempotent),
-    ("VERSION_CONFLICT", 412, When::Update),
+    ("VERSION_CONFLICT", 412, When::Versioned),
     ("PAYLOAD_TOO_LARGE", 413, When::Body),
-    ("UNSUPPORTED_MEDIA_TYPE", 415, When::Body),
+    ("UNSUPPORTED_MEDIA_TYPE", 415, When::Always),
     ("RATE_LIMIT_EXCEEDED", 429, When::Key),
     ("TOO_MANY_FAILED_ATTEMPTS", 429, When::Credential),
     ("API_KEY_CREATION_LIMITED", 429, When::NewKey),
@@ -164,7 +164,7 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
         When::Scope => matches!(rpc.policy.access, Access::Scope(_)),
         When::Body => !route.body.is_empty(),
         When::Write => updates || rpc.method.name().starts_with("Create"),
-        When::Update => contract.updates_version(&request),
+        When::Versioned => contract.is_versioned(rpc, route),
         When::Capability => rpc.policy.capability.is_some(),
         When::Idempotent => rpc.policy.idempotency_key.is_some(),
         When::IdempotencyRequired => rpc.policy.idempotency_key == Some(Presence::Required),

@@ -108,6 +108,9 @@ impl<'a> Operation<'a> {
         }
         let mut responses = Map::new();
         responses.insert(self.rpc.policy.success_status.to_string(), self.success(schemas));
+        if self.route.verb == "get" && self.is_versioned() {
+            responses.insert("304".to_owned(), self.not_modified());
+        }
         responses.extend(errors::of(self.contract, codes, self.rpc, self.route));
         operation["responses"] = Value::Object(responses);
         operation
@@ -153,6 +156,10 @@ impl<'a> Operation<'a> {
             .join("\n\n")
     }
 
+    pub fn is_versioned(&self) -> bool {
+        self.contract.is_versioned(self.rpc, self.route)
+    }
+
     fn security(&self) -> Value {
         match self.rpc.policy.access {
             Access::Public => json!([]),
@@ -164,8 +171,10 @@ impl<'a> Operation<'a> {
         let path = self.path.iter().map(|field| self.parameter(field, "path", schemas));
         let mut parameters: Vec<_> = path.collect();
         parameters.extend(self.query.iter().map(|field| self.parameter(field, "query", schemas)));
-        if self.contract.updates_version(&self.rpc.method.input()) {
-            parameters.push(json!({ "$ref": "#/components/parameters/If-Match" }));
+        if self.is_versioned() {
+            for name in ["If-Match", "If-None-Match"] {
+                parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
+            }
         }
         if let Some(presence) = self.rpc.policy.idempotency_key {
             let name = match presence {

@@ -200,9 +200,12 @@ pub fn event(
     before: Option<&KeyRecord>,
     now: Timestamp,
 ) -> Event {
+    // They differ in every change.
+    const EVERY_CHANGE: [&str; 2] = ["version", "updatedAt"];
     let shown = |key: &KeyRecord| object(&messages::api_key(key, now));
     let object = shown(after);
     let was = before.map(shown).into_iter().flatten();
+    let was = was.filter(|(field, _)| !EVERY_CHANGE.contains(&field.as_str()));
     let previous: serde_json::Map<_, _> =
         was.filter(|(field, value)| object.get(field) != Some(value)).collect();
     Event {

@@ -48,6 +48,8 @@ pub fn api_key(key: &KeyRecord, now: Timestamp) -> pb::ApiKey {
         rotated_to: key.rotated_to.clone(),
         rate_limits: Vec::new(),
         key: None,
+        version: key.version,
+        updated_at: Some(key.updated_at.into()),
     }
 }
 

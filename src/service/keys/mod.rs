@@ -159,8 +159,9 @@ impl pb::key_service_server::KeyService for Keys {
             let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
             let before = found.ok_or_else(not_found)?;
             grants::within(caller, &before)?;
+            accepted.preconditions.hold(before.version, accepted.message.version)?;
             grants::narrower(&before, &changes)?;
-            tx.update_key(&before.key_id, &changes).await?;
+            tx.update_key(&before, &changes).await?;
             let after = made(tx, &before.key_id).await?;
             if after != before {
                 let id = &before.key_id;
@@ -180,7 +181,9 @@ impl pb::key_service_server::KeyService for Keys {
         let accepted = accept(request, no_more)?;
         let answered = once(&self.store, &accepted, async |tx| {
             let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
-            let key = revoke(tx, found.ok_or_else(not_found)?).await?;
+            let found = found.ok_or_else(not_found)?;
+            accepted.preconditions.hold(found.version, None)?;
+            let key = revoke(tx, found).await?;
             Ok(pb::RevokeKeyResponse { key: Some(messages::api_key(&key, tx.now())) })
         });
         let answer = answered.await?;
@@ -200,6 +203,7 @@ impl pb::key_service_server::KeyService for Keys {
             let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
             let old = found.ok_or_else(not_found)?;
             grants::within(&accepted.caller, &old)?;
+            accepted.preconditions.hold(old.version, None)?;
             check_rotation(&old, tx.now())?;
             let new = successor(tx, &accepted.caller, &old, &text, grace).await?;
             Ok(pb::RotateKeyResponse { key: Some(messages::revealed(&new, &text, tx.now())) })

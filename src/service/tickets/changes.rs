@@ -1,74 +1,14 @@
-//! What an update does to a ticket: its precondition, its fields, and the event that tells of it.
+//! What an update does to a ticket: its fields, and the event that tells of it.
 
 use rest::{Mask, Violations};
 use serde_json::{Map, Value};
-use tonic::metadata::MetadataMap;
 
 use super::{check_external, messages, status};
 use crate::clock::Timestamp;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::event::Event;
 use crate::pb;
 use crate::store::tickets::{Status, Ticket};
-
-/// The versions that a change may be applied to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub enum Precondition {
-    /// Any.
-    #[default]
-    None,
-    /// The one with one of these entity tags, without their quotes.
-    OneOf(Vec<String>),
-}
-
-/// The `If-Match` of the request: `*`, or entity tags joined by commas (RFC 9110 section 13.1.1).
-/// A weak tag never matches.
-pub fn if_match(metadata: &MetadataMap) -> Result<Precondition, ()> {
-    let values = metadata.get_all("if-match").iter();
-    let lines: Vec<_> =
-        values.map(|value| value.to_str()).collect::<Result<_, _>>().map_err(|_| ())?;
-    match lines.as_slice() {
-        [] => Ok(Precondition::None),
-        [line] if line.trim() == "*" => Ok(Precondition::None),
-        lines => entity_tags(&lines.join(",")).map(Precondition::OneOf).ok_or(()),
-    }
-}
-
-/// The strong ones of a list of entity tags; `None` when it is not one.
-fn entity_tags(list: &str) -> Option<Vec<String>> {
-    let mut tags = Vec::new();
-    let mut rest = list.trim();
-    loop {
-        let opaque = rest.strip_prefix("W/").unwrap_or(rest);
-        let (tag, after) = opaque.strip_prefix('"')?.split_once('"')?;
-        if opaque.len() == rest.len() {
-            tags.push(tag.to_owned());
-        }
-        let after = after.trim_start();
-        if after.is_empty() {
-            return Some(tags);
-        }
-        rest = after.strip_prefix(',')?.trim_start();
-    }
-}
-
-impl Precondition {
-    /// Refuses a ticket of another version than `If-Match` or `version` name.
-    pub fn hold(&self, ticket: &Ticket, version: Option<i64>) -> Result<(), Error> {
-        let matched = match self {
-            Self::None => true,
-            Self::OneOf(tags) => tags.contains(&ticket.version.to_string()),
-        };
-        if matched && version.is_none_or(|version| version == ticket.version) {
-            return Ok(());
-        }
-        let message = format!(
-            "The ticket is at version {}, not at the one that the request names. Get it again and repeat the change.",
-            ticket.version
-        );
-        Err(Error::new(Kind::VersionConflict, message))
-    }
-}
 
 /// The ticket as the request wants it; what the mask does not name stays as it is.
 pub fn apply(

@@ -70,20 +70,14 @@ impl pb::ticket_service_server::TicketService for Tickets {
         &self,
         request: Request<pb::UpdateTicketRequest>,
     ) -> Result<Response<pb::UpdateTicketResponse>, Status> {
-        let if_match = changes::if_match(request.metadata());
         let mut mask = rest::Mask::default();
         let accepted = accept(request, |message: &pb::UpdateTicketRequest, violations| {
             mask = message.mask(violations);
-            if if_match.is_err() {
-                let remedy = "If-Match must be an ETag such as \"3\", a list of them, or *";
-                violations.add("If-Match", "INVALID_VALUE", remedy);
-            }
         })?;
-        let precondition = if_match.unwrap_or_default();
         let id = ticket_id(&accepted.message.id);
         let answered = once(&self.store, &accepted, async |tx| {
             let before = tx.find_ticket_for_update(id?).await?.ok_or_else(not_found)?;
-            precondition.hold(&before, accepted.message.version)?;
+            accepted.preconditions.hold(before.version, accepted.message.version)?;
             let mut after = changes::apply(&before, &accepted.message, &mask, tx.now())?;
             references::check_changed(tx, &before, &after).await?;
             if after != before {

@@ -25,6 +25,8 @@ pub struct Model {
     pub rotated_from: Option<String>,
     pub rotated_to: Option<String>,
     pub made_by: i16,
+    pub version: i64,
+    pub updated_at: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -15,6 +15,7 @@ pub struct Model {
     pub key_creations_per_hour: i32,
     pub can_manage_api_keys: bool,
     pub updated_at: i64,
+    pub version: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -5,7 +5,10 @@
 //! what it counts is still so when it commits.
 
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Set, UpdateMany,
+};
 
 use super::{KeyChange, KeyRecord, KeyStatus, MadeBy, NewKey, from_row, made_by_number, to_row};
 use crate::clock::Timestamp;
@@ -128,32 +131,41 @@ impl Tx {
         found.map(|(key, workspace)| from_row(key, workspace_from_row(workspace))).transpose()
     }
 
-    /// Changes a key that exists; it holds from the next request on.
-    pub async fn update_key(&mut self, key_id: &str, changes: &KeyChanges) -> Result<(), Error> {
-        if *changes == KeyChanges::default() {
-            return Ok(());
-        }
-        let mut row = api_key::ActiveModel::default();
-        if let Some(name) = &changes.name {
+    /// Changes a key as it was found; it holds from the next request on. What is so already is no
+    /// change.
+    pub async fn update_key(
+        &mut self,
+        before: &KeyRecord,
+        changes: &KeyChanges,
+    ) -> Result<(), Error> {
+        let mut row = <api_key::ActiveModel as Default>::default();
+        if let Some(name) = changes.name.as_ref().filter(|name| **name != before.name) {
             row.name = Set(name.clone());
         }
-        if let Some(description) = &changes.description {
+        let description = changes.description.as_ref();
+        if let Some(description) = description.filter(|text| **text != before.description) {
             row.description = Set(description.clone());
         }
-        if let Some((scopes, requested)) = &changes.scopes {
+        let was = (&before.scopes, &before.requested_scopes);
+        let scopes = changes.scopes.as_ref();
+        if let Some((scopes, requested)) = scopes.filter(|(a, b)| (a, b) != was) {
             row.scopes = Set(to_json(scopes));
             row.requested_scopes = Set(to_json(requested));
         }
-        if let Some(expires_at) = changes.expires_at {
+        if let Some(expires_at) = changes.expires_at.filter(|at| *at != before.expires_at) {
             row.expires_at = Set(expires_at.map(|at| at.0));
         }
-        if let Some(per_minute) = changes.per_minute {
-            row.per_minute = Set(per_minute);
+        if let Some(limit) = changes.per_minute.filter(|limit| *limit != before.per_minute) {
+            row.per_minute = Set(limit);
         }
-        if let Some(group_per_minute) = changes.group_per_minute {
-            row.group_per_minute = Set(group_per_minute);
+        let of_group = changes.group_per_minute;
+        if let Some(limit) = of_group.filter(|limit| *limit != before.group_per_minute) {
+            row.group_per_minute = Set(limit);
         }
-        self.write_key(key_id, row).await
+        if !row.is_changed() {
+            return Ok(());
+        }
+        self.write_key(&before.key_id, row).await
     }
 
     /// Revokes a key that exists.
@@ -170,12 +182,13 @@ impl Tx {
         successor: &str,
         old_expiry: Timestamp,
     ) -> Result<(), Error> {
+        // What it is made with is no change of it.
         let row = api_key::ActiveModel {
             lineage: Set(old.lineage.clone()),
             rotated_from: Set(Some(old.key_id.clone())),
             ..Default::default()
         };
-        self.write_key(successor, row).await?;
+        self.write(api_key::Entity::update_many().set(row), successor).await?;
         for key_id in self.keys_in_grace(&old.lineage).await? {
             let expires_at = Set(Some(self.now.0));
             let row = api_key::ActiveModel { expires_at, ..Default::default() };
@@ -202,9 +215,20 @@ impl Tx {
         self.transaction.read(query, |row| row.get(0)).await
     }
 
+    /// Writes what has changed of a key, with its next version.
     async fn write_key(&mut self, key_id: &str, row: api_key::ActiveModel) -> Result<(), Error> {
-        let update = api_key::Entity::update_many()
-            .set(row)
+        let row = api_key::ActiveModel { updated_at: Set(self.now.0), ..row };
+        let next = Expr::col(api_key::Column::Version).add(1);
+        let update = api_key::Entity::update_many().set(row);
+        self.write(update.col_expr(api_key::Column::Version, next), key_id).await
+    }
+
+    async fn write(
+        &mut self,
+        update: UpdateMany<api_key::Entity>,
+        key_id: &str,
+    ) -> Result<(), Error> {
+        let update = update
             .filter(api_key::Column::KeyId.eq(key_id))
             .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
             .build(self.transaction.backend());

@@ -72,6 +72,10 @@ pub struct KeyRecord {
     pub rotated_to: Option<String>,
     /// Who made it.
     pub made_by: MadeBy,
+    /// 1 when it was made, one more with every change.
+    pub version: i64,
+    /// When it last changed.
+    pub updated_at: Timestamp,
     /// The workspace that it belongs to.
     pub workspace: Workspace,
     /// The user to whom is attributed what the key does.
@@ -235,6 +239,8 @@ fn to_row(
         rotated_from: Set(None),
         rotated_to: Set(None),
         made_by: Set(made_by_number(new.made_by)),
+        version: Set(1),
+        updated_at: Set(now.0),
     }
 }
 
@@ -260,6 +266,9 @@ fn from_row(row: api_key::Model, workspace: Workspace) -> Result<KeyRecord, Erro
         rotated_from: row.rotated_from,
         rotated_to: row.rotated_to,
         made_by: made_by(row.made_by)?,
+        version: row.version,
+        // A process of the version before wrote none.
+        updated_at: Timestamp(row.updated_at.max(row.created_at)),
         workspace,
         system_user_id: SYSTEM_USER_ID,
     })

@@ -102,8 +102,8 @@ async fn a_path_value_that_does_not_fit_its_field_is_a_violation() {
     assert_eq!(get("/v1/books/99999999999999999999").await.violations(), ["id OUT_OF_RANGE"]);
     assert_eq!(get("/v1/genres/novel/count").await.violations(), ["genre INVALID_ENUM"]);
     assert_eq!(get("/v1/genres/0/count").await.violations(), ["genre INVALID_ENUM"]);
-    let shelf = get("/v1/shelves/a%00b").await.violations();
-    assert_eq!(shelf, ["name NUL"]);
+    // Text fits whatever is in it: whether there is such an id, the service knows.
+    assert_eq!(get("/v1/shelves/a%00b").await.data()["name"], "shelves/a\0b");
 }
 
 #[tokio::test]

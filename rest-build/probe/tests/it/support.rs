@@ -167,7 +167,7 @@ impl ExtendSeen for MetadataMap {
 /// What came back.
 #[derive(Debug)]
 pub enum Answer {
-    Reply { status: u16, json: Value, etag: Option<String>, metadata: MetadataMap },
+    Reply { status: u16, json: Value, version: Option<i64>, metadata: MetadataMap },
     Malformed(String),
     Refused(Status),
     NoRoute,
@@ -244,7 +244,7 @@ pub async fn send_with(method: &str, target: &str, body: impl Into<Vec<u8>>, cal
         Ok(reply) => Answer::Reply {
             status: reply.status,
             json: serde_json::from_slice(&reply.body).expect("an answer is JSON"),
-            etag: reply.etag,
+            version: reply.version,
             metadata: reply.metadata,
         },
         Err(Refusal::MalformedJson(sentence)) => Answer::Malformed(sentence),
