@@ -10,7 +10,7 @@ use super::counters::{Counter, advance};
 use super::entity::audit_log;
 use super::events::{actor_kind, actor_number};
 use super::failure::failed;
-use super::pages::{Page, PageRequest, newest_first};
+use super::pages::{NewestFirst, Page, PageRequest, Total};
 use super::transaction::Transaction;
 use super::{Reader, Store, WorkspaceId};
 use crate::clock::Timestamp;
@@ -96,6 +96,22 @@ impl Reader<'_> {
         filter: &AuditFilter,
         page: PageRequest,
     ) -> Result<Page<AuditLog>, Error> {
+        let list = self.audit_list(filter);
+        let found = list.read(self.connection, |row| row.id, page).await;
+        found.map_err(failed)?.try_map(from_row)
+    }
+
+    /// The query plans of the statements that [`Reader::list_audit_logs`] would run, a line each.
+    #[doc(hidden)]
+    pub async fn explain_audit_logs(
+        &self,
+        filter: &AuditFilter,
+        page: PageRequest,
+    ) -> Result<Vec<String>, Error> {
+        self.explain_all(self.audit_list(filter).statements(self.backend(), page)).await
+    }
+
+    fn audit_list(&self, filter: &AuditFilter) -> NewestFirst<audit_log::Entity> {
         use audit_log::Column;
         let mut select = audit_log::Entity::find().filter(Column::WorkspaceId.eq(self.workspace.0));
         let filters = [
@@ -108,8 +124,9 @@ impl Reader<'_> {
                 select = select.filter(column.eq(value.as_str()));
             }
         }
-        let found = newest_first(self.connection, select, Column::Id, |row| row.id, page).await;
-        found.map_err(failed)?.try_map(from_row)
+        let is_filtered = *filter != AuditFilter::default();
+        let total = if is_filtered { Total::Counted } else { Total::Highest };
+        NewestFirst { select, number: Column::Id, total }
     }
 }
 

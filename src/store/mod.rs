@@ -235,6 +235,18 @@ impl Reader<'_> {
         self.connection.get_database_backend()
     }
 
+    /// The query plans of statements, a line each.
+    async fn explain_all(
+        &self,
+        statements: impl IntoIterator<Item = Statement>,
+    ) -> Result<Vec<String>, Error> {
+        let mut plan = Vec::new();
+        for statement in statements {
+            plan.extend(self.explain(statement).await?);
+        }
+        Ok(plan)
+    }
+
     /// The query plan of a statement, a line each.
     async fn explain(&self, statement: Statement) -> Result<Vec<String>, Error> {
         let (explain, column) = match self.backend() {

@@ -3,8 +3,10 @@
 //! Lists of tickets have orders of their own (`tickets::list`); every other list is in the order in
 //! which its rows were made, the newest first, and its rows are numbered in that order.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
-use sea_orm::{QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement,
+};
 
 /// A place in the order of a list: just behind the row that it was taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,27 +79,62 @@ impl<T> Page<T> {
     }
 }
 
-/// A page of the rows that `select` finds, in descending order of the column `number`, which
-/// `number_of` tells of a row. The filters of `select` and the number have to be an index.
-pub(super) async fn newest_first<E: EntityTrait>(
-    connection: &impl ConnectionTrait,
-    select: Select<E>,
-    number: E::Column,
-    number_of: impl Fn(&E::Model) -> i64,
-    page: PageRequest,
-) -> Result<Page<E::Model>, DbErr> {
-    let count = select.clone().select_only().column_as(number.count(), "count");
-    let total_count = count.into_tuple::<i64>().one(connection).await?.unwrap_or_default();
-    let rows = select.order_by_desc(number).limit(u64::from(page.per_page) + 1);
-    let rows = rows.offset(page.position.skipped(page.per_page));
-    let rows = match page.position.after() {
-        Some(key) => rows.filter(number.lt(key.id)),
-        None => rows,
-    };
-    let mut rows = rows.all(connection).await?;
-    let has_more = rows.len() > page.per_page as usize;
-    rows.truncate(page.per_page as usize);
-    let last = rows.last().filter(|_| has_more);
-    let next = last.map(|row| CursorKey { value: None, id: number_of(row) });
-    Ok(Page { rows, total_count, next })
+/// How many rows a list in order of a number has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Total {
+    /// All of a workspace, which are numbered from 1 without a gap and never deleted: the highest
+    /// number is their count.
+    Highest,
+    /// Those that a filter finds, counted by its index.
+    Counted,
+}
+
+/// A list in descending order of the column `number`. The filters of `select` and the number have to
+/// be an index.
+pub(super) struct NewestFirst<E: EntityTrait> {
+    pub(super) select: Select<E>,
+    pub(super) number: E::Column,
+    pub(super) total: Total,
+}
+
+impl<E: EntityTrait> NewestFirst<E> {
+    /// A page; `number_of` tells a row's number.
+    pub(super) async fn read(
+        &self,
+        connection: &impl ConnectionTrait,
+        number_of: impl Fn(&E::Model) -> i64,
+        page: PageRequest,
+    ) -> Result<Page<E::Model>, DbErr> {
+        let total = self.total().into_tuple::<Option<i64>>().one(connection).await?;
+        let total_count = total.flatten().unwrap_or_default();
+        let mut rows = self.page(page).all(connection).await?;
+        let has_more = rows.len() > page.per_page as usize;
+        rows.truncate(page.per_page as usize);
+        let last = rows.last().filter(|_| has_more);
+        let next = last.map(|row| CursorKey { value: None, id: number_of(row) });
+        Ok(Page { rows, total_count, next })
+    }
+
+    /// What a page reads.
+    pub(super) fn statements(&self, backend: DbBackend, page: PageRequest) -> [Statement; 2] {
+        [self.total().build(backend), self.page(page).build(backend)]
+    }
+
+    fn total(&self) -> Select<E> {
+        let total = match self.total {
+            Total::Highest => self.number.max(),
+            Total::Counted => self.number.count(),
+        };
+        self.select.clone().select_only().column_as(total, "total")
+    }
+
+    fn page(&self, page: PageRequest) -> Select<E> {
+        let rows = self.select.clone().order_by_desc(self.number);
+        let rows = rows.limit(u64::from(page.per_page) + 1);
+        let rows = rows.offset(page.position.skipped(page.per_page));
+        match page.position.after() {
+            Some(key) => rows.filter(self.number.lt(key.id)),
+            None => rows,
+        }
+    }
 }

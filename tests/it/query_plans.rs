@@ -1,6 +1,9 @@
-//! No list of tickets, however filtered and ordered, reads the whole table.
+//! No list, however filtered and ordered, reads its whole table; those of requests and their figures
+//! stand beside their filters.
 
+use orqit::key::KeyText;
 use orqit::store::tickets::{CursorKey, NewTicket, PageRequest, Position, TicketFilter};
+use orqit::store::{AuditFilter, KeyStatus, MadeBy, NewAuditLog, NewKey};
 use sea_orm::ConnectionTrait;
 
 use crate::support::database::{TestStore, actor, is_postgres};
@@ -105,6 +108,105 @@ async fn a_page_with_more_text_than_is_read_in_place_is_whole_up_to_its_bound() 
         for ticket in found.tickets {
             assert_eq!(ticket.description, format!("{:>65535}", ticket.id - 1));
         }
+    }
+}
+
+/// The audit log and the keys of a workspace that has had 2,000 of each.
+#[tokio::test]
+async fn no_list_of_keys_or_of_the_audit_log_scans_its_table() {
+    let test = TestStore::create().await;
+    for _ in 0..20 {
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for number in 0..100 {
+            let key = KeyText::generate();
+            let resource_id = Some(key.id().to_owned());
+            tx.insert_key(new_key(&key)).await.unwrap();
+            if number > 0 {
+                tx.revoke_key(key.id()).await.unwrap();
+            }
+            let resource_type = if number < 50 { "api_key" } else { "user" };
+            tx.audit(NewAuditLog { resource_type, resource_id, ..NewAuditLog::default() });
+        }
+        tx.commit().await.unwrap();
+    }
+    let analyze = if is_postgres() { "VACUUM ANALYZE" } else { "ANALYZE" };
+    let reader = test.store.reader(test.workspace.id);
+    let now = test.clock.now();
+    for analyzed in [false, true] {
+        if analyzed {
+            test.database.connect().await.execute_unprepared(analyze).await.unwrap();
+        } else if is_postgres() {
+            continue;
+        }
+        let cursor = CursorKey { value: None, id: 1_000 };
+        for position in [Position::Page(1), Position::Page(50), Position::After(cursor)] {
+            let page = PageRequest { per_page: 20, position };
+            for filter in audit_filters() {
+                let plan = reader.explain_audit_logs(&filter, page).await.unwrap();
+                let is_filtered = filter != AuditFilter::default();
+                assert_searched(&plan, "audit_logs", is_filtered, &format!("{filter:?}"));
+            }
+            for statuses in
+                [&[][..], &[KeyStatus::Active], &[KeyStatus::Revoked, KeyStatus::Expired]]
+            {
+                let plan = reader.explain_keys(statuses, now, page).await.unwrap();
+                assert_searched(&plan, "api_keys", false, &format!("{statuses:?}"));
+            }
+        }
+    }
+    let page = PageRequest { per_page: 1, position: Position::Page(1) };
+    let logs = reader.list_audit_logs(&AuditFilter::default(), page).await.unwrap();
+    let keys = reader.list_keys(&[], now, page).await.unwrap();
+    // That the workspace was made is in the log too.
+    assert_eq!((logs.total_count, keys.total_count), (2_001, 2_000));
+    let active = reader.list_keys(&[KeyStatus::Active], now, page).await.unwrap();
+    let users = AuditFilter { resource_type: Some("user".to_owned()), ..AuditFilter::default() };
+    let users = reader.list_audit_logs(&users, page).await.unwrap();
+    assert_eq!((active.total_count, users.total_count), (20, 1_000));
+}
+
+fn audit_filters() -> Vec<AuditFilter> {
+    let actor_id = || Some("actor".to_owned());
+    let resource_type = || Some("user".to_owned());
+    let resource_id = || Some("1".to_owned());
+    let none = AuditFilter::default;
+    vec![
+        none(),
+        AuditFilter { actor_id: actor_id(), ..none() },
+        AuditFilter { resource_type: resource_type(), ..none() },
+        AuditFilter { resource_type: resource_type(), resource_id: resource_id(), ..none() },
+        AuditFilter { actor_id: actor_id(), resource_type: resource_type(), ..none() },
+    ]
+}
+
+fn new_key(key: &KeyText) -> NewKey {
+    NewKey {
+        key_id: key.id().to_owned(),
+        key_hash: key.hash().0,
+        name: "Test".to_owned(),
+        description: None,
+        scopes: Vec::new(),
+        requested_scopes: Vec::new(),
+        per_minute: 0,
+        group_per_minute: 0,
+        expires_at: None,
+        created_by: None,
+        last_four: key.last_four().to_owned(),
+        made_by: MadeBy::Operator,
+    }
+}
+
+/// Neither the table is read from end to end, nor, if there is a filter, an index by nothing but the
+/// workspace; the highest number of all is looked up.
+#[track_caller]
+fn assert_searched(plan: &[String], table: &str, is_filtered: bool, what: &str) {
+    for line in plan {
+        let line = line.trim_start().trim_start_matches("-> ").trim_start();
+        let scan = match is_postgres() {
+            true => line.contains("Seq Scan"),
+            false => line.starts_with(&format!("SCAN {table}")),
+        };
+        assert!(!scan && !(is_filtered && is_whole_index(line)), "{what}: {}", plan.join("\n"));
     }
 }
 

@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::entity::{api_key, workspace};
 use super::failure::failed;
-use super::pages::{Page, PageRequest, newest_first};
+use super::pages::{NewestFirst, Page, PageRequest, Total};
 use super::sql::statement;
 use super::workspaces::{SYSTEM_USER_ID, Workspace, from_row as workspace_from_row};
 use super::{Reader, Store, WorkspaceId, from_json, to_json, unknown_number};
@@ -196,20 +196,37 @@ impl Reader<'_> {
         now: Timestamp,
         page: PageRequest,
     ) -> Result<Page<KeyRecord>, Error> {
-        use api_key::Column;
         let Some(workspace) = self.find_workspace().await? else {
             return Ok(Page { rows: Vec::new(), total_count: 0, next: None });
         };
+        let list = self.key_list(statuses, now);
+        let found = list.read(self.connection, |row| row.number, page).await;
+        found.map_err(failed)?.try_map(|row| from_row(row, workspace.clone()))
+    }
+
+    /// The query plans of the statements that [`Reader::list_keys`] would run, a line each.
+    #[doc(hidden)]
+    pub async fn explain_keys(
+        &self,
+        statuses: &[KeyStatus],
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Vec<String>, Error> {
+        self.explain_all(self.key_list(statuses, now).statements(self.backend(), page)).await
+    }
+
+    fn key_list(&self, statuses: &[KeyStatus], now: Timestamp) -> NewestFirst<api_key::Entity> {
+        use api_key::Column;
         let mut select = api_key::Entity::find().filter(Column::WorkspaceId.eq(self.workspace.0));
+        let mut total = Total::Highest;
         if !statuses.is_empty() {
             let any = statuses.iter().fold(sea_orm::Condition::any(), |any, status| {
                 any.add(lives::has_status(*status, now))
             });
             select = select.filter(any);
+            total = Total::Counted;
         }
-        let found =
-            newest_first(self.connection, select, Column::Number, |row| row.number, page).await;
-        found.map_err(failed)?.try_map(|row| from_row(row, workspace.clone()))
+        NewestFirst { select, number: Column::Number, total }
     }
 }
 
