@@ -4,6 +4,7 @@
 //! a mistake is corrected by another step. The rows that a workspace begins with are not made
 //! here but by the store.
 
+mod case_folding;
 mod m0001_workspaces;
 mod m0002_users;
 mod m0003_api_keys;
@@ -18,12 +19,15 @@ mod m0011_key_epoch;
 mod m0012_request_logs;
 mod m0013_idempotency;
 mod m0014_versions;
+mod m0015_folded_emails;
 mod schema;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{
     DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
+
+pub use case_folding::case_folded;
 
 /// The lock that replicas take in turn while they migrate: any number that nobody else takes.
 const MIGRATION_LOCK: i64 = 0x6f72_7169_745f_6d67;
@@ -49,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_request_logs::Migration),
             Box::new(m0013_idempotency::Migration),
             Box::new(m0014_versions::Migration),
+            Box::new(m0015_folded_emails::Migration),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! The users of a workspace.
 
+use migrations::case_folded;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set};
 
 use super::counters::{Counter, advance};
@@ -101,7 +102,7 @@ impl Reader<'_> {
     pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
         let query = user::Entity::find()
             .filter(user::Column::WorkspaceId.eq(self.workspace.0))
-            .filter(user::Column::EmailKey.eq(email.to_lowercase()));
+            .filter(user::Column::EmailKey.eq(case_folded(email)));
         query.one(self.connection).await.map_err(failed)?.map(from_row).transpose()
     }
 }
@@ -164,7 +165,7 @@ fn to_row(workspace: WorkspaceId, user: &User) -> user::ActiveModel {
         id: Set(user.id),
         display_name: Set(user.display_name.clone()),
         email: Set(user.email.clone()),
-        email_key: Set(user.email.to_lowercase()),
+        email_key: Set(case_folded(&user.email)),
         role: Set(role_number(user.role)),
         status: Set(status_number(user.status)),
         created_at: Set(user.created_at.0),

@@ -48,3 +48,4 @@ mod ticket_writes;
 mod tickets;
 mod tidy;
 mod usage;
+mod users;
