@@ -3,6 +3,7 @@
 mod support;
 
 mod abandoned;
+mod attack;
 mod audit;
 mod bad_input;
 mod bad_queries;

@@ -1,0 +1,79 @@
+//! A client that does nothing wrong, beside an attack: every request of its must be answered, soon.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+/// The time between two of its requests.
+const PACE: Duration = Duration::from_millis(40);
+
+/// What it has seen.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub latencies: Vec<Duration>,
+    pub failures: Vec<String>,
+}
+
+/// The client while it runs.
+pub struct Normal {
+    done: Arc<AtomicBool>,
+    running: JoinHandle<Seen>,
+}
+
+impl Normal {
+    /// Starts one that comes from this address of the machine.
+    pub fn start(url: &str, key: &str, from: IpAddr) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let running = tokio::spawn(run(url.to_owned(), key.to_owned(), from, Arc::clone(&done)));
+        Self { done, running }
+    }
+
+    pub async fn stop(self) -> Seen {
+        self.done.store(true, Ordering::SeqCst);
+        self.running.await.expect("it does not panic")
+    }
+}
+
+async fn run(url: String, key: String, from: IpAddr, done: Arc<AtomicBool>) -> Seen {
+    let client = reqwest::Client::builder().no_proxy().local_address(from);
+    let client = client.timeout(Duration::from_secs(20)).build().expect("a client");
+    let ticket =
+        json!({"title": "Normal", "description": "d", "type": "INCIDENT", "category": "OTHER"});
+    let mut seen = Seen::default();
+    for number in 0.. {
+        if done.load(Ordering::SeqCst) {
+            break;
+        }
+        let (path, request) = match number % 3 {
+            0 => ("/ping", client.get(format!("{url}/api/public/v1/ping"))),
+            1 => ("/tickets/1", client.get(format!("{url}/api/public/v1/tickets/1"))),
+            _ => ("/tickets", client.post(format!("{url}/api/public/v1/tickets")).json(&ticket)),
+        };
+        let begun = Instant::now();
+        let answer = request.header("x-api-key", &key).send().await;
+        let told = match answer {
+            Ok(answer) if answer.status().is_success() => {
+                answer.bytes().await.map(|_| ()).err().map(|error| error.to_string())
+            }
+            Ok(answer) => Some(format!("{path}: {}", answer.status())),
+            Err(error) => Some(format!("{path}: {error:?}")),
+        };
+        seen.latencies.push(begun.elapsed());
+        seen.failures.extend(told);
+        tokio::time::sleep(PACE).await;
+    }
+    seen.latencies.sort_unstable();
+    seen
+}
+
+impl Seen {
+    /// The latency that so many of a hundred requests had at most.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let at = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
+        self.latencies.get(at).copied().unwrap_or_default()
+    }
+}
