@@ -12,6 +12,8 @@
 
 mod fingerprints;
 mod flights;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Mutex;

@@ -84,6 +84,44 @@ async fn every_denied_attempt_to_manage_keys_is_in_the_log() {
 }
 
 #[tokio::test]
+async fn a_denial_names_what_is_in_the_way_and_only_what_can_be_a_key() {
+    let orqit = Orqit::start().await;
+    let admin = orqit.rest_as(&["admin"]).await;
+    let key = orqit.key(&["keys:manage"]).await;
+    let (manager, reader) = (orqit.rest(&key), orqit.rest_as(&["tickets:read"]).await);
+    let new = || json!({"name": "X", "scopes": ["keys:manage"]});
+    admin.patch("/workspace", json!({"maxActiveKeys": 3})).await.data(200);
+    manager.post("/keys", new()).await.error(400, "API_KEY_LIMIT_REACHED");
+    let switch = |on: bool| json!({"capabilities": {"canManageApiKeys": on}});
+    admin.patch("/workspace", switch(false)).await.data(200);
+    let rotate = format!("/keys/{}/rotate", &key[4..12]);
+    manager.post(&rotate, json!({})).await.error(403, "FEATURE_NOT_ENABLED");
+    admin.patch("/workspace", switch(true)).await.data(200);
+    let stranger = format!("/keys/{}", &orqit.key(&["users:read"]).await[4..12]);
+    manager.patch(&stranger, json!({"name": "Y"})).await.error(403, "INSUFFICIENT_SCOPE");
+    // Nobody should find these there.
+    for odd in [key.as_str(), "%00", "aaaaaaa%00", "aaaaaaaaa", "aaaaaaa-"] {
+        delete(&reader, &format!("/keys/{odd}")).await.error(403, "INSUFFICIENT_SCOPE");
+    }
+    let log = entries(&admin, "?resourceType=api_key").await;
+    let told = log.iter().map(|entry| {
+        let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+        (text("action"), text("reason"), text("resourceId"))
+    });
+    let own = key[4..12].to_owned();
+    let denied = |action: &str, reason: &str, id: &str| {
+        (format!("api_key.{action}"), reason.to_owned(), id.to_owned())
+    };
+    let mut expected = vec![denied("revoke", "INSUFFICIENT_SCOPE", ""); 5];
+    expected.extend([
+        denied("update", "INSUFFICIENT_SCOPE", &stranger[6..]),
+        denied("rotate", "FEATURE_NOT_ENABLED", &own),
+        denied("create", "API_KEY_LIMIT_REACHED", ""),
+    ]);
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
 async fn the_log_is_paged_and_filtered_and_the_database_refuses_to_change_it() {
     let orqit = Orqit::start().await;
     let admin = orqit.rest_as(&["admin"]).await;

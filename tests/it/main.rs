@@ -10,6 +10,7 @@ mod bad_queries;
 mod browsers;
 mod busy_database;
 mod canary;
+mod canary_everywhere;
 mod cli;
 mod conditional_requests;
 mod connections;
