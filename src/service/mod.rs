@@ -24,6 +24,7 @@ use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Origin;
+use crate::held_bytes::Hold;
 use crate::preconditions::Preconditions;
 use crate::store::Claim;
 use crate::trail::Trail;
@@ -38,6 +39,8 @@ struct Accepted<M> {
     claim: Option<Claim>,
     /// The versions of a resource for which it is meant.
     preconditions: Arc<Preconditions>,
+    /// Counts the memory of the message for as long as the service works on it.
+    _memory: Option<Arc<Hold>>,
 }
 
 impl<M> Accepted<M> {
@@ -59,6 +62,7 @@ fn accept<M: Validate + Message + Clone>(
 ) -> Result<Accepted<M>, Error> {
     let caller = request.extensions_mut().remove::<Arc<Caller>>();
     let trail = request.extensions_mut().remove::<Arc<Trail>>();
+    let memory = request.extensions_mut().remove::<Arc<Hold>>();
     let preconditions = request.extensions().get::<Arc<Preconditions>>().cloned();
     let preconditions = preconditions.unwrap_or_default();
     let message = accept_public(request, check)?;
@@ -66,7 +70,7 @@ fn accept<M: Validate + Message + Clone>(
         caller.ok_or_else(|| Error::internal("an RPC that needs a caller was called without"))?;
     let claim =
         trail.as_ref().and_then(|trail| once::claim(trail, &caller, &message, &preconditions));
-    Ok(Accepted { caller, message, trail, claim, preconditions })
+    Ok(Accepted { caller, message, trail, claim, preconditions, _memory: memory })
 }
 
 /// The same for an RPC that anybody may call.
