@@ -108,27 +108,27 @@ impl Connection {
         let builder = builder(self.header_timeout, streams.executor(self.write_timeout));
         let connection = std::pin::pin!(builder.serve_connection(io, service));
         let mut watched = Watched { connection, activity, owes: false };
-        tokio::select! {
+        let end = tokio::select! {
             // Requests that have arrived with the stop are read before it is looked at.
             biased;
-            end = watched.served(self.header_timeout, self.write_timeout) => match end? {
-                End::Closed => return Ok(()),
-                // One more request may come before the peer knows, and its answer may stay unread.
-                End::Idle => {
-                    let drained = tokio::time::timeout(self.write_timeout, watched.drained());
-                    return drained.await.unwrap_or(Ok(()));
-                }
-                End::Stuck => {
-                    metrics::counter!("orqit_answers_given_up_total", "by" => "connection").increment(1);
-                    tracing::debug!(peer = %self.peer, "nobody reads the answers: the connection is closed");
-                    return Ok(());
-                }
-            },
-            () = self.stop.reached(Phase::Draining) => {}
-        }
+            end = watched.served(self.header_timeout, self.write_timeout) => end?,
+            () = self.stop.reached(Phase::Draining) => End::Stopping,
+        };
+        let within = match end {
+            End::Closed => return Ok(()),
+            End::Stuck => {
+                metrics::counter!("orqit_answers_given_up_total", "by" => "connection")
+                    .increment(1);
+                tracing::debug!(peer = %self.peer, "nobody reads the answers: the connection is closed");
+                return Ok(());
+            }
+            // One more request may come before the peer knows, and its answer may stay unread.
+            End::Idle => self.write_timeout,
+            End::Stopping => Duration::MAX,
+        };
         tokio::select! {
             biased;
-            ended = watched.drained() => ended,
+            ended = tokio::time::timeout(within, watched.drained()) => ended.unwrap_or(Ok(())),
             () = self.stop.reached(Phase::Aborting) => Ok(()),
         }
     }
@@ -142,6 +142,8 @@ enum End {
     Idle,
     /// Its peer takes nothing.
     Stuck,
+    /// The service stops.
+    Stopping,
 }
 
 /// A connection of hyper's, and whether it owes an answer.
@@ -165,12 +167,11 @@ impl<C: GracefulConnection> Watched<'_, C> {
             if let Some(since) = activity.idle_since_ms() {
                 // What was written last may not have been taken yet.
                 if activity.unflushed() {
-                    let is_stuck = write.poll_after(activity.moved_at_ms(), cx);
-                    return if gives_way { Poll::Ready(()) } else { is_stuck }
-                        .map(|()| Ok(End::Stuck));
+                    let is_over = write.poll_after(activity.moved_at_ms(), cx).is_ready();
+                    return ready_if(gives_way || is_over, End::Stuck);
                 }
-                let is_over = idle.poll_after(since, cx);
-                return if gives_way { Poll::Ready(()) } else { is_over }.map(|()| Ok(End::Idle));
+                let is_over = idle.poll_after(since, cx).is_ready();
+                return ready_if(gives_way || is_over, End::Idle);
             }
             // The last request may end unseen, in a task of its own.
             idle.arm(cx);
@@ -180,7 +181,7 @@ impl<C: GracefulConnection> Watched<'_, C> {
                 None if activity.has_pieces() => write.poll_after(activity.moved_at_ms(), cx),
                 None => Poll::Pending,
             };
-            is_stuck.map(|()| Ok(End::Stuck))
+            ready_if(is_stuck.is_ready(), End::Stuck)
         })
         .await
     }
@@ -215,6 +216,10 @@ impl<C: GracefulConnection> Watched<'_, C> {
         }
         ended
     }
+}
+
+fn ready_if<E>(is_over: bool, end: End) -> Poll<Result<End, E>> {
+    if is_over { Poll::Ready(Ok(end)) } else { Poll::Pending }
 }
 
 fn builder(header_timeout: Duration, executor: Executor) -> auto::Builder<Executor> {
