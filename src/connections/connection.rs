@@ -157,7 +157,8 @@ struct Watched<'c, C> {
 impl<C: GracefulConnection> Watched<'_, C> {
     /// Polls the connection to its end, or until it is to be ended.
     async fn served(&mut self, idle: Duration, write: Duration) -> Result<End, C::Error> {
-        let (mut idle, mut write) = (Patience::new(idle), Patience::new(write));
+        let (mut idle, mut left) = (Patience::new(idle), Patience::new(2 * write));
+        let mut write = Patience::new(write);
         poll_fn(|cx| {
             if let Poll::Ready(ended) = self.poll(cx) {
                 return Poll::Ready(ended.map(|()| End::Closed));
@@ -177,8 +178,9 @@ impl<C: GracefulConnection> Watched<'_, C> {
             idle.arm(cx);
             let is_stuck = match activity.writing() {
                 Some(writing) => write.poll_over(&writing, cx),
-                // A stream whose last piece is not taken cannot be reset any more.
-                None if activity.has_pieces() => write.poll_after(activity.moved_at_ms(), cx),
+                // Streams look after themselves. One that has given its last piece cannot be reset any
+                // more: what is left when the others would have been is of such.
+                None if activity.has_pieces() => left.poll_after(activity.moved_at_ms(), cx),
                 None => Poll::Pending,
             };
             ready_if(is_stuck.is_ready(), End::Stuck)

@@ -256,7 +256,10 @@ impl Answer {
         let len = if self.by_stream { ANSWER_PIECE_BYTES } else { usize::MAX };
         let bytes = self.left.split_to(len.min(self.left.len()));
         self.writing.give();
-        self.in_flight.0.pieces.fetch_add(1, Ordering::Relaxed);
+        let activity = &self.in_flight.0;
+        if activity.pieces.fetch_add(1, Ordering::Relaxed) == 0 {
+            activity.moved_at_ms.store(now_ms(), Ordering::Relaxed);
+        }
         Piece { bytes, writing: Arc::clone(&self.writing), in_flight: self.in_flight.clone() }
     }
 

@@ -266,3 +266,41 @@ async fn answers_that_nobody_reads_give_way() {
     let status = call(orqit.address, path, &[("x-api-key", &key)], request).await.status();
     assert_eq!(status.code(), Code::Ok);
 }
+
+#[tokio::test]
+async fn a_connection_whose_other_stream_has_been_silent_for_long_is_served() {
+    let orqit = Orqit::start_with(Options { write_timeout: SHORT, ..Options::default() }).await;
+    let key = orqit.key(&["tickets:write", "tickets:read"]).await;
+    large_ticket(&orqit.rest(&key)).await;
+    let mut connection = connect(orqit.address).await;
+    let settings = Frame::new(http2::SETTINGS, 0, 0, []).bytes();
+    let block = [
+        vec![0x83, 0x86],
+        literal(":path", "/grpc.health.v1.Health/Watch"),
+        literal(":authority", "x"),
+        literal("content-type", "application/grpc"),
+    ];
+    let head = Frame::new(HEADERS, END_HEADERS, 1, block.concat()).bytes();
+    let message = Frame::new(http2::DATA, END_STREAM, 1, [0; 5]).bytes();
+    let first = [http2::PREFACE, &settings, &head, &message].concat();
+    connection.write_all(&first).await.expect("sent");
+    while read_frame(&mut connection).await.kind != http2::DATA {}
+    // Longer than anything may wait for its peer.
+    tokio::time::sleep(SHORT * 4).await;
+    for stream in [3, 5] {
+        connection.write_all(&get(stream, "/api/public/v1/tickets/1", &key)).await.expect("sent");
+        let mut len = 0;
+        loop {
+            let frame = read_frame(&mut connection).await;
+            assert!(frame.kind != RST_STREAM && frame.kind != http2::GOAWAY);
+            len += if frame.kind == http2::DATA { frame.payload.len() } else { 0 };
+            if frame.stream == stream && frame.ends_stream() {
+                break;
+            }
+            let more = 60_000_u32.to_be_bytes();
+            let connection_window = Frame::new(http2::WINDOW_UPDATE, 0, 0, more).bytes();
+            connection.write_all(&connection_window).await.expect("sent");
+        }
+        assert!(len > 60_000, "{len}");
+    }
+}
