@@ -257,7 +257,8 @@ async fn a_key_without_any_scope_can_ask_who_it_is() {
         "expiresAt": null, "status": "ACTIVE", "createdAt": "2026-01-01T00:00:00.000Z",
         "createdBy": null, "lastFour": &key[45..], "workspaceId": orqit.workspace.public_id,
         "lastUsedAt": null, "lastUsedIp": null, "revokedAt": null, "rotatedFrom": null,
-        "rotatedTo": null, "rateLimits": [], "key": null,
+        "rotatedTo": null, "rateLimits": [], "key": null, "version": 1,
+        "updatedAt": "2026-01-01T00:00:00.000Z",
     });
     let mut own = answer.data(200);
     let left = own["rateLimits"].take();

@@ -13,6 +13,9 @@ const CONTINUATION: u8 = 9;
 const PRIORITY: u8 = 2;
 const CONNECTIONS: usize = 4;
 
+/// What it is called, what comes first on a connection, and what then comes again and again.
+type Flood = (&'static str, Vec<u8>, fn(u32) -> Vec<u8>);
+
 /// Sends `bytes(n)` for n = 0, 1, 2 … on each of some connections, and begins anew whenever one is
 /// closed. `begin` comes first on each.
 async fn flood(target: &Target, begin: Vec<u8>, bytes: fn(u32) -> Vec<u8>) -> Sent {
@@ -57,7 +60,7 @@ fn ping_head(stream: u32) -> Frame {
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_frames_hold_nobody_up() {
     let target = Target::start(&[]).await;
-    let floods: [(&str, Vec<u8>, fn(u32) -> Vec<u8>); 8] = [
+    let floods: [Flood; 8] = [
         ("rapid reset", Vec::new(), |n| {
             let stream = 2 * n + 1;
             let reset = Frame::new(RST_STREAM, 0, stream, 8_u32.to_be_bytes());
