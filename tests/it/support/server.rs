@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -39,6 +40,7 @@ pub struct Orqit {
     pub usage: Recorder,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
+    _deadline: Deadline,
     /// None for a replica: the database is the first server's.
     pub database: Option<TestDatabase>,
 }
@@ -115,6 +117,29 @@ impl Options {
     }
 }
 
+/// The end of a test that never ends: without it one that waits for what does not come would hold
+/// up all the others.
+struct Deadline(
+    #[expect(dead_code, reason = "dropping it says that the test has ended")] Sender<()>,
+);
+
+impl Deadline {
+    /// Far longer than any test takes.
+    const AFTER: Duration = Duration::from_secs(600);
+
+    fn start() -> Self {
+        let (ended, end) = std::sync::mpsc::channel();
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        std::thread::spawn(move || {
+            if end.recv_timeout(Self::AFTER) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{test} has not ended within {:?}", Self::AFTER);
+                std::process::exit(101);
+            }
+        });
+        Self(ended)
+    }
+}
+
 impl Orqit {
     pub async fn start() -> Self {
         Self::start_with(Options::default()).await
@@ -188,7 +213,8 @@ impl Orqit {
             server.run(listener, stop).await.expect("a sound contract");
         });
         let (stop, running) = (Some(stop), Some(running));
-        Self { address, clock, store, workspace, usage, stop, running, database }
+        let _deadline = Deadline::start();
+        Self { address, clock, store, workspace, usage, stop, running, _deadline, database }
     }
 
     /// Asks the server to stop and waits until it has.
