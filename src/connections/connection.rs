@@ -102,7 +102,7 @@ impl Connection {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Arc::clone(&self.activity);
-        let io = TokioIo::new(Outgoing { io, activity: Arc::clone(&activity) });
+        let io = TokioIo::new(Outgoing::new(io, Arc::clone(&activity)));
         let (stack, peer) = (RefCell::new(stack), Peer(self.peer));
         let service = Requests { stack, peer, activity: Arc::clone(&activity) };
         let builder = builder(self.header_timeout, streams.executor(self.write_timeout));

@@ -1,5 +1,6 @@
 //! A connection's socket that knows whether it has taken everything that was written to it, and when
-//! it last took something.
+//! it last took something; and that is read a piece at a time, so that a peer who sends without end
+//! does not keep a thread from the others.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -10,13 +11,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::in_flight::Activity;
 
+/// The bytes that are read of a connection before others have their turn. Frames of HTTP/2 that cost
+/// the most to read are then a millisecond's work.
+const TURN_BYTES: usize = 16 * 1024;
+
 /// See the module. The bytes themselves pass unchanged.
 pub struct Outgoing<I> {
-    pub io: I,
-    pub activity: Arc<Activity>,
+    io: I,
+    activity: Arc<Activity>,
+    /// What was read since others had their turn.
+    read: usize,
 }
 
 impl<I> Outgoing<I> {
+    pub fn new(io: I, activity: Arc<Activity>) -> Self {
+        Self { io, activity, read: 0 }
+    }
+
     fn note(&self, written: &Poll<Result<usize>>) {
         if matches!(written, Poll::Ready(Ok(_))) {
             self.activity.sent();
@@ -30,7 +41,15 @@ impl<I: AsyncRead + Unpin> AsyncRead for Outgoing<I> {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, into)
+        if self.read >= TURN_BYTES {
+            self.read = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let filled = into.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, into);
+        self.read = if read.is_pending() { 0 } else { self.read + into.filled().len() - filled };
+        read
     }
 }
 

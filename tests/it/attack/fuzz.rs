@@ -3,11 +3,13 @@
 //!
 //! `ORQIT_ATTACK_SEED` repeats a run.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http::{HeaderName, HeaderValue, Method};
 use orqit::pb;
 use rand::rngs::StdRng;
@@ -211,12 +213,25 @@ async fn fuzz_rest(target: &Target, over_http2: bool) -> Sent {
                 Err(error) => return Some(format!("{method} {path}: {error:?}")),
             };
             let status = answer.status().as_u16();
-            let body = answer.bytes().await.unwrap_or_default();
+            let is_zipped = answer.headers().contains_key("content-encoding");
+            let body = match answer.bytes().await {
+                // That of HEAD is none, whatever its header fields say.
+                Ok(body) if is_zipped && !body.is_empty() => unzipped(&body),
+                Ok(body) => body.to_vec(),
+                Err(error) => return Some(format!("{method} {path}: {status} {error:?}")),
+            };
             let sent = path.split('?').next().unwrap_or_default().to_owned();
             fault_of_rest(&sent, &method, status, &body)
         }
     })
     .await
+}
+
+fn unzipped(body: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    // What cannot be read whole is no JSON either.
+    let _ = GzDecoder::new(body).read_to_end(&mut plain);
+    plain
 }
 
 /// The message of a call that is right, in its frame.

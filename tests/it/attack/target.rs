@@ -102,7 +102,8 @@ impl Target {
                 sent.faults.push(format!("p99 from {from}: {:?}", seen.percentile(99)));
             }
         }
-        println!("{}", self.row(name, &sent, took, [before, peak, self.rss_mib()], &seen));
+        // On a line of its own: the name of the test stands before it, without an end.
+        println!("\n{}", self.row(name, &sent, took, [before, peak, self.rss_mib()], &seen));
         assert_eq!(sent.faults, Vec::<String>::new(), "{name}");
     }
 
