@@ -5,6 +5,7 @@
 //! compiles no `.proto` file, and makes no type for a message: that is for prost.
 
 mod bindings;
+mod merge;
 mod model;
 mod names;
 pub mod openapi;
@@ -51,9 +52,9 @@ pub fn code(descriptors: &[u8], package: &str) -> Result<String, Error> {
     let pool = DescriptorPool::decode(descriptors).map_err(|error| Error(error.to_string()))?;
     let api = model::Api::new(&pool, package)?;
     let (rpcs, bindings, enums) = (rpcs::code(&api), bindings::code(&api)?, write::enums(&api));
-    let (writers, readers) = (write::code(&api), read::code(&api)?);
+    let (writers, readers, merges) = (write::code(&api), read::code(&api)?, merge::code(&api)?);
     let validators = validate::code(&api);
-    let tokens = quote!(#rpcs #bindings #enums #writers #readers #validators);
+    let tokens = quote!(#rpcs #bindings #enums #writers #readers #validators #merges);
     let file = syn::parse2(tokens).map_err(|error| Error(error.to_string()))?;
     Ok(prettyplease::unparse(&file))
 }

@@ -24,7 +24,7 @@ pub fn code(api: &Api) -> TokenStream {
 }
 
 /// The fields of a request that a mask may name.
-fn updatable<'a>(api: &'a Api, request: &str) -> Vec<&'a Field> {
+pub fn updatable<'a>(api: &'a Api, request: &str) -> Vec<&'a Field> {
     let bound = api.path_bound(request);
     let is_other = |name: &str| matches!(name, "update_mask" | "version") || bound.contains(name);
     let fields = api.message(request).fields.iter();

@@ -121,3 +121,30 @@ fn an_updated_resource_must_exist_and_its_request_must_have_a_mask() {
         "Req: (updates) needs a field google.protobuf.FieldMask update_mask"
     );
 }
+
+#[test]
+fn a_field_that_the_updated_resource_lacks_is_refused() {
+    let patch = r#"(Req) returns (Res) { option (google.api.http) = {patch: "/v1" body: "*"}; }"#;
+    let request = "option (orqit.v1.updates) = \"refused.v1.Res\"; \
+                   google.protobuf.FieldMask update_mask = 1; optional string title = 2;";
+    assert!(generate(patch, request, "string title = 1;").is_ok());
+    assert_eq!(
+        refusal(patch, request, "string name = 1;"),
+        "Req.title is not a field of Res, which the request updates"
+    );
+}
+
+#[test]
+fn a_field_of_another_type_than_in_the_resource_is_for_the_service_to_merge() {
+    let patch = r#"(Req) returns (Res) { option (google.api.http) = {patch: "/v1" body: "*"}; }"#;
+    let request = "option (orqit.v1.updates) = \"refused.v1.Res\"; \
+                   google.protobuf.FieldMask update_mask = 1; optional string title = 2;";
+    for (field, is_merged) in [
+        ("optional string title = 1;", true),
+        ("int64 title = 1;", false),
+        ("repeated string title = 1;", false),
+    ] {
+        let code = generate(patch, request, field).expect("code");
+        assert_eq!(code.contains("rest::Merge for"), is_merged, "{field}");
+    }
+}

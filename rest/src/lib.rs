@@ -28,7 +28,7 @@ pub use binding::{Binding, Call, Refusal, Reply};
 pub use enums::EnumNames;
 pub use from_json::FromJson;
 pub use json::{Json, MAX_DEPTH, Number};
-pub use mask::{Mask, Patch};
+pub use mask::{Mask, Merge, Patch};
 pub use place::Place;
 pub use query::Query;
 pub use read::{Field, ReadJson};

@@ -21,6 +21,16 @@ pub trait Patch {
     fn mask(&self, violations: &mut Violations) -> Mask;
 }
 
+/// A request that changes fields of a resource that it names.
+pub trait Merge: Patch {
+    /// The resource.
+    type Resource;
+
+    /// Puts the fields that the mask names into the resource. One that the request leaves out is
+    /// cleared.
+    fn merge(&self, mask: &Mask, resource: &mut Self::Resource);
+}
+
 impl Mask {
     /// Whether the update changes the field with this proto name.
     pub fn has(&self, field: &str) -> bool {

@@ -26,16 +26,14 @@ enum When {
     Write,
     /// It reads or changes a resource that has a version.
     Versioned,
-    /// It changes the status of a resource.
-    Transition,
     /// The workspace's plan must include it.
     Capability,
     /// It takes an `Idempotency-Key`.
     Idempotent,
     /// It cannot do without an `Idempotency-Key`.
     IdempotencyRequired,
-    /// It makes an API key.
-    NewKey,
+    /// It is the method with this name.
+    Of(&'static str),
     /// It answers a page of a list.
     Page,
     /// A credential is looked at, also one that is reported.
@@ -47,14 +45,14 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 30] = [
+const CODES: [(&str, u16, When); 31] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
     ("INVALID_REFERENCE", 400, When::Write),
     ("AMBIGUOUS_CREDENTIALS", 400, When::Key),
     ("PAGE_TOO_LARGE", 400, When::Page),
-    ("API_KEY_LIMIT_REACHED", 400, When::NewKey),
+    ("API_KEY_LIMIT_REACHED", 400, When::Of("CreateKey")),
     ("IDEMPOTENCY_KEY_REQUIRED", 400, When::IdempotencyRequired),
     ("INVALID_IDEMPOTENCY_KEY", 400, When::Idempotent),
     ("MISSING_API_KEY", 401, When::Key),
@@ -65,7 +63,8 @@ const CODES: [(&str, u16, When); 30] = [
     ("ROUTE_NOT_FOUND", 404, When::Nowhere),
     ("METHOD_NOT_ALLOWED", 405, When::Always),
     ("REQUEST_TIMEOUT", 408, When::Body),
-    ("INVALID_STATUS_TRANSITION", 409, When::Transition),
+    ("INVALID_STATUS_TRANSITION", 409, When::Of("UpdateTicket")),
+    ("SYSTEM_USER", 409, When::Of("UpdateUser")),
     ("ALREADY_EXISTS", 409, When::Write),
     ("IDEMPOTENCY_KEY_CONFLICT", 409, When::Idempotent),
     ("IDEMPOTENCY_IN_PROGRESS", 409, When::Idempotent),
@@ -74,7 +73,7 @@ const CODES: [(&str, u16, When); 30] = [
     ("UNSUPPORTED_MEDIA_TYPE", 415, When::Always),
     ("RATE_LIMIT_EXCEEDED", 429, When::Key),
     ("TOO_MANY_FAILED_ATTEMPTS", 429, When::Credential),
-    ("API_KEY_CREATION_LIMITED", 429, When::NewKey),
+    ("API_KEY_CREATION_LIMITED", 429, When::Of("CreateKey")),
     ("INTERNAL_ERROR", 500, When::Always),
     ("SERVICE_UNAVAILABLE", 503, When::Always),
     ("DEADLINE_EXCEEDED", 504, When::Always),
@@ -169,9 +168,8 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
         When::Idempotent => rpc.policy.idempotency_key.is_some(),
         When::IdempotencyRequired => rpc.policy.idempotency_key == Some(Presence::Required),
         When::Page => request.get_field_by_name("per_page").is_some(),
-        When::NewKey => rpc.method.name() == "CreateKey",
         When::Credential => keyed || rpc.policy.limited_by_address,
-        When::Transition => updates && request.get_field_by_name("status").is_some(),
+        When::Of(method) => rpc.method.name() == method,
         When::Id => route.template.contains('{') && names(&rpc.method, &code.name),
         When::Nowhere => false,
     }

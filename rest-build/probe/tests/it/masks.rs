@@ -1,6 +1,6 @@
 //! Which fields an update changes.
 
-use rest::{Mask, Patch, Validate, Violations};
+use rest::{Mask, Merge, Patch, Validate, Violations};
 use rest_probe::pb;
 use serde_json::json;
 
@@ -106,4 +106,30 @@ fn a_required_field_that_an_explicit_mask_names_must_be_set() {
     request(Some(&["title", "genre", "keeper"])).validate(&mut violations);
     let found: Vec<_> = violations.as_slice().iter().map(|v| v.field.as_str()).collect();
     assert_eq!(found, ["updateMask", "title"]);
+}
+
+#[test]
+fn an_update_is_merged_into_the_resource() {
+    let book = pb::Book {
+        id: 1,
+        title: "Old".to_owned(),
+        genre: 2,
+        keeper: "Ana".to_owned(),
+        tags: vec!["a".to_owned()],
+        ..Default::default()
+    };
+    let merged = |request: &pb::UpdateBookRequest| {
+        let mut merged = book.clone();
+        request.merge(&mask(request).0, &mut merged);
+        merged
+    };
+    assert_eq!(merged(&request(Some(&[]))), book);
+    // What the mask names and the request leaves out is cleared.
+    let title = Some("New".to_owned());
+    let update = pb::UpdateBookRequest { title, ..request(Some(&["title", "tags", "genre"])) };
+    let expected = pb::Book { title: "New".to_owned(), genre: 0, tags: Vec::new(), ..book.clone() };
+    assert_eq!(merged(&update), expected);
+    // Without a mask what is present is changed.
+    let update = pb::UpdateBookRequest { genre: Some(1), ..request(None) };
+    assert_eq!(merged(&update), pb::Book { genre: 1, ..book.clone() });
 }
