@@ -10,6 +10,8 @@ use http::StatusCode;
 use rest::{Violation, Violations};
 use tonic::Code;
 
+use crate::resource::Resource;
+
 /// A refusal or failure, with what the caller may know of it.
 #[derive(Debug, Clone)]
 pub struct Error {
@@ -43,8 +45,8 @@ pub enum Kind {
     MalformedJson,
     UnknownField,
     InvalidReference,
-    TicketNotFound,
-    ApiKeyNotFound,
+    /// There is no such resource in this workspace.
+    NotFound(Resource),
     ApiKeyLimitReached,
     RouteNotFound,
     /// The path has only the methods of `allow`.
@@ -55,6 +57,8 @@ pub enum Kind {
     /// as large as itself.
     InvalidStatusTransition(Box<Transition>),
     VersionConflict,
+    /// The built-in SYSTEM user is not changed.
+    SystemUser,
     AlreadyExists,
     IdempotencyKeyRequired,
     InvalidIdempotencyKey,
@@ -129,8 +133,9 @@ impl Kind {
             Self::InvalidReference => {
                 ("INVALID_REFERENCE", Http::BAD_REQUEST, Code::InvalidArgument)
             }
-            Self::TicketNotFound => ("TICKET_NOT_FOUND", Http::NOT_FOUND, Code::NotFound),
-            Self::ApiKeyNotFound => ("API_KEY_NOT_FOUND", Http::NOT_FOUND, Code::NotFound),
+            Self::NotFound(resource) => {
+                (resource.not_found_code(), Http::NOT_FOUND, Code::NotFound)
+            }
             Self::ApiKeyLimitReached => {
                 ("API_KEY_LIMIT_REACHED", Http::BAD_REQUEST, Code::FailedPrecondition)
             }
@@ -142,6 +147,7 @@ impl Kind {
                 ("INVALID_STATUS_TRANSITION", Http::CONFLICT, Code::FailedPrecondition)
             }
             Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),
+            Self::SystemUser => ("SYSTEM_USER", Http::CONFLICT, Code::FailedPrecondition),
             Self::AlreadyExists => ("ALREADY_EXISTS", Http::CONFLICT, Code::AlreadyExists),
             Self::IdempotencyKeyRequired => {
                 ("IDEMPOTENCY_KEY_REQUIRED", Http::BAD_REQUEST, Code::InvalidArgument)

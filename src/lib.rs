@@ -38,3 +38,4 @@ pub mod clock;
 pub mod error;
 pub mod id;
 pub mod metrics;
+pub mod resource;

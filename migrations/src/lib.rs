@@ -20,6 +20,8 @@ mod m0012_request_logs;
 mod m0013_idempotency;
 mod m0014_versions;
 mod m0015_folded_emails;
+mod m0016_facet_counts;
+mod m0017_user_lists;
 mod schema;
 
 use sea_orm_migration::prelude::*;
@@ -54,6 +56,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_idempotency::Migration),
             Box::new(m0014_versions::Migration),
             Box::new(m0015_folded_emails::Migration),
+            Box::new(m0016_facet_counts::Migration),
+            Box::new(m0017_user_lists::Migration),
         ]
     }
 }

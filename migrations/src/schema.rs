@@ -58,6 +58,15 @@ pub fn clustered(manager: &SchemaManager<'_>, table: &mut TableCreateStatement) 
     }
 }
 
+/// A text that is compared byte by byte, as SQLite does: PostgreSQL would go by the database's
+/// language.
+pub fn bytewise<'c>(manager: &SchemaManager<'_>, column: &'c mut ColumnDef) -> &'c mut ColumnDef {
+    match manager.get_database_backend() {
+        DbBackend::Postgres => column.extra("COLLATE \"C\""),
+        _ => column,
+    }
+}
+
 /// Adds a column to a table that has rows: it is nullable or has a default.
 pub async fn add_column(
     manager: &SchemaManager<'_>,

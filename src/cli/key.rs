@@ -185,7 +185,7 @@ async fn list(args: ListArgs) -> Result<(), String> {
     println!("{:<10} {:<8} {:<26} {:<30} SCOPES", "ID", "STATUS", "EXPIRES", "NAME");
     let mut position = Position::Page(1);
     loop {
-        let page = reader.list_keys(&[], now, PageRequest { per_page: 100, position }).await;
+        let page = reader.list_keys(&[], now, &PageRequest { per_page: 100, position }).await;
         let page = page.map_err(|error| chain("cannot list the keys", &error))?;
         page.rows.iter().for_each(|key| println!("{}", line(key, now)));
         match page.next {

@@ -120,7 +120,7 @@ impl KeyRing {
         loop {
             let request = PageRequest { per_page: 100, position };
             // No status is asked for, so the time does not matter.
-            let page = reader.list_keys(&[], crate::clock::Timestamp(0), request).await?;
+            let page = reader.list_keys(&[], crate::clock::Timestamp(0), &request).await?;
             page.rows.into_iter().try_for_each(|record| self.replace(record))?;
             match page.next {
                 Some(next) => position = Position::After(next),

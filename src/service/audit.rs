@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tonic::{Request, Response, Status};
 
 use super::accept;
-use super::pages::{self, Asked};
+use super::pages::{self, PageParameters};
 use crate::event::ActorKind;
 use crate::pb;
 use crate::store::{AuditFilter, AuditLog, CursorKey, Store};
@@ -34,17 +34,17 @@ impl pb::audit_service_server::AuditService for Audits {
         };
         let list = format!("{workspace:?} {filter:?}");
         let page = asked(&accepted.message).request(|text| CursorKey::decode_in(text, &list))?;
-        let found = self.store.reader(workspace).list_audit_logs(&filter, page).await?;
+        let found = self.store.reader(workspace).list_audit_logs(&filter, &page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
-        let meta = Some(pages::meta(page, found.total_count, next));
+        let meta = Some(pages::meta(&page, found.total_count, next));
         let audit_logs = found.rows.into_iter().map(message).collect();
         Ok(Response::new(pb::ListAuditLogsResponse { audit_logs, meta }))
     }
 }
 
-fn asked(message: &pb::ListAuditLogsRequest) -> Asked<'_> {
+fn asked(message: &pb::ListAuditLogsRequest) -> PageParameters<'_> {
     let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    Asked { page, per_page, cursor }
+    PageParameters { page, per_page, cursor }
 }
 
 fn check(message: &pb::ListAuditLogsRequest, violations: &mut Violations) {

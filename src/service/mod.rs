@@ -4,6 +4,7 @@
 //! nothing of HTTP: both protocols call the same methods.
 
 pub mod audit;
+mod changes;
 pub mod keys;
 mod once;
 mod pages;
@@ -87,6 +88,27 @@ fn accept_public<M: Validate>(
     check(&message, &mut violations);
     if violations.is_empty() { Ok(message) } else { Err(Error::invalid(violations)) }
 }
+
+/// The number that digits without a leading zero are, as ids are written.
+fn number(digits: &str) -> Option<i64> {
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| plain)
+}
+
+/// Defines functions that make the enum of the store of the number of the enum of the contract: both
+/// number alike.
+macro_rules! from_number {
+    ($($function:ident -> $enum:ident,)+) => {
+        $(pub fn $function(number: i32) -> $enum {
+            i16::try_from(number)
+                .ok()
+                .and_then($enum::from_i16)
+                .expect("validation refuses numbers that the contract does not have")
+        })+
+    };
+}
+
+use from_number;
 
 /// A resource as the API shows it.
 fn object(resource: &impl serde::Serialize) -> serde_json::Map<String, Value> {

@@ -17,6 +17,7 @@ use super::Accepted;
 use crate::caller::Caller;
 use crate::error::{Error, Kind, Transition};
 use crate::preconditions::Preconditions;
+use crate::resource::Resource;
 use crate::store::{Claim, IdempotentAnswer, Store, Tx};
 use crate::trail::Trail;
 
@@ -105,7 +106,7 @@ fn replay<R: Answer>(claim: &Claim, stored: &IdempotentAnswer) -> Result<Respons
     if stored.refused {
         let refusal: StoredRefusal =
             serde_json::from_slice(&stored.answer).map_err(Error::internal)?;
-        return Err(refusal.into_error(&stored.request_id)?);
+        return Err(refusal.into_error(&stored.request_id));
     }
     let mut response = Response::new(R::decode(stored.answer.as_slice()).map_err(Error::internal)?);
     response.metadata_mut().insert(REPLAYED, MetadataValue::from_static("true"));
@@ -115,64 +116,101 @@ fn replay<R: Answer>(claim: &Claim, stored: &IdempotentAnswer) -> Result<Respons
 /// A refusal as it is stored.
 #[derive(Serialize, Deserialize)]
 struct StoredRefusal {
-    code: String,
+    kind: StoredKind,
     message: String,
     /// Fields with what is wrong with them, where they name what is not there.
     references: Vec<(String, String)>,
-    /// From where to where a status could not go, and where it could have gone.
-    transition: Option<(String, String, Vec<String>)>,
 }
 
-impl StoredRefusal {
-    /// Refusals that stay true: what is not there, is taken, has moved on or may not move. Any
-    /// other one may be granted when it is tried again.
-    fn of(error: &Error) -> Option<Self> {
-        let transition = match &error.kind {
-            Kind::TicketNotFound
-            | Kind::ApiKeyNotFound
-            | Kind::VersionConflict
-            | Kind::AlreadyExists
-            | Kind::InvalidReference => None,
+/// The kinds of refusals that stay true: what is not there, is taken, has moved on or may not move.
+/// Any other one may be granted when it is tried again.
+#[derive(Serialize, Deserialize)]
+enum StoredKind {
+    NotFound(Resource),
+    InvalidReference,
+    VersionConflict,
+    AlreadyExists,
+    SystemUser,
+    /// From where to where a status could not go, and where it could have gone.
+    InvalidStatusTransition(String, String, Vec<String>),
+}
+
+impl StoredKind {
+    fn of(kind: &Kind) -> Option<Self> {
+        Some(match kind {
+            Kind::NotFound(resource) => Self::NotFound(*resource),
+            Kind::InvalidReference => Self::InvalidReference,
+            Kind::VersionConflict => Self::VersionConflict,
+            Kind::AlreadyExists => Self::AlreadyExists,
+            Kind::SystemUser => Self::SystemUser,
             Kind::InvalidStatusTransition(step) => {
                 let allowed = step.allowed.iter().map(|status| status.to_string()).collect();
-                Some((step.from.to_string(), step.to.to_string(), allowed))
+                Self::InvalidStatusTransition(step.from.to_string(), step.to.to_string(), allowed)
             }
-            _ => return None,
-        };
-        let references = error.details.iter();
-        let references = references.map(|wrong| (wrong.field.clone(), wrong.message.clone()));
-        Some(Self {
-            code: error.code().to_owned(),
-            message: error.message.clone(),
-            references: references.collect(),
-            transition,
+            // No wildcard: whoever adds a kind says here whether it stays true.
+            Kind::MissingApiKey
+            | Kind::InvalidApiKey
+            | Kind::ApiKeyExpired
+            | Kind::AmbiguousCredentials
+            | Kind::InsufficientScope { .. }
+            | Kind::FeatureNotEnabled
+            | Kind::ValidationFailed
+            | Kind::MalformedJson
+            | Kind::UnknownField
+            | Kind::ApiKeyLimitReached
+            | Kind::RouteNotFound
+            | Kind::MethodNotAllowed { .. }
+            | Kind::IdempotencyKeyRequired
+            | Kind::InvalidIdempotencyKey
+            | Kind::IdempotencyKeyConflict
+            | Kind::IdempotencyInProgress
+            | Kind::RateLimitExceeded { .. }
+            | Kind::ApiKeyCreationLimited { .. }
+            | Kind::TooManyFailedAttempts { .. }
+            | Kind::PayloadTooLarge
+            | Kind::PageTooLarge
+            | Kind::UnsupportedMediaType
+            | Kind::UnsupportedCoding
+            | Kind::RequestTimeout
+            | Kind::DeadlineExceeded
+            | Kind::ServiceUnavailable { .. }
+            | Kind::Internal => return None,
         })
     }
 
-    fn into_error(self, request_id: &str) -> Result<Error, Error> {
-        let kind = match (self.code.as_str(), self.transition) {
-            ("TICKET_NOT_FOUND", _) => Kind::TicketNotFound,
-            ("API_KEY_NOT_FOUND", _) => Kind::ApiKeyNotFound,
-            ("VERSION_CONFLICT", _) => Kind::VersionConflict,
-            ("ALREADY_EXISTS", _) => Kind::AlreadyExists,
-            ("INVALID_REFERENCE", _) => Kind::InvalidReference,
-            ("INVALID_STATUS_TRANSITION", Some((from, to, allowed))) => {
+    fn into_kind(self) -> Kind {
+        match self {
+            Self::NotFound(resource) => Kind::NotFound(resource),
+            Self::InvalidReference => Kind::InvalidReference,
+            Self::VersionConflict => Kind::VersionConflict,
+            Self::AlreadyExists => Kind::AlreadyExists,
+            Self::SystemUser => Kind::SystemUser,
+            Self::InvalidStatusTransition(from, to, allowed) => {
                 let allowed = allowed.into_iter().map(Cow::Owned).collect();
                 let step = Transition { from: from.into(), to: to.into(), allowed };
                 Kind::InvalidStatusTransition(Box::new(step))
             }
-            (code, _) => {
-                return Err(Error::internal(format!("a stored refusal has the code {code}")));
-            }
-        };
+        }
+    }
+}
+
+impl StoredRefusal {
+    fn of(error: &Error) -> Option<Self> {
+        let kind = StoredKind::of(&error.kind)?;
+        let references = error.details.iter();
+        let references = references.map(|wrong| (wrong.field.clone(), wrong.message.clone()));
+        Some(Self { kind, message: error.message.clone(), references: references.collect() })
+    }
+
+    fn into_error(self, request_id: &str) -> Error {
         let mut violations = Violations::default();
         for (field, message) in self.references {
             violations.add(field, "INVALID_REFERENCE", message);
         }
-        Ok(Error {
+        Error {
             details: violations.as_slice().to_vec(),
             replay_of: Some(request_id.to_owned()),
-            ..Error::new(kind, self.message)
-        })
+            ..Error::new(self.kind.into_kind(), self.message)
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! What all lists have in common: how a page is asked for, and where it stands in the list.
 
+use prost::Message;
 use rest::Violations;
 
 use crate::config::{PAGE_BYTES_MAX, PAGED_ROWS_MAX, PER_PAGE_ALWAYS, PER_PAGE_DEFAULT};
 use crate::error::Error;
 use crate::pb;
-use crate::store::{CursorError, CursorKey, PageRequest, Position};
+use crate::store::nouns::{Direction, Noun, Order, Query};
+use crate::store::{CursorError, CursorKey, Page, PageRequest, Position, WorkspaceId};
 
 /// The cursor that begins a list which is read on by its cursors.
 const START: &str = "start";
@@ -17,13 +19,13 @@ const FIELD_BYTES: usize = 8;
 
 /// The page that a request asks for, as its message has it.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'m> {
+pub struct PageParameters<'m> {
     pub page: Option<i32>,
     pub per_page: Option<i32>,
     pub cursor: Option<&'m str>,
 }
 
-impl Asked<'_> {
+impl PageParameters<'_> {
     /// Refuses pages beyond the depth to which rows are counted off, and two places at once.
     pub fn check(self, violations: &mut Violations) {
         let page = i64::from(self.page.unwrap_or(1));
@@ -56,8 +58,8 @@ impl Asked<'_> {
 /// How many of the rows a page has, by the bytes of each as a message: all of them, or as many as fit
 /// where it is read on by cursor, one at least. A page by number of more rows than are always answered
 /// is refused where they do not fit.
-pub fn fitting(
-    page: PageRequest,
+fn fitting(
+    page: &PageRequest,
     bytes: impl ExactSizeIterator<Item = usize>,
 ) -> Result<usize, Error> {
     let rows = bytes.len();
@@ -78,6 +80,43 @@ pub fn fitting(
     }
 }
 
+/// The order that a name such as `-dueAt` stands for, and which end comes first; validation refuses
+/// names that are no order.
+pub fn sort<N: Noun>(name: Option<&str>) -> Option<(&'static Order, Direction)> {
+    let name = name?;
+    let (name, direction) = match name.strip_prefix('-') {
+        Some(name) => (name, Direction::Descending),
+        None => (name, Direction::Ascending),
+    };
+    Some((N::table().order(name)?, direction))
+}
+
+/// A page as messages.
+pub struct Listed<M> {
+    pub messages: Vec<M>,
+    pub meta: pb::PageMeta,
+}
+
+/// The page of a list as messages, as many as fit, with where it stands in the list.
+pub fn listed<N: Noun, M: Message>(
+    workspace: WorkspaceId,
+    list: &Query,
+    page: &PageRequest,
+    found: Page<N>,
+    message: impl Fn(N) -> M,
+) -> Result<Listed<M>, Error> {
+    let mut next = found.next;
+    let mut keys: Vec<_> = found.rows.iter().map(|row| list.key_of(row)).collect();
+    let mut messages: Vec<_> = found.rows.into_iter().map(message).collect();
+    let fitting = fitting(page, messages.iter().map(Message::encoded_len))?;
+    if fitting < messages.len() {
+        messages.truncate(fitting);
+        next = Some(keys.swap_remove(fitting - 1));
+    }
+    let next = next.map(|next| list.encode::<N>(workspace, &next));
+    Ok(Listed { messages, meta: meta(page, found.total_count, next) })
+}
+
 fn too_large() -> Error {
     let mut violations = Violations::default();
     let remedy = "perPage items are more than 3.5 MiB: ask for fewer, or read on by cursor, from cursor=start";
@@ -96,7 +135,7 @@ fn bad_cursor(error: CursorError) -> Error {
 }
 
 /// Where a page stands in its list.
-pub fn meta(page: PageRequest, total_count: i64, next_cursor: Option<String>) -> pb::PageMeta {
+pub fn meta(page: &PageRequest, total_count: i64, next_cursor: Option<String>) -> pb::PageMeta {
     pb::PageMeta {
         page: match page.position {
             Position::Page(page) => Some(page as i32),

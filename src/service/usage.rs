@@ -3,7 +3,7 @@
 use rest::Violations;
 use tonic::{Request, Response, Status};
 
-use super::pages::{self, Asked};
+use super::pages::{self, PageParameters};
 use super::{accept, next_milli};
 use crate::clock::{Clock, Timestamp};
 use crate::pb;
@@ -43,9 +43,9 @@ impl pb::usage_service_server::UsageService for Usages {
         let list = format!("{workspace:?} {filter:?}");
         let page =
             asked_logs(&accepted.message).request(|text| CursorKey::decode_in(text, &list))?;
-        let found = self.store.reader(workspace).list_request_logs(&filter, page).await?;
+        let found = self.store.reader(workspace).list_request_logs(&filter, &page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
-        let meta = Some(pages::meta(page, found.total_count, next));
+        let meta = Some(pages::meta(&page, found.total_count, next));
         let request_logs = found.rows.into_iter().map(request_log).collect();
         Ok(Response::new(pb::ListRequestLogsResponse { request_logs, meta }))
     }
@@ -69,22 +69,22 @@ impl pb::usage_service_server::UsageService for Usages {
             format!("{workspace:?} {interval:?} {since:?} {until:?} {key_id:?} {endpoint:?}");
         let filter = usage_filter(&message, now, endpoints);
         let page = asked_usage(&message).request(|text| CursorKey::decode_in(text, &list))?;
-        let found = self.store.reader(workspace).list_usage(&filter, page).await?;
+        let found = self.store.reader(workspace).list_usage(&filter, &page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
-        let meta = Some(pages::meta(page, found.total_count, next));
+        let meta = Some(pages::meta(&page, found.total_count, next));
         let usage = found.rows.into_iter().map(figures).collect();
         Ok(Response::new(pb::GetUsageResponse { usage, meta }))
     }
 }
 
-fn asked_logs(message: &pb::ListRequestLogsRequest) -> Asked<'_> {
+fn asked_logs(message: &pb::ListRequestLogsRequest) -> PageParameters<'_> {
     let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    Asked { page, per_page, cursor }
+    PageParameters { page, per_page, cursor }
 }
 
-fn asked_usage(message: &pb::GetUsageRequest) -> Asked<'_> {
+fn asked_usage(message: &pb::GetUsageRequest) -> PageParameters<'_> {
     let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    Asked { page, per_page, cursor }
+    PageParameters { page, per_page, cursor }
 }
 
 /// The ids of the filter. A list of strings is read with its commas, for in words they are data; no

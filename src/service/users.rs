@@ -1,64 +1,181 @@
 //! UserService: the people of a workspace.
 
-use rest::Violations;
+mod messages;
+
+use rest::{Mask, Merge, Patch, Violations};
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
-use super::{accept, object};
-use crate::event::Event;
+use super::pages::{self, PageParameters};
+use super::{accept, changes, next_milli, no_more, number};
+use crate::error::{Error, Kind};
 use crate::pb;
-use crate::store::{NewAuditLog, NewUser, Profile, Role, Store, Tx, User, UserStatus};
+use crate::resource::Resource;
+use crate::store::{Role, Store, Tx, User, UserFilter};
 
 /// Answers for users.
 #[derive(Clone)]
 pub struct Users {
-    /// Where the users are.
     pub store: Store,
 }
 
 #[tonic::async_trait]
 impl pb::user_service_server::UserService for Users {
+    async fn list_users(
+        &self,
+        request: Request<pb::ListUsersRequest>,
+    ) -> Result<Response<pb::ListUsersResponse>, Status> {
+        let accepted = accept(request, |message, violations| {
+            page_parameters(message).check(violations);
+        })?;
+        let workspace = accepted.caller.workspace();
+        let message = &accepted.message;
+        let list = filter(message).query(pages::sort::<User>(message.sort.as_deref()));
+        let page = page_parameters(message).request(|text| list.decode::<User>(workspace, text))?;
+        let found = self.store.reader(workspace).list(&list, &page).await?;
+        let listed = pages::listed(workspace, &list, &page, found, messages::user)?;
+        let (users, meta) = (listed.messages, Some(listed.meta));
+        Ok(Response::new(pb::ListUsersResponse { users, meta }))
+    }
+
+    async fn get_user(
+        &self,
+        request: Request<pb::GetUserRequest>,
+    ) -> Result<Response<pb::GetUserResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let id = user_id(&accepted.message.id)?;
+        let found = self.store.reader(accepted.caller.workspace()).find::<User>(id).await?;
+        let user = found.ok_or_else(|| Resource::User.not_found())?;
+        Ok(Response::new(pb::GetUserResponse { user: Some(messages::user(user)) }))
+    }
+
     async fn create_user(
         &self,
         request: Request<pb::CreateUserRequest>,
     ) -> Result<Response<pb::CreateUserResponse>, Status> {
-        let accepted = accept(request, check)?;
-        let new = new_user(accepted.message.clone());
+        let accepted = accept(request, check_create)?;
+        let new = messages::new_user(accepted.message.clone());
         let answered = once(&self.store, &accepted, async |tx| {
             let user = tx.insert_user(new).await?;
             record_new(tx, &user);
-            Ok(pb::CreateUserResponse { user: Some(message(&user)) })
+            Ok(pb::CreateUserResponse { user: Some(messages::user(user)) })
+        });
+        Ok(answered.await?)
+    }
+
+    async fn update_user(
+        &self,
+        request: Request<pb::UpdateUserRequest>,
+    ) -> Result<Response<pb::UpdateUserResponse>, Status> {
+        let mut mask = Mask::default();
+        let accepted = accept(request, |message: &pb::UpdateUserRequest, violations| {
+            mask = message.mask(violations);
+            check_update(message, violations);
+        })?;
+        let message = &accepted.message;
+        let id = user_id(&message.id);
+        let answered = once(&self.store, &accepted, async |tx| {
+            let before = tx.find_for_update::<User>(id?).await?;
+            let before = before.ok_or_else(|| Resource::User.not_found())?;
+            accepted.preconditions.hold(before.version, message.version)?;
+            if before.role == Role::System {
+                let message = "The built-in SYSTEM user cannot be changed.";
+                return Err(Error::new(Kind::SystemUser, message));
+            }
+            let was = messages::user(before.clone());
+            let mut wanted = was.clone();
+            message.merge(&mask, &mut wanted);
+            let mut after = messages::updated(&before, wanted);
+            if after != before {
+                after = tx.update(&before, after).await?;
+                let is = messages::user(after.clone());
+                tx.record(changes::updated(Resource::User, &was, &is, []));
+                tx.audit(changes::audit(Resource::User, "update", after.id, Some(&was), Some(&is)));
+            }
+            Ok(pb::UpdateUserResponse { user: Some(messages::user(after)) })
         });
         Ok(answered.await?)
     }
 }
 
 impl Answer for pb::CreateUserResponse {}
+impl Answer for pb::UpdateUserResponse {}
 
-fn check(message: &pb::CreateUserRequest, violations: &mut Violations) {
-    if message.role == Some(pb::UserRole::System.into()) {
+/// Records a new user: the event, and the entry of the audit log.
+pub fn record_new(tx: &mut Tx, user: &User) {
+    let message = messages::user(user.clone());
+    tx.record(changes::created(Resource::User, &message));
+    tx.audit(changes::audit(Resource::User, "create", user.id, None, Some(&message)));
+}
+
+/// The id that a path names. What can be no id is simply not found.
+fn user_id(text: &str) -> Result<i64, Error> {
+    number(text).ok_or_else(|| Resource::User.not_found())
+}
+
+fn page_parameters(message: &pb::ListUsersRequest) -> PageParameters<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    PageParameters { page, per_page, cursor }
+}
+
+fn filter(message: &pb::ListUsersRequest) -> UserFilter {
+    UserFilter {
+        role: message.role.iter().copied().map(messages::role).collect(),
+        status: message.status.iter().copied().map(messages::status).collect(),
+        email: message.email.clone(),
+        department: message.department.clone(),
+        created_after: message.created_after.map(next_milli),
+        created_before: message.created_before.map(next_milli),
+        updated_since: message.updated_since.map(next_milli),
+    }
+}
+
+fn check_create(message: &pb::CreateUserRequest, violations: &mut Violations) {
+    let pb::CreateUserRequest { display_name, email, role, phone, title, department, .. } = message;
+    check_role(*role, violations);
+    check_email(Some(email).filter(|email| !email.is_empty()), violations);
+    let lines = [Some(display_name), phone.as_ref(), title.as_ref(), department.as_ref()];
+    check_lines(lines, violations);
+    check_locale(message.timezone.as_ref(), message.locale.as_ref(), violations);
+}
+
+fn check_update(message: &pb::UpdateUserRequest, violations: &mut Violations) {
+    let pb::UpdateUserRequest { display_name, email, role, phone, title, department, .. } = message;
+    check_role(*role, violations);
+    check_email(email.as_ref(), violations);
+    let lines = [display_name.as_ref(), phone.as_ref(), title.as_ref(), department.as_ref()];
+    check_lines(lines, violations);
+    check_locale(message.timezone.as_ref(), message.locale.as_ref(), violations);
+}
+
+fn check_role(role: Option<i32>, violations: &mut Violations) {
+    if role == Some(pb::UserRole::System.into()) {
         violations.add("role", "INVALID_ENUM", "role must be END_USER, AGENT or ADMIN");
     }
-    if !message.email.is_empty() && !is_address(&message.email) {
+}
+
+fn check_email(email: Option<&String>, violations: &mut Violations) {
+    if email.is_some_and(|email| !is_address(email)) {
         violations.add("email", "INVALID_EMAIL", "email must be an address such as name@host");
     }
-    let one_line = [
-        ("displayName", Some(&message.display_name)),
-        ("phone", message.phone.as_ref()),
-        ("title", message.title.as_ref()),
-        ("department", message.department.as_ref()),
-    ];
-    for (field, text) in one_line {
+}
+
+/// Name, phone, title and department.
+fn check_lines(lines: [Option<&String>; 4], violations: &mut Violations) {
+    for (field, text) in ["displayName", "phone", "title", "department"].into_iter().zip(lines) {
         if text.is_some_and(|text| text.contains(char::is_control)) {
             violations.add(field, "INVALID_VALUE", format!("{field} must be one line of text"));
         }
     }
+}
+
+fn check_locale(timezone: Option<&String>, locale: Option<&String>, violations: &mut Violations) {
     let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+');
-    if message.timezone.as_ref().is_some_and(|zone| !zone.chars().all(name)) {
+    if timezone.is_some_and(|zone| !zone.chars().all(name)) {
         let remedy = "timezone must be an IANA name such as Europe/Lisbon";
         violations.add("timezone", "INVALID_VALUE", remedy);
     }
-    if message.locale.as_ref().is_some_and(|locale| !is_language(locale)) {
+    if locale.is_some_and(|locale| !is_language(locale)) {
         violations.add("locale", "INVALID_VALUE", "locale must be a BCP 47 tag such as pt-PT");
     }
 }
@@ -81,80 +198,4 @@ fn is_language(tag: &str) -> bool {
     (2..=8).contains(&language.len())
         && language.bytes().all(|byte| byte.is_ascii_alphabetic())
         && parts.all(shaped)
-}
-
-fn new_user(message: pb::CreateUserRequest) -> NewUser {
-    let role = match message.role() {
-        pb::UserRole::Agent => Role::Agent,
-        pb::UserRole::Admin => Role::Admin,
-        _ => Role::EndUser,
-    };
-    NewUser {
-        display_name: message.display_name,
-        email: message.email,
-        role,
-        profile: Profile {
-            phone: message.phone,
-            title: message.title,
-            department: message.department,
-            timezone: message.timezone,
-            locale: message.locale,
-        },
-    }
-}
-
-/// A user as the contract shows it.
-fn message(user: &User) -> pb::User {
-    let role = match user.role {
-        Role::EndUser => pb::UserRole::EndUser,
-        Role::Agent => pb::UserRole::Agent,
-        Role::Admin => pb::UserRole::Admin,
-        Role::System => pb::UserRole::System,
-    };
-    let status = match user.status {
-        UserStatus::Active => pb::UserStatus::Active,
-        UserStatus::Suspended => pb::UserStatus::Suspended,
-    };
-    pb::User {
-        id: user.id,
-        display_name: user.display_name.clone(),
-        email: user.email.clone(),
-        role: role.into(),
-        status: status.into(),
-        phone: user.profile.phone.clone(),
-        title: user.profile.title.clone(),
-        department: user.profile.department.clone(),
-        timezone: user.profile.timezone.clone(),
-        locale: user.profile.locale.clone(),
-        created_at: Some(user.created_at.into()),
-        updated_at: Some(user.updated_at.into()),
-    }
-}
-
-/// Records a new user: the event, and the entry of the audit log.
-pub fn record_new(tx: &mut Tx, user: &User) {
-    tx.record(created(user));
-    tx.audit(audit(user));
-}
-
-/// The event of a new user.
-fn created(user: &User) -> Event {
-    Event {
-        event_type: "user.created",
-        topics: vec!["user.created".to_owned()],
-        object: object(&message(user)).into(),
-        changed_fields: Vec::new(),
-        previous: serde_json::Map::new(),
-    }
-}
-
-/// The audit log's entry of a new user.
-fn audit(user: &User) -> NewAuditLog {
-    NewAuditLog {
-        action: "user.create".into(),
-        resource_type: "user",
-        resource_id: Some(user.id.to_string()),
-        after: Some(object(&message(user))),
-        ..NewAuditLog::default()
-    }
 }

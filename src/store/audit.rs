@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set};
 use serde_json::{Map, Value};
 
-use super::counters::{Counter, advance};
+use super::counters::advance;
 use super::entity::audit_log;
 use super::events::{actor_kind, actor_number};
 use super::failure::failed;
@@ -16,6 +16,9 @@ use super::{Reader, Store, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Actor, Origin};
+
+/// The counter that numbers entries of the audit log.
+const COUNTER: &str = "audit_logs";
 
 /// A resource as the API shows it.
 type Object = Map<String, Value>;
@@ -94,7 +97,7 @@ impl Reader<'_> {
     pub async fn list_audit_logs(
         &self,
         filter: &AuditFilter,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Page<AuditLog>, Error> {
         let list = self.audit_list(filter);
         let found = list.read(self.connection, |row| row.id, page).await;
@@ -106,7 +109,7 @@ impl Reader<'_> {
     pub async fn explain_audit_logs(
         &self,
         filter: &AuditFilter,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Vec<String>, Error> {
         self.explain_all(self.audit_list(filter).statements(self.backend(), page)).await
     }
@@ -142,7 +145,7 @@ pub(super) async fn insert_audit_logs(
         return Ok(());
     }
     let amount = i64::try_from(entries.len()).expect("a change has fewer than 2^63 entries");
-    let last = advance(transaction, workspace, Counter::AuditLogs, amount).await?;
+    let last = advance(transaction, workspace, COUNTER, amount).await?;
     let json = |object: Option<Object>| object.map(|object| Value::Object(object).to_string());
     let rows = (last - amount + 1..).zip(entries).map(|(id, entry)| audit_log::ActiveModel {
         workspace_id: Set(workspace.0),

@@ -5,17 +5,15 @@
 //! workspace waits from here on. PostgreSQL therefore gets all of it as one statement: between the
 //! lock and the end of the transaction is one round trip, not three.
 
-use std::collections::BTreeMap;
-
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement};
 
 use super::WorkspaceId;
-use super::counters::{Counter, advance};
-use super::events::{PendingEvent, actor_number, insert_events};
+use super::counters::advance;
+use super::events::{PendingEvent, SEQUENCE, actor_number, insert_events};
 use super::failure::failed;
+use super::nouns::counts::{CountChanges, add_to_counts};
 use super::sql::{array, statement};
-use super::tickets::counts::add_to_counts;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -26,8 +24,8 @@ pub(super) struct Conclusion<'a> {
     pub(super) workspace: WorkspaceId,
     pub(super) actor: &'a Actor,
     pub(super) events: Vec<PendingEvent>,
-    /// By how much the number of tickets of each facet has changed.
-    pub(super) counts: BTreeMap<i16, i64>,
+    /// By how much the number of rows of each facet has changed.
+    pub(super) counts: CountChanges,
     pub(super) now: Timestamp,
 }
 
@@ -44,7 +42,7 @@ impl Conclusion<'_> {
         }
         let Self { workspace, actor, events, counts, now } = self;
         let amount = count(&events);
-        let last = advance(transaction, workspace, Counter::Events, amount).await?;
+        let last = advance(transaction, workspace, SEQUENCE, amount).await?;
         insert_events(transaction, workspace, actor, events, last - amount + 1, now).await?;
         add_to_counts(transaction, workspace, &counts).await
     }
@@ -65,10 +63,11 @@ impl Conclusion<'_> {
               FROM sequence, unnest($8, $9, $10, $11) WITH ORDINALITY \
                 AS e (id, event_type, topics, data, place) \
             ) \
-            INSERT INTO ticket_counts (workspace_id, facet, ticket_count) \
-            SELECT $1, c.facet, c.change FROM sequence, unnest($12, $13) AS c (facet, change) \
-            ON CONFLICT (workspace_id, facet) DO UPDATE \
-            SET ticket_count = ticket_counts.ticket_count + excluded.ticket_count";
+            INSERT INTO facet_counts (workspace_id, noun, facet, row_count) \
+            SELECT $1, c.noun, c.facet, c.change \
+            FROM sequence, unnest($12, $13, $14) AS c (noun, facet, change) \
+            ON CONFLICT (workspace_id, noun, facet) DO UPDATE \
+            SET row_count = facet_counts.row_count + excluded.row_count";
         let amount = count(&self.events);
         let (mut ids, mut types) = (Vec::new(), Vec::new());
         let (mut topics, mut data) = (Vec::new(), Vec::new());
@@ -79,9 +78,10 @@ impl Conclusion<'_> {
             ids.push(id);
         }
         let (facets, changes): (Vec<_>, Vec<_>) = self.counts.into_iter().unzip();
+        let (nouns, facets): (Vec<_>, Vec<_>) = facets.into_iter().unzip();
         let values = [
             self.workspace.0.into(),
-            Counter::Events.name().into(),
+            SEQUENCE.into(),
             amount.into(),
             actor_number(self.actor.kind).into(),
             self.actor.id.as_str().into(),
@@ -91,6 +91,7 @@ impl Conclusion<'_> {
             array(ArrayType::String, types),
             array(ArrayType::String, topics),
             array(ArrayType::String, data),
+            array(ArrayType::SmallInt, nouns),
             array(ArrayType::SmallInt, facets),
             array(ArrayType::BigInt, changes),
         ];

@@ -9,48 +9,19 @@ use super::sql::statement;
 use super::transaction::Transaction;
 use crate::error::Error;
 
-/// A counter of a workspace.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Counter {
-    Users,
-    Tickets,
-    Events,
-    /// Numbers keys, and is the lock under which they are made.
-    ApiKeys,
-    AuditLogs,
-    /// Numbers entries of the request log, and is the lock under which usage is written.
-    RequestLogs,
-    /// Counts nothing: its row is the lock that changes of parents take in turn.
-    TicketParents,
-}
-
-impl Counter {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::Tickets => "tickets",
-            Self::Events => "events",
-            Self::ApiKeys => "api_keys",
-            Self::AuditLogs => "audit_logs",
-            Self::RequestLogs => "request_logs",
-            Self::TicketParents => "ticket_parents",
-        }
-    }
-}
-
 /// Moves the counter on by `amount` and answers where it stands now; it begins at 0 with its first
 /// use. Others who want it wait until this transaction has ended, also where `amount` is 0.
 pub(super) async fn advance(
     transaction: &Transaction,
     workspace: WorkspaceId,
-    counter: Counter,
+    name: &str,
     amount: i64,
 ) -> Result<i64, Error> {
     let text = "INSERT INTO counters (workspace_id, name, value) VALUES ($1, $2, $3) \
                 ON CONFLICT (workspace_id, name) DO UPDATE SET value = counters.value + excluded.value \
                 RETURNING value";
-    let values = [workspace.0.into(), counter.name().into(), amount.into()];
+    let values = [workspace.0.into(), name.into(), amount.into()];
     let advance = statement(transaction.backend(), text, values);
     let value = transaction.read_one(advance, |row| row.get(0)).await?;
-    value.ok_or_else(|| Error::internal(format!("there is no counter {}", counter.name())))
+    value.ok_or_else(|| Error::internal(format!("there is no counter {name}")))
 }

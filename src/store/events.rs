@@ -10,6 +10,9 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Actor, ActorKind, Event, RecordedEvent};
 
+/// The counter that numbers the events of a workspace.
+pub(super) const SEQUENCE: &str = "events";
+
 /// Rows of one INSERT: well below the databases' bounds on parameters.
 const INSERT_ROWS_MAX: usize = 200;
 

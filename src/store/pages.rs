@@ -1,25 +1,37 @@
 //! Pages of a list: where one begins, and those of lists that are in order of a number.
 //!
-//! Lists of tickets have orders of their own (`tickets::list`); every other list is in the order in
-//! which its rows were made, the newest first, and its rows are numbered in that order.
+//! Lists of nouns have orders of their own (`nouns`); every other list is in the order in which its
+//! rows were made, the newest first, and its rows are numbered in that order.
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select, Statement,
 };
 
+use super::nouns::KeyValue;
+
 /// A place in the order of a list: just behind the row that it was taken from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorKey {
-    /// What the list is in order of: milliseconds or a rank; none for a ticket that is never due,
-    /// and for lists in order of a number.
-    pub value: Option<i64>,
+    /// What the list is in order of; none for a row without a value, and for lists in order of a
+    /// number.
+    pub value: Option<KeyValue>,
     /// The row's id or number.
     pub id: i64,
 }
 
+impl CursorKey {
+    /// The number that the list is in order of; 0 where that is none.
+    pub(super) fn number(&self) -> i64 {
+        match self.value {
+            Some(KeyValue::Number(number)) => number,
+            Some(KeyValue::Text(_)) | None => 0,
+        }
+    }
+}
+
 /// Where a page begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
     /// It is the page with this number, from 1. The cost grows with the number: the caller bounds
     /// number × page size.
@@ -32,7 +44,7 @@ pub enum Position {
 
 impl Position {
     /// How many rows stand before the page and after [`Position::after`].
-    pub fn skipped(self, per_page: u32) -> u64 {
+    pub fn skipped(&self, per_page: u32) -> u64 {
         match self {
             Self::Page(number) => u64::from(number.saturating_sub(1)) * u64::from(per_page),
             Self::Start | Self::After(_) => 0,
@@ -40,7 +52,7 @@ impl Position {
     }
 
     /// The place that it follows.
-    pub fn after(self) -> Option<CursorKey> {
+    pub fn after(&self) -> Option<&CursorKey> {
         match self {
             Self::After(key) => Some(key),
             Self::Page(_) | Self::Start => None,
@@ -49,7 +61,7 @@ impl Position {
 }
 
 /// Which page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
     /// The most rows of a page.
     pub per_page: u32,
@@ -103,7 +115,7 @@ impl<E: EntityTrait> NewestFirst<E> {
         &self,
         connection: &impl ConnectionTrait,
         number_of: impl Fn(&E::Model) -> i64,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Page<E::Model>, DbErr> {
         let total = self.total().into_tuple::<Option<i64>>().one(connection).await?;
         let total_count = total.flatten().unwrap_or_default();
@@ -116,7 +128,7 @@ impl<E: EntityTrait> NewestFirst<E> {
     }
 
     /// What a page reads.
-    pub(super) fn statements(&self, backend: DbBackend, page: PageRequest) -> [Statement; 2] {
+    pub(super) fn statements(&self, backend: DbBackend, page: &PageRequest) -> [Statement; 2] {
         [self.total().build(backend), self.page(page).build(backend)]
     }
 
@@ -128,7 +140,7 @@ impl<E: EntityTrait> NewestFirst<E> {
         self.select.clone().select_only().column_as(total, "total")
     }
 
-    fn page(&self, page: PageRequest) -> Select<E> {
+    fn page(&self, page: &PageRequest) -> Select<E> {
         let rows = self.select.clone().order_by_desc(self.number);
         let rows = rows.limit(u64::from(page.per_page) + 1);
         let rows = rows.offset(page.position.skipped(page.per_page));

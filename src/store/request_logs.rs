@@ -7,7 +7,7 @@
 use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use sea_orm::{QueryTrait, Set, Statement};
 
-use super::counters::{Counter, advance};
+use super::counters::advance;
 use super::entity::request_log::{ActiveModel, Column, Entity};
 use super::failure::failed;
 use super::pages::{CursorKey, Page, PageRequest};
@@ -18,6 +18,8 @@ use super::{Reader, Store, WorkspaceId, unknown_number};
 use crate::clock::Timestamp;
 use crate::error::Error;
 
+/// The counter that numbers entries, and the lock under which usage is written.
+const COUNTER: &str = "request_logs";
 /// Rows written by one statement: well within the databases' bounds on parameters.
 const INSERT_ROWS_MAX: usize = 200;
 /// The lowest status that is a refusal or a failure. There are few of them.
@@ -94,7 +96,7 @@ impl Reader<'_> {
     pub async fn list_request_logs(
         &self,
         filter: &RequestLogFilter,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Page<RequestLog>, Error> {
         let list = self.request_logs(filter);
         let total: Vec<i64> = RowSource::Reader(*self).read(list.total(), |row| row.get(0)).await?;
@@ -102,7 +104,7 @@ impl Reader<'_> {
         let has_more = rows.len() > page.per_page as usize;
         rows.truncate(page.per_page as usize);
         let last = rows.last().filter(|_| has_more);
-        let next = last.map(|row| CursorKey { value: Some(row.received_at.0), id: row.id });
+        let next = last.map(|row| CursorKey { value: Some(row.received_at.0.into()), id: row.id });
         Ok(Page { rows, total_count: total.first().copied().unwrap_or_default(), next })
     }
 
@@ -111,7 +113,7 @@ impl Reader<'_> {
     pub async fn explain_request_logs(
         &self,
         filter: &RequestLogFilter,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Vec<String>, Error> {
         let list = self.request_logs(filter);
         let mut plan = self.explain(list.total()).await?;
@@ -238,14 +240,14 @@ impl List<'_> {
 
     /// The rows of a page, and one more if there is one: their places from an index, one look into
     /// it for each value of the filter that leads, and then the rows themselves.
-    fn page(&self, page: PageRequest) -> Statement {
+    fn page(&self, page: &PageRequest) -> Statement {
         let mut parameters = Parameters::new(self.backend);
         let lead = self.lead();
         let mut conditions = self.conditions(lead, &mut parameters);
         let limit = u64::from(page.per_page) + 1;
         let offset = page.position.skipped(page.per_page);
         if let Some(key) = page.position.after() {
-            let at = parameters.bind(key.value.unwrap_or_default());
+            let at = parameters.bind(key.number());
             let id = parameters.bind(key.id);
             conditions += &format!(" AND (received_at, id) < ({at}, {id})");
         }
@@ -301,7 +303,7 @@ pub(super) async fn insert_request_logs(
     requests: &[NewRequestLog],
 ) -> Result<(), Error> {
     let amount = i64::try_from(requests.len()).expect("a batch has fewer than 2^63 entries");
-    let last = advance(transaction, workspace, Counter::RequestLogs, amount).await?;
+    let last = advance(transaction, workspace, COUNTER, amount).await?;
     let mut id = last - amount;
     for requests in requests.chunks(INSERT_ROWS_MAX) {
         let rows = requests.iter().map(|request| {

@@ -3,19 +3,18 @@
 //! A `Tx` that is dropped rolls back. It sends nothing and calls nobody: whoever delivers events
 //! reads them from the log.
 //!
-//! The order of locks is the same in every change: the rows changed, then the counter of a new
-//! row's id, and last, in [`Tx::commit`], the counter of the audit log and the event sequence, under
-//! which events and ticket counts are written; after it, only where keys change, the key epoch, which
-//! is one for all workspaces. Commits of one workspace therefore follow its sequence: a reader that has
+//! The order of locks is the same in every change (see `locks`): parents, the rows changed, the
+//! counter of a new row's id, and last, in [`Tx::commit`], the counter of the audit log and the event
+//! sequence, under which events and counts are written; after it, only where keys change, the key
+//! epoch, which is one for all workspaces. Commits of one workspace therefore follow its sequence: a reader that has
 //! seen event `n` has seen all before it, and will see `n + 1` next. Workspaces do not wait for each
 //! other.
 //!
-//! On PostgreSQL the changes of one process take turns at a gate before they take the counter of
-//! tickets or the sequence: to queue for the lock of a row there costs each of them more than the
+//! On PostgreSQL the changes of one process take turns at a gate before they take a counter
+//! of ids or the sequence: to queue for the lock of a row there costs each of them more than the
 //! change itself. Whoever has the turn takes no lock any more that another change may hold while it
 //! waits for its turn.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +26,8 @@ use super::events::PendingEvent;
 use super::failure::failed;
 use super::gate::{Gate, Turn};
 use super::keys::{KeyChange, raise_key_epoch};
+use super::locks::Locks;
+use super::nouns::counts::CountChanges;
 use super::transaction::Transaction;
 use super::{Store, WorkspaceId};
 use crate::clock::{Clock, Timestamp};
@@ -41,7 +42,8 @@ pub struct Tx {
     pub(super) transaction: Transaction,
     pub(super) workspace: WorkspaceId,
     pub(super) now: Timestamp,
-    pub(super) count_changes: BTreeMap<i16, i64>,
+    pub(super) count_changes: CountChanges,
+    pub(super) locks: Locks,
     origin: Origin,
     clock: Clock,
     events: Vec<PendingEvent>,
@@ -74,7 +76,8 @@ impl Tx {
             transaction,
             workspace,
             now: store.clock.now(),
-            count_changes: BTreeMap::new(),
+            count_changes: CountChanges::new(),
+            locks: Locks::default(),
             origin,
             clock: store.clock.clone(),
             events: Vec::new(),
@@ -119,7 +122,7 @@ impl Tx {
         self.audit_logs.push(entry);
     }
 
-    /// Writes audit log, events and ticket counts, and makes the change last. When it has returned,
+    /// Writes audit log, events and counts, and makes the change last. When it has returned,
     /// everybody sees the change.
     pub async fn commit(mut self) -> Result<(), Error> {
         if !self.events.is_empty() || !self.audit_logs.is_empty() {

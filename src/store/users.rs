@@ -1,37 +1,40 @@
 //! The users of a workspace.
 
+mod row;
+
 use migrations::case_folded;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set};
 
-use super::counters::{Counter, advance};
-use super::entity::user;
-use super::failure::{failed, is_taken};
-use super::sql::Parameters;
-use super::transaction::Transaction;
-use super::{Reader, Tx, WorkspaceId, unknown_number};
+use super::nouns::{Condition, Direction, Order, Query};
+use super::pages::{PageRequest, Position};
+use super::stored_enum::stored_enum;
+use super::{Reader, Tx};
 use crate::clock::Timestamp;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
-/// What a user may be in a workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Asks for things.
-    EndUser,
-    /// Works on tickets.
-    Agent,
-    /// Runs the workspace.
-    Admin,
-    /// The built-in user that stands for the service.
-    System,
+use row::{CREATED_AT, ROLE, STATUS};
+
+stored_enum! {
+    /// What a user may be in a workspace.
+    Role {
+        /// Asks for things.
+        EndUser = 1,
+        /// Works on tickets.
+        Agent = 2,
+        /// Runs the workspace.
+        Admin = 3,
+        /// The built-in user that stands for the service.
+        System = 4,
+    }
 }
 
-/// Whether a user may act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UserStatus {
-    /// May act.
-    Active,
-    /// May not, for now.
-    Suspended,
+stored_enum! {
+    /// Whether a user may act.
+    UserStatus {
+        /// May act.
+        Active = 1,
+        /// May not, for now.
+        Suspended = 2,
+    }
 }
 
 /// What else is known of a user; nothing here means anything to the service.
@@ -68,6 +71,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// When the user last changed.
     pub updated_at: Timestamp,
+    /// 1 when made, one more with every change.
+    pub version: i64,
 }
 
 /// A user to be made; active.
@@ -91,28 +96,59 @@ impl NewUser {
     }
 }
 
-impl Reader<'_> {
-    /// The user with this id.
-    pub async fn find_user(&self, id: i64) -> Result<Option<User>, Error> {
-        let query = user::Entity::find_by_id((self.workspace.0, id));
-        query.one(self.connection).await.map_err(failed)?.map(from_row).transpose()
-    }
+/// Which users: those that pass every filter. A list that is empty, or a value that is not given,
+/// filters nothing; within a list any one value is enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// In one of these roles.
+    pub role: Vec<Role>,
+    /// In one of these statuses.
+    pub status: Vec<UserStatus>,
+    /// With this address, whatever its case.
+    pub email: Option<String>,
+    /// Of this department, whatever its case.
+    pub department: Option<String>,
+    /// Made at this instant or later.
+    pub created_after: Option<Timestamp>,
+    /// Made before this instant.
+    pub created_before: Option<Timestamp>,
+    /// Changed at this instant or later.
+    pub updated_since: Option<Timestamp>,
+}
 
+impl UserFilter {
+    /// The list of the users that pass; the newest first, unless an order is given.
+    pub fn query(&self, sort: Option<(&'static Order, Direction)>) -> Query {
+        let folded = |text: &Option<String>| text.as_deref().map(case_folded);
+        let conditions = [
+            Condition::dimension(&ROLE, self.role.iter().map(|one| one.as_i16())),
+            Condition::dimension(&STATUS, self.status.iter().map(|one| one.as_i16())),
+            folded(&self.email).map(|key| Condition::Text("email_key", key)),
+            folded(&self.department).map(|key| Condition::Text("department_key", key)),
+            self.created_after.map(|at| Condition::Since("created_at", at)),
+            self.created_before.map(|at| Condition::Before("created_at", at)),
+            self.updated_since.map(|at| Condition::Since("updated_at", at)),
+        ];
+        let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
+        Query::all(order, direction).filter(conditions.into_iter().flatten())
+    }
+}
+
+impl Reader<'_> {
     /// The user with this address, whatever its case.
     pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
-        let query = user::Entity::find()
-            .filter(user::Column::WorkspaceId.eq(self.workspace.0))
-            .filter(user::Column::EmailKey.eq(case_folded(email)));
-        query.one(self.connection).await.map_err(failed)?.map(from_row).transpose()
+        let query = UserFilter { email: Some(email.to_owned()), ..UserFilter::default() };
+        let page = PageRequest { per_page: 1, position: Position::Start };
+        let found = self.list::<User>(&query.query(None), &page).await?;
+        Ok(found.rows.into_iter().next())
     }
 }
 
 impl Tx {
     /// Makes a user. An address that is taken is ALREADY_EXISTS.
-    pub async fn insert_user(&self, new: NewUser) -> Result<User, Error> {
-        let id = advance(&self.transaction, self.workspace, Counter::Users, 1).await?;
+    pub async fn insert_user(&mut self, new: NewUser) -> Result<User, Error> {
         let user = User {
-            id,
+            id: 0,
             display_name: new.display_name,
             email: new.email,
             role: new.role,
@@ -120,113 +156,8 @@ impl Tx {
             profile: new.profile,
             created_at: self.now,
             updated_at: self.now,
+            version: 1,
         };
-        let insert = user::Entity::insert(to_row(self.workspace, &user));
-        match self.transaction.execute(insert.build(self.transaction.backend())).await {
-            Ok(_) => Ok(user),
-            Err(error) if is_taken(&error, &["email_key"]) => {
-                let message = format!("A user with the address \"{}\" exists already.", user.email);
-                Err(Error::new(Kind::AlreadyExists, message))
-            }
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// Those of `ids` that are no user of this workspace, in ascending order.
-    pub async fn missing_users(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
-        missing(&self.transaction, self.workspace, "users", ids).await
-    }
-}
-
-/// Those of `ids` that name no row of `table` in the workspace, by one query.
-pub(super) async fn missing(
-    transaction: &Transaction,
-    workspace: WorkspaceId,
-    table: &'static str,
-    ids: &[i64],
-) -> Result<Vec<i64>, Error> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut parameters = Parameters::new(transaction.backend());
-    let workspace = parameters.bind(workspace.0);
-    let asked = parameters.bind_rows(ids);
-    let text = format!(
-        "SELECT DISTINCT value FROM {asked} WHERE NOT EXISTS \
-         (SELECT 1 FROM {table} t WHERE t.workspace_id = {workspace} AND t.id = ids.value) \
-         ORDER BY value"
-    );
-    transaction.read(parameters.statement(text), |row| row.get(0)).await
-}
-
-fn to_row(workspace: WorkspaceId, user: &User) -> user::ActiveModel {
-    user::ActiveModel {
-        workspace_id: Set(workspace.0),
-        id: Set(user.id),
-        display_name: Set(user.display_name.clone()),
-        email: Set(user.email.clone()),
-        email_key: Set(case_folded(&user.email)),
-        role: Set(role_number(user.role)),
-        status: Set(status_number(user.status)),
-        created_at: Set(user.created_at.0),
-        updated_at: Set(user.updated_at.0),
-        phone: Set(user.profile.phone.clone()),
-        title: Set(user.profile.title.clone()),
-        department: Set(user.profile.department.clone()),
-        timezone: Set(user.profile.timezone.clone()),
-        locale: Set(user.profile.locale.clone()),
-    }
-}
-
-fn from_row(row: user::Model) -> Result<User, Error> {
-    Ok(User {
-        id: row.id,
-        display_name: row.display_name,
-        email: row.email,
-        role: role(row.role)?,
-        status: status(row.status)?,
-        profile: Profile {
-            phone: row.phone,
-            title: row.title,
-            department: row.department,
-            timezone: row.timezone,
-            locale: row.locale,
-        },
-        created_at: Timestamp(row.created_at),
-        updated_at: Timestamp(row.updated_at),
-    })
-}
-
-fn role_number(role: Role) -> i16 {
-    match role {
-        Role::EndUser => 1,
-        Role::Agent => 2,
-        Role::Admin => 3,
-        Role::System => 4,
-    }
-}
-
-fn role(number: i16) -> Result<Role, Error> {
-    match number {
-        1 => Ok(Role::EndUser),
-        2 => Ok(Role::Agent),
-        3 => Ok(Role::Admin),
-        4 => Ok(Role::System),
-        _ => Err(unknown_number("users.role", number)),
-    }
-}
-
-fn status_number(status: UserStatus) -> i16 {
-    match status {
-        UserStatus::Active => 1,
-        UserStatus::Suspended => 2,
-    }
-}
-
-fn status(number: i16) -> Result<UserStatus, Error> {
-    match number {
-        1 => Ok(UserStatus::Active),
-        2 => Ok(UserStatus::Suspended),
-        _ => Err(unknown_number("users.status", number)),
+        self.insert(user).await
     }
 }

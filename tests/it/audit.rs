@@ -197,7 +197,7 @@ async fn a_user_is_created_once_per_address() {
     let user = rest.post("/users", body.clone()).await.data(201);
     let mut expected = body.clone();
     let more = json!({
-        "id": 3, "status": "ACTIVE", "createdAt": "2026-01-01T00:00:00.000Z",
+        "id": 3, "status": "ACTIVE", "version": 1, "createdAt": "2026-01-01T00:00:00.000Z",
         "updatedAt": "2026-01-01T00:00:00.000Z",
     });
     expected

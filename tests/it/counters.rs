@@ -22,7 +22,7 @@ async fn counters(orqit: &Orqit) -> Vec<String> {
 #[tokio::test]
 async fn every_change_works_in_a_workspace_without_the_counters_that_it_needs() {
     let orqit = Orqit::start().await;
-    assert_eq!(counters(&orqit).await, ["audit_logs", "users"]);
+    assert_eq!(counters(&orqit).await, ["audit_logs", "events", "users"]);
     let admin = orqit.rest_as(&["admin"]).await;
     admin.post("/users", json!({"displayName": "Ines", "email": "i@x.example"})).await.data(201);
     for _ in 0..2 {

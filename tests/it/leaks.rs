@@ -106,7 +106,7 @@ fn feedback(token: &str, label: &str) -> Value {
 async fn all_keys(orqit: &Orqit) -> Vec<KeyRecord> {
     let page = PageRequest { per_page: 100, position: Position::Page(1) };
     let reader = orqit.store.reader(orqit.workspace.id);
-    reader.list_keys(&[], START, page).await.expect("keys").rows
+    reader.list_keys(&[], START, &page).await.expect("keys").rows
 }
 
 /// A leak, reported by anybody.

@@ -50,4 +50,5 @@ mod ticket_writes;
 mod tickets;
 mod tidy;
 mod usage;
+mod user_lists;
 mod users;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use orqit::error::{Kind, Transition};
 use orqit::pb::ErrorReason;
+use orqit::resource::Resource;
 use serde_json::Value;
 
 use crate::support::server::Orqit;
@@ -67,9 +68,10 @@ fn kinds() -> Vec<Kind> {
             Kind::ValidationFailed => Kind::MalformedJson,
             Kind::MalformedJson => Kind::UnknownField,
             Kind::UnknownField => Kind::InvalidReference,
-            Kind::InvalidReference => Kind::TicketNotFound,
-            Kind::TicketNotFound => Kind::ApiKeyNotFound,
-            Kind::ApiKeyNotFound => Kind::ApiKeyLimitReached,
+            Kind::InvalidReference => Kind::NotFound(Resource::Ticket),
+            Kind::NotFound(Resource::Ticket) => Kind::NotFound(Resource::ApiKey),
+            Kind::NotFound(Resource::ApiKey) => Kind::NotFound(Resource::User),
+            Kind::NotFound(Resource::User) => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
             Kind::MethodNotAllowed { .. } => {
@@ -78,7 +80,8 @@ fn kinds() -> Vec<Kind> {
                 Kind::InvalidStatusTransition(Box::new(step))
             }
             Kind::InvalidStatusTransition(_) => Kind::VersionConflict,
-            Kind::VersionConflict => Kind::AlreadyExists,
+            Kind::VersionConflict => Kind::SystemUser,
+            Kind::SystemUser => Kind::AlreadyExists,
             Kind::AlreadyExists => Kind::IdempotencyKeyRequired,
             Kind::IdempotencyKeyRequired => Kind::InvalidIdempotencyKey,
             Kind::InvalidIdempotencyKey => Kind::IdempotencyKeyConflict,

@@ -158,7 +158,7 @@ async fn no_list_scans_the_table() {
     orqit.connect().await.execute_unprepared(analyze).await.unwrap();
     let reader = orqit.store.reader(orqit.workspace.id);
     let ids: Vec<_> = keys.iter().map(|key| key_id(key).to_owned()).collect();
-    let cursor = CursorKey { value: Some(START.0 + 5_000), id: 5 };
+    let cursor = CursorKey { value: Some((START.0 + 5_000).into()), id: 5 };
     let positions = [Position::Page(1), Position::Page(3), Position::After(cursor)];
     for key_ids in [Vec::new(), ids[..1].to_vec(), ids[..2].to_vec()] {
         for endpoints in [Vec::new(), ENDPOINTS[..2].to_vec()] {
@@ -170,9 +170,9 @@ async fn no_list_scans_the_table() {
                         statuses: statuses.clone(),
                         since,
                     };
-                    for position in positions {
+                    for position in positions.clone() {
                         let page = PageRequest { per_page: 20, position };
-                        let plan = reader.explain_request_logs(&filter, page).await.unwrap();
+                        let plan = reader.explain_request_logs(&filter, &page).await.unwrap();
                         let is_filtered = filter != RequestLogFilter::default();
                         assert_no_scan(&plan, is_filtered, &format!("{filter:?}"));
                     }
@@ -186,7 +186,7 @@ async fn no_list_scans_the_table() {
             let filter =
                 UsageFilter { span: Span::Hour, since, until, key_id: key_id.clone(), endpoints };
             let page = PageRequest { per_page: 20, position: Position::Page(1) };
-            let plan = reader.explain_usage(&filter, page).await.unwrap();
+            let plan = reader.explain_usage(&filter, &page).await.unwrap();
             assert_no_scan(&plan, true, &format!("{filter:?}"));
         }
     }

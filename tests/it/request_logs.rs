@@ -146,7 +146,7 @@ async fn a_request_that_ran_out_of_time_leaves_an_entry() {
     orqit.flush_usage().await;
     let found = orqit.store.reader(orqit.workspace.id);
     let page = first_page();
-    let found = found.list_request_logs(&Default::default(), page).await.expect("read");
+    let found = found.list_request_logs(&Default::default(), &page).await.expect("read");
     assert_eq!(
         (found.rows[0].status, found.rows[0].code.as_deref()),
         (504, Some("DEADLINE_EXCEEDED"))
@@ -218,7 +218,7 @@ async fn what_was_taken_before_a_stop_is_written() {
     }
     orqit.stop().await;
     let reader = orqit.store.reader(orqit.workspace.id);
-    let found = reader.list_request_logs(&Default::default(), first_page()).await.expect("read");
+    let found = reader.list_request_logs(&Default::default(), &first_page()).await.expect("read");
     assert_eq!(found.total_count, 5);
     let uses = reader.find_key_uses(&[key_id(&key)]).await.expect("read");
     assert_eq!(uses[key_id(&key)].at, START);
@@ -316,7 +316,7 @@ async fn what_cannot_be_written_is_kept_until_it_can_or_is_refused_for_good() {
     };
     let written = async || {
         let reader = orqit.store.reader(orqit.workspace.id);
-        let found = reader.list_request_logs(&Default::default(), first_page()).await;
+        let found = reader.list_request_logs(&Default::default(), &first_page()).await;
         found.expect("read").rows.iter().map(|log| log.status).collect::<Vec<_>>()
     };
     rename("usage_figures", "away").await;

@@ -238,7 +238,7 @@ async fn what_is_left_after_the_drain_time_is_aborted_and_then_the_usage_is_writ
 
     let page = PageRequest { per_page: 100, position: Position::Page(1) };
     let reader = orqit.store.reader(orqit.workspace.id);
-    let logs = reader.list_request_logs(&Default::default(), page).await.expect("read").rows;
+    let logs = reader.list_request_logs(&Default::default(), &page).await.expect("read").rows;
     let mut statuses: Vec<_> = logs.iter().map(|log| log.status).collect();
     statuses.sort_unstable();
     // A request that was aborted ends before the usage is written, so its entry is there too.

@@ -1,8 +1,10 @@
 //! What the store itself promises about making and changing tickets, users and keys.
 
 use orqit::error::Kind;
-use orqit::store::tickets::Status;
-use orqit::store::{ADMIN_USER_ID, MadeBy, NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID};
+use orqit::store::tickets::{Status, Ticket};
+use orqit::store::{
+    ADMIN_USER_ID, MadeBy, NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID, User,
+};
 use sea_orm::ConnectionTrait;
 
 use crate::support::database::{TestStore, actor, audit_only, insert_workspace};
@@ -12,9 +14,9 @@ use crate::support::tickets::{RandomTickets, new_ticket};
 async fn a_workspace_begins_with_its_administrator_and_its_system_user() {
     let test = TestStore::create().await;
     let reader = test.store.reader(test.workspace.id);
-    let admin = reader.find_user(ADMIN_USER_ID).await.unwrap().unwrap();
+    let admin = reader.find::<User>(ADMIN_USER_ID).await.unwrap().unwrap();
     assert_eq!((admin.role, admin.email.as_str()), (Role::Admin, "admin@default.invalid"));
-    let system = reader.find_user(SYSTEM_USER_ID).await.unwrap().unwrap();
+    let system = reader.find::<User>(SYSTEM_USER_ID).await.unwrap().unwrap();
     assert_eq!(system.role, Role::System);
     let found = test.store.find_workspace_by_slug("default").await.unwrap();
     assert_eq!(found.as_ref(), Some(&test.workspace));
@@ -30,13 +32,13 @@ async fn a_workspace_begins_with_its_administrator_and_its_system_user() {
 #[tokio::test]
 async fn an_address_is_unique_in_its_workspace_whatever_its_case() {
     let test = TestStore::create().await;
-    let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     let user = NewUser::new("Eve", "Eve@Example.com", Role::EndUser);
     let eve = tx.insert_user(user.clone()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(eve.id, 3);
 
-    let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     let same = NewUser::new("Eve", "eve@example.COM", Role::EndUser);
     assert_eq!(tx.insert_user(same).await.unwrap_err().kind, Kind::AlreadyExists);
     drop(tx);
@@ -44,11 +46,11 @@ async fn an_address_is_unique_in_its_workspace_whatever_its_case() {
     let reader = test.store.reader(test.workspace.id);
     assert_eq!(reader.find_user_by_email("EVE@example.com").await.unwrap(), Some(eve));
     let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    assert_eq!(tx.missing_users(&[9, 1, 7, 3, 7, -1]).await.unwrap(), [-1, 7, 9]);
+    assert_eq!(tx.missing::<User>(&[9, 1, 7, 3, 7, -1]).await.unwrap(), [-1, 7, 9]);
     drop(tx);
 
     let other = insert_workspace(&test.store, "other").await;
-    let tx = test.store.begin(other.id, actor()).await.unwrap();
+    let mut tx = test.store.begin(other.id, actor()).await.unwrap();
     tx.insert_user(user).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -98,8 +100,8 @@ async fn tickets_are_numbered_from_one_in_each_workspace_and_seen_in_no_other() 
     let mut tx = test.store.begin(other.id, actor()).await.unwrap();
     let second = tx.insert_ticket(new_ticket("second")).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(test.store.reader(other.id).find_ticket(2).await.unwrap(), Some(second));
-    assert_eq!(test.store.reader(test.workspace.id).find_ticket(2).await.unwrap(), None);
+    assert_eq!(test.store.reader(other.id).find::<Ticket>(2).await.unwrap(), Some(second));
+    assert_eq!(test.store.reader(test.workspace.id).find::<Ticket>(2).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -107,7 +109,7 @@ async fn a_ticket_reads_back_as_it_was_written() {
     let test = TestStore::create().await;
     RandomTickets::insert_users(&test).await;
     for ticket in RandomTickets::seeded(1).insert(&test, 100).await {
-        let read = test.store.reader(test.workspace.id).find_ticket(ticket.id).await.unwrap();
+        let read = test.store.reader(test.workspace.id).find::<Ticket>(ticket.id).await.unwrap();
         assert_eq!(read, Some(ticket));
     }
 }
@@ -133,7 +135,7 @@ async fn an_external_id_is_unique_in_its_source() {
     let imported = tx.insert_ticket(new).await.unwrap();
     let mut moved = imported.clone();
     moved.external_source = Some("jira".to_owned());
-    let refused = tx.update_ticket(&imported, &moved).await.unwrap_err();
+    let refused = tx.update(&imported, moved).await.unwrap_err();
     assert_eq!(refused.kind, Kind::AlreadyExists);
 }
 
@@ -146,16 +148,16 @@ async fn an_update_of_an_outdated_ticket_is_refused() {
 
     test.clock.advance_millis(1_500);
     let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    let before = tx.find_ticket_for_update(1).await.unwrap().unwrap();
+    let before = tx.find_for_update::<Ticket>(1).await.unwrap().unwrap();
     let mut after = before.clone();
     after.status = Status::Resolved;
     after.tags = vec!["vpn".to_owned()];
-    let second = tx.update_ticket(&before, &after).await.unwrap();
+    let second = tx.update(&before, after.clone()).await.unwrap();
     assert_eq!((second.version, second.updated_at), (2, first.updated_at.plus_millis(1_500)));
-    let refused = tx.update_ticket(&first, &after).await.unwrap_err();
+    let refused = tx.update(&first, after).await.unwrap_err();
     assert_eq!(refused.kind, Kind::VersionConflict);
     tx.commit().await.unwrap();
-    let read = test.store.reader(test.workspace.id).find_ticket(1).await.unwrap();
+    let read = test.store.reader(test.workspace.id).find::<Ticket>(1).await.unwrap();
     assert_eq!(read, Some(second));
 }
 
@@ -173,7 +175,7 @@ async fn the_tree_of_tickets_is_known_upwards_and_downwards() {
     assert_eq!(tx.ancestors(1).await.unwrap(), [0_i64; 0]);
     assert_eq!(tx.subtree_height(1).await.unwrap(), 2);
     assert_eq!(tx.subtree_height(4).await.unwrap(), 0);
-    assert_eq!(tx.missing_tickets(&[6, 3, 1]).await.unwrap(), [6]);
+    assert_eq!(tx.missing::<Ticket>(&[6, 3, 1]).await.unwrap(), [6]);
     tx.commit().await.unwrap();
 }
 
@@ -191,14 +193,14 @@ async fn two_moves_at_once_cannot_close_a_circle() {
             let (store, workspace) = (test.store.clone(), test.workspace.id);
             tokio::spawn(async move {
                 let mut tx = store.begin(workspace, actor()).await.unwrap();
-                let before = tx.find_ticket_for_update(id).await.unwrap().unwrap();
                 tx.lock_parents().await.unwrap();
+                let before = tx.find_for_update::<Ticket>(id).await.unwrap().unwrap();
                 if tx.ancestors(parent_id).await.unwrap().contains(&id) {
                     return false;
                 }
                 let mut after = before.clone();
                 after.parent_id = Some(parent_id);
-                tx.update_ticket(&before, &after).await.unwrap();
+                tx.update(&before, after).await.unwrap();
                 tx.commit().await.unwrap();
                 true
             })
@@ -207,10 +209,10 @@ async fn two_moves_at_once_cannot_close_a_circle() {
         assert!(first.await.unwrap() != second.await.unwrap(), "exactly one of them may move");
         let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
         for id in [1, 2] {
-            let before = tx.find_ticket_for_update(id).await.unwrap().unwrap();
+            let before = tx.find_for_update::<Ticket>(id).await.unwrap().unwrap();
             let mut after = before.clone();
             after.parent_id = None;
-            tx.update_ticket(&before, &after).await.unwrap();
+            tx.update(&before, after).await.unwrap();
         }
         tx.commit().await.unwrap();
     }
@@ -220,7 +222,7 @@ async fn two_moves_at_once_cannot_close_a_circle() {
 async fn no_row_can_point_into_another_workspace() {
     let test = TestStore::create().await;
     let other = insert_workspace(&test.store, "other").await;
-    let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     let user = NewUser::new("Eve", "eve@example.com", Role::EndUser);
     assert_eq!(tx.insert_user(user).await.unwrap().id, 3);
     tx.commit().await.unwrap();
@@ -245,9 +247,9 @@ async fn tags_watchers_and_counts_say_what_the_tickets_say() {
     assert_eq!(count("SELECT COUNT(*) FROM ticket_tags").await, tags as i64);
     let watchers: usize = tickets.iter().map(|ticket| ticket.watcher_user_ids.len()).sum();
     assert_eq!(count("SELECT COUNT(*) FROM ticket_watchers").await, watchers as i64);
-    let wrong = "SELECT COUNT(*) FROM ticket_counts c WHERE c.facet > 0 AND c.ticket_count <> \
+    let wrong = "SELECT COUNT(*) FROM facet_counts c WHERE c.noun = 1 AND c.facet > 0 AND c.row_count <> \
                  (SELECT COUNT(*) FROM tickets t \
                   WHERE t.workspace_id = c.workspace_id AND t.facet = c.facet)";
     assert_eq!(count(wrong).await, 0);
-    assert_eq!(count("SELECT ticket_count FROM ticket_counts WHERE facet = 0").await, 300);
+    assert_eq!(count("SELECT row_count FROM facet_counts WHERE noun = 1 AND facet = 0").await, 300);
 }

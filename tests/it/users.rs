@@ -50,7 +50,7 @@ async fn an_address_is_unique_by_case_folding_over_both_protocols() {
 /// that folds is still to come.
 async fn before_folding(emails: &[&str]) -> TestStore {
     let test = TestStore::create().await;
-    let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     for number in 0..emails.len() {
         let email = format!("user-{number}@example.com");
         let role = orqit::store::Role::EndUser;

@@ -14,17 +14,18 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
-use super::pages::{self, Asked};
+use super::pages::{self, PageParameters};
 use super::rate_limits::rate_limits;
 use super::{accept, accept_public, no_more};
 use crate::clock::{Clock, Timestamp};
 use crate::config::PER_PAGE_DEFAULT;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::key::{KeyText, can_be_id};
 use crate::keyring::KeyRing;
 use crate::leaks::{Leaks, Reporter};
 use crate::limits::Limiter;
 use crate::pb;
+use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::store::{CursorKey, KeyRecord, Store, WorkspaceId};
 
@@ -65,7 +66,7 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::ListAccountsRequest>,
     ) -> Result<Response<pb::ListAccountsResponse>, Status> {
         let accepted = accept(request, |message: &pb::ListAccountsRequest, violations| {
-            Asked { page: message.page, per_page: message.per_page, cursor: None }
+            PageParameters { page: message.page, per_page: message.per_page, cursor: None }
                 .check(violations);
         })?;
         let page = accepted.message.page.unwrap_or(1);
@@ -97,9 +98,9 @@ impl pb::key_service_server::KeyService for Keys {
         let list = format!("{workspace:?} keys {statuses:?}");
         let page = asked(&accepted.message).request(|text| CursorKey::decode_in(text, &list))?;
         let now = self.clock.now();
-        let found = self.store.reader(workspace).list_keys(&statuses, now, page).await?;
+        let found = self.store.reader(workspace).list_keys(&statuses, now, &page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
-        let meta = Some(pages::meta(page, found.total_count, next));
+        let meta = Some(pages::meta(&page, found.total_count, next));
         let keys = self.shown(workspace, &found.rows).await?;
         Ok(Response::new(pb::ListKeysResponse { keys, meta }))
     }
@@ -110,7 +111,10 @@ impl pb::key_service_server::KeyService for Keys {
     ) -> Result<Response<pb::GetKeyResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let reader = self.store.reader(accepted.caller.workspace());
-        let key = reader.find_key(key_id(&accepted.message.id)?).await?.ok_or_else(not_found)?;
+        let key = reader
+            .find_key(key_id(&accepted.message.id)?)
+            .await?
+            .ok_or_else(|| Resource::ApiKey.not_found())?;
         let mut key = self.shown(accepted.caller.workspace(), &[key]).await?;
         Ok(Response::new(pb::GetKeyResponse { key: key.pop() }))
     }
@@ -157,7 +161,7 @@ impl pb::key_service_server::KeyService for Keys {
         grants::may_change(caller, &changes)?;
         let answered = once(&self.store, &accepted, async |tx| {
             let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
-            let before = found.ok_or_else(not_found)?;
+            let before = found.ok_or_else(|| Resource::ApiKey.not_found())?;
             grants::within(caller, &before)?;
             accepted.preconditions.hold(before.version, accepted.message.version)?;
             grants::narrower(&before, &changes)?;
@@ -181,7 +185,7 @@ impl pb::key_service_server::KeyService for Keys {
         let accepted = accept(request, no_more)?;
         let answered = once(&self.store, &accepted, async |tx| {
             let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
-            let found = found.ok_or_else(not_found)?;
+            let found = found.ok_or_else(|| Resource::ApiKey.not_found())?;
             accepted.preconditions.hold(found.version, None)?;
             let key = revoke(tx, found).await?;
             Ok(pb::RevokeKeyResponse { key: Some(messages::api_key(&key, tx.now())) })
@@ -201,7 +205,7 @@ impl pb::key_service_server::KeyService for Keys {
         let text = KeyText::generate();
         let answered = once(&self.store, &accepted, async |tx| {
             let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
-            let old = found.ok_or_else(not_found)?;
+            let old = found.ok_or_else(|| Resource::ApiKey.not_found())?;
             grants::within(&accepted.caller, &old)?;
             accepted.preconditions.hold(old.version, None)?;
             check_rotation(&old, tx.now())?;
@@ -270,19 +274,12 @@ fn kept_by_nobody<R>(mut answer: Response<R>) -> Response<R> {
 
 /// The id, if it can be one. What cannot is simply not found.
 fn key_id(text: &str) -> Result<&str, Error> {
-    if can_be_id(text) { Ok(text) } else { Err(not_found()) }
+    if can_be_id(text) { Ok(text) } else { Err(Resource::ApiKey.not_found()) }
 }
 
-/// The same text for a key of another workspace and for one that is nowhere.
-fn not_found() -> Error {
-    let message =
-        "There is no such API key in this workspace. The id is the 8 characters after orq_.";
-    Error::new(Kind::ApiKeyNotFound, message)
-}
-
-fn asked(message: &pb::ListKeysRequest) -> Asked<'_> {
+fn asked(message: &pb::ListKeysRequest) -> PageParameters<'_> {
     let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    Asked { page, per_page, cursor }
+    PageParameters { page, per_page, cursor }
 }
 
 fn check_scopes(scopes: &[String], violations: &mut Violations) {

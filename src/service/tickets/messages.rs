@@ -1,9 +1,8 @@
 //! Between the messages of the contract and the tickets of the store. Both number their enums
 //! alike, and the messages were validated, so a number always has its place.
 
-use rest::Mask;
-
 use crate::pb;
+use crate::service::from_number;
 use crate::store::tickets::{
     Category, Impact, NewTicket, Priority, Source, Status, Ticket, TicketType, Urgency,
 };
@@ -81,51 +80,31 @@ fn priority_of(impact: Impact, urgency: Urgency) -> Priority {
     }
 }
 
-/// Puts the fields that the mask names into the ticket; all but its status, which is a move.
-pub fn merge(ticket: &mut Ticket, message: &pb::UpdateTicketRequest, mask: &Mask) {
-    // A required field that the mask names was checked to have a value.
-    fn set<T>(field: &mut T, value: Option<T>) {
-        if let Some(value) = value {
-            *field = value;
-        }
-    }
-    for field in mask.iter() {
-        match field {
-            "title" => set(&mut ticket.title, message.title.clone()),
-            "description" => set(&mut ticket.description, message.description.clone()),
-            "type" => set(&mut ticket.ticket_type, message.r#type.map(ticket_type)),
-            "category" => set(&mut ticket.category, message.category.map(category)),
-            "priority" => set(&mut ticket.priority, message.priority.map(priority)),
-            "impact" => ticket.impact = message.impact.map(impact),
-            "urgency" => ticket.urgency = message.urgency.map(urgency),
-            "pending_reason" => ticket.pending_reason.clone_from(&message.pending_reason),
-            "resolution" => ticket.resolution.clone_from(&message.resolution),
-            "requester_id" => ticket.requester_id = message.requester_id,
-            "assignee_id" => ticket.assignee_id = message.assignee_id,
-            "watcher_user_ids" => ticket.watcher_user_ids.clone_from(&message.watcher_user_ids),
-            "parent_id" => ticket.parent_id = message.parent_id,
-            "tags" => ticket.tags.clone_from(&message.tags),
-            "due_at" => ticket.due_at = message.due_at.map(Into::into),
-            "external_source" => ticket.external_source.clone_from(&message.external_source),
-            "external_id" => ticket.external_id.clone_from(&message.external_id),
-            _ => {}
-        }
+/// The ticket `before` as `wanted` shows it; all but its status, which is a move.
+pub fn updated(before: &Ticket, wanted: pb::Ticket) -> Ticket {
+    Ticket {
+        title: wanted.title,
+        description: wanted.description,
+        ticket_type: ticket_type(wanted.r#type),
+        category: category(wanted.category),
+        priority: priority(wanted.priority),
+        impact: wanted.impact.map(impact),
+        urgency: wanted.urgency.map(urgency),
+        pending_reason: wanted.pending_reason,
+        resolution: wanted.resolution,
+        requester_id: wanted.requester_id,
+        assignee_id: wanted.assignee_id,
+        watcher_user_ids: wanted.watcher_user_ids,
+        parent_id: wanted.parent_id,
+        tags: wanted.tags,
+        due_at: wanted.due_at.map(Into::into),
+        external_source: wanted.external_source,
+        external_id: wanted.external_id,
+        ..before.clone()
     }
 }
 
-/// The enum of the store with the number of the enum of the contract.
-macro_rules! numbered {
-    ($($function:ident -> $enum:ident,)+) => {
-        $(pub fn $function(number: i32) -> $enum {
-            i16::try_from(number)
-                .ok()
-                .and_then($enum::from_i16)
-                .expect("validation refuses numbers that the contract does not have")
-        })+
-    };
-}
-
-numbered! {
+from_number! {
     ticket_type -> TicketType,
     category -> Category,
     priority -> Priority,

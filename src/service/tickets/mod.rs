@@ -8,12 +8,16 @@ pub mod status;
 
 use tonic::{Request, Response, Status};
 
-use super::once::{Answer, once};
-use super::{accept, no_more};
-use crate::error::{Error, Kind};
-use crate::pb;
-use crate::store::Store;
 use rest::{Patch, Violations};
+
+use super::once::{Answer, once};
+use super::{accept, no_more, number, pages};
+use crate::error::Error;
+use crate::pb;
+use crate::resource::Resource;
+use crate::service;
+use crate::store::Store;
+use crate::store::tickets::Ticket;
 
 /// Answers for tickets.
 #[derive(Clone)]
@@ -30,13 +34,14 @@ impl pb::ticket_service_server::TicketService for Tickets {
     ) -> Result<Response<pb::ListTicketsResponse>, Status> {
         let accepted = accept(request, filters::check)?;
         let workspace = accepted.caller.workspace();
-        let query = filters::query(workspace, &accepted.message)?;
-        let page = self
-            .store
-            .reader(workspace)
-            .list_tickets(&query.filter, query.sort, query.page)
-            .await?;
-        Ok(Response::new(query.reply(page)?))
+        let message = &accepted.message;
+        let list = filters::filter(message).query(pages::sort::<Ticket>(message.sort.as_deref()));
+        let page = filters::page_parameters(message)
+            .request(|text| list.decode::<Ticket>(workspace, text))?;
+        let found = self.store.reader(workspace).list(&list, &page).await?;
+        let listed = pages::listed(workspace, &list, &page, found, messages::ticket)?;
+        let (tickets, meta) = (listed.messages, Some(listed.meta));
+        Ok(Response::new(pb::ListTicketsResponse { tickets, meta }))
     }
 
     async fn get_ticket(
@@ -45,8 +50,8 @@ impl pb::ticket_service_server::TicketService for Tickets {
     ) -> Result<Response<pb::GetTicketResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let id = ticket_id(&accepted.message.id)?;
-        let found = self.store.reader(accepted.caller.workspace()).find_ticket(id).await?;
-        let ticket = found.ok_or_else(not_found)?;
+        let found = self.store.reader(accepted.caller.workspace()).find(id).await?;
+        let ticket = found.ok_or_else(|| Resource::Ticket.not_found())?;
         Ok(Response::new(pb::GetTicketResponse { ticket: Some(messages::ticket(ticket)) }))
     }
 
@@ -60,8 +65,9 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let answered = once(&self.store, &accepted, async |tx| {
             references::check_new(tx, &new).await?;
             let ticket = tx.insert_ticket(new).await?;
-            tx.record(changes::created(&ticket));
-            Ok(pb::CreateTicketResponse { ticket: Some(messages::ticket(ticket)) })
+            let ticket = messages::ticket(ticket);
+            tx.record(service::changes::created(Resource::Ticket, &ticket));
+            Ok(pb::CreateTicketResponse { ticket: Some(ticket) })
         });
         Ok(answered.await?)
     }
@@ -76,13 +82,18 @@ impl pb::ticket_service_server::TicketService for Tickets {
         })?;
         let id = ticket_id(&accepted.message.id);
         let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_ticket_for_update(id?).await?.ok_or_else(not_found)?;
+            let id = id?;
+            if mask.has("parent_id") {
+                tx.lock_parents().await?;
+            }
+            let before = tx.find_for_update::<Ticket>(id).await?;
+            let before = before.ok_or_else(|| Resource::Ticket.not_found())?;
             accepted.preconditions.hold(before.version, accepted.message.version)?;
             let mut after = changes::apply(&before, &accepted.message, &mask, tx.now())?;
             references::check_changed(tx, &before, &after).await?;
             if after != before {
                 after.updated_by = accepted.caller.key.system_user_id;
-                after = tx.update_ticket(&before, &after).await?;
+                after = tx.update(&before, after).await?;
                 tx.record(changes::updated(&before, &after));
             }
             Ok(pb::UpdateTicketResponse { ticket: Some(messages::ticket(after)) })
@@ -97,14 +108,7 @@ impl Answer for pb::UpdateTicketResponse {}
 /// The id that `42` or `TCK-42` names. What can be no id is simply not found.
 fn ticket_id(text: &str) -> Result<i64, Error> {
     let digits = text.strip_prefix("TCK-").unwrap_or(text);
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-    digits.parse().ok().filter(|_| plain).ok_or_else(not_found)
-}
-
-/// The same text for a ticket of another workspace and for one that is nowhere.
-fn not_found() -> Error {
-    let message = "There is no such ticket in this workspace. Check the id, such as 42 or TCK-42.";
-    Error::new(Kind::TicketNotFound, message)
+    number(digits).ok_or_else(|| Resource::Ticket.not_found())
 }
 
 fn check_create(message: &pb::CreateTicketRequest, violations: &mut Violations) {

@@ -3,16 +3,19 @@
 use rest::Violations;
 
 use crate::error::Error;
-use crate::store::Tx;
 use crate::store::tickets::{NewTicket, PARENT_DEPTH_MAX, Ticket};
+use crate::store::{Tx, User};
 
 /// Checks every reference of a new ticket.
 pub async fn check_new(tx: &mut Tx, new: &NewTicket) -> Result<(), Error> {
     let users = users(new.requester_id, new.assignee_id, &new.watcher_user_ids);
+    if new.parent_id.is_some() {
+        tx.lock_parents().await?;
+    }
     check(tx, users, new.parent_id, None).await
 }
 
-/// Checks the references that a change brings in.
+/// Checks the references that a change brings in. Where it names a parent, the parents are locked.
 pub async fn check_changed(tx: &mut Tx, before: &Ticket, after: &Ticket) -> Result<(), Error> {
     let requester = after.requester_id.filter(|_| before.requester_id != after.requester_id);
     let assignee = after.assignee_id.filter(|_| before.assignee_id != after.assignee_id);
@@ -40,7 +43,7 @@ async fn check(
     let mut violations = Violations::default();
     if !users.is_empty() {
         let ids: Vec<i64> = users.iter().map(|(_, id)| *id).collect();
-        let missing = tx.missing_users(&ids).await?;
+        let missing = tx.missing::<User>(&ids).await?;
         for (field, _) in users.iter().filter(|(_, id)| missing.contains(id)) {
             let message = format!("{field} names no user of this workspace");
             violations.add(field, "INVALID_REFERENCE", message);
@@ -65,8 +68,7 @@ async fn check_parent(
     child: Option<i64>,
     violations: &mut Violations,
 ) -> Result<(), Error> {
-    tx.lock_parents().await?;
-    if !tx.missing_tickets(&[parent]).await?.is_empty() {
+    if !tx.missing::<Ticket>(&[parent]).await?.is_empty() {
         let message = "parentId names no ticket of this workspace";
         violations.add("parentId", "INVALID_REFERENCE", message);
         return Ok(());

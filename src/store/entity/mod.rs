@@ -6,8 +6,6 @@ pub(super) mod audit_log;
 pub(super) mod event;
 pub(super) mod request_log;
 pub(super) mod ticket;
-pub(super) mod ticket_tag;
-pub(super) mod ticket_watcher;
 pub(super) mod usage_figure;
 pub(super) mod user;
 pub(super) mod workspace;

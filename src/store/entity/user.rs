@@ -11,7 +11,6 @@ pub struct Model {
     pub id: i64,
     pub display_name: String,
     pub email: String,
-    pub email_key: String,
     pub role: i16,
     pub status: i16,
     pub created_at: i64,
@@ -21,6 +20,11 @@ pub struct Model {
     pub department: Option<String>,
     pub timezone: Option<String>,
     pub locale: Option<String>,
+    pub version: i64,
+    pub facet: i16,
+    pub name_key: String,
+    pub department_key: Option<String>,
+    pub email_key: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

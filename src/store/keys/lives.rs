@@ -14,7 +14,7 @@ use super::{KeyChange, KeyRecord, KeyStatus, MadeBy, NewKey, from_row, made_by_n
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::store::Tx;
-use crate::store::counters::{Counter, advance};
+use crate::store::counters::advance;
 use crate::store::entity::api_key;
 use crate::store::failure::{failed, is_taken};
 use crate::store::sql::statement;
@@ -43,10 +43,13 @@ pub(super) fn has_status(status: KeyStatus, now: Timestamp) -> SimpleExpr {
     }
 }
 
+/// The counter that numbers keys, and the lock under which they are made.
+const COUNTER: &str = "api_keys";
+
 impl Tx {
     /// Takes the lock under which keys are made, and answers the workspace with its settings.
     pub async fn lock_keys(&mut self) -> Result<Workspace, Error> {
-        advance(&self.transaction, self.workspace, Counter::ApiKeys, 0).await?;
+        advance(&self.transaction, self.workspace, COUNTER, 0).await?;
         self.find_workspace().await
     }
 
@@ -88,7 +91,7 @@ impl Tx {
 
     /// Stores a key. A key id that is taken, in whatever workspace, is ALREADY_EXISTS: make another.
     pub async fn insert_key(&mut self, new: NewKey) -> Result<(), Error> {
-        let number = advance(&self.transaction, self.workspace, Counter::ApiKeys, 1).await?;
+        let number = advance(&self.transaction, self.workspace, COUNTER, 1).await?;
         let key_id = new.key_id.clone();
         let row = to_row(self.workspace, self.now, number, new);
         let insert = api_key::Entity::insert(row).build(self.transaction.backend());

@@ -194,7 +194,7 @@ impl Reader<'_> {
         &self,
         statuses: &[KeyStatus],
         now: Timestamp,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Page<KeyRecord>, Error> {
         let Some(workspace) = self.find_workspace().await? else {
             return Ok(Page { rows: Vec::new(), total_count: 0, next: None });
@@ -210,7 +210,7 @@ impl Reader<'_> {
         &self,
         statuses: &[KeyStatus],
         now: Timestamp,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Vec<String>, Error> {
         self.explain_all(self.key_list(statuses, now).statements(self.backend(), page)).await
     }

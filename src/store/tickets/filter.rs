@@ -1,9 +1,9 @@
-//! What a list of tickets can be asked for: filters, order, and which page.
+//! What a list of tickets can be asked for: filters and order.
 
-use super::Ticket;
 use super::kinds::{Category, Priority, Status, TicketType};
+use super::table::{CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TYPE, UNASSIGNED};
 use crate::clock::Timestamp;
-use crate::store::pages::CursorKey;
+use crate::store::nouns::{Condition, Direction, Order, Query};
 
 /// Which tickets: those that pass every filter. A list that is empty, or a value that is not
 /// given, filters nothing; within a list any one value is enough.
@@ -39,65 +39,27 @@ pub struct TicketFilter {
     pub external_id: Option<String>,
 }
 
-/// What a list is in order of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortField {
-    /// When a ticket was created.
-    CreatedAt,
-    /// When it last changed.
-    UpdatedAt,
-    /// Its priority, by rank.
-    Priority,
-    /// When it is due; those that never are come last, in either direction.
-    DueAt,
-}
-
-/// Which end of an order comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// The least.
-    Ascending,
-    /// The greatest.
-    Descending,
-}
-
-/// The order of a list; between equals the id decides, in the same direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sort {
-    /// What it is in order of.
-    pub field: SortField,
-    /// Which end comes first.
-    pub direction: Direction,
-}
-
-impl Default for Sort {
-    fn default() -> Self {
-        Self { field: SortField::CreatedAt, direction: Direction::Descending }
+impl TicketFilter {
+    /// The list of the tickets that pass; the newest first, unless an order is given.
+    pub fn query(&self, sort: Option<(&'static Order, Direction)>) -> Query {
+        let unassigned = self.unassigned.map(i16::from);
+        let conditions = [
+            Condition::dimension(&STATUS, self.status.iter().map(|one| one.as_i16())),
+            Condition::dimension(&PRIORITY, self.priority.iter().map(|one| one.as_i16())),
+            Condition::dimension(&TYPE, self.ticket_type.iter().map(|one| one.as_i16())),
+            Condition::dimension(&CATEGORY, self.category.iter().map(|one| one.as_i16())),
+            Condition::dimension(&UNASSIGNED, unassigned),
+            Condition::numbers("parent_id", &self.parent_ids),
+            Condition::numbers("assignee_id", &self.assignee_ids),
+            Condition::numbers("requester_id", &self.requester_ids),
+            self.tag.clone().map(|tag| Condition::Side(&TAGS, tag)),
+            self.external_source.clone().map(|text| Condition::Text("external_source", text)),
+            self.external_id.clone().map(|text| Condition::Text("external_id", text)),
+            self.created_after.map(|at| Condition::Since("created_at", at)),
+            self.created_before.map(|at| Condition::Before("created_at", at)),
+            self.updated_since.map(|at| Condition::Since("updated_at", at)),
+        ];
+        let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
+        Query::all(order, direction).filter(conditions.into_iter().flatten())
     }
-}
-
-impl Sort {
-    /// Where a ticket stands in this order.
-    pub fn key_of(self, ticket: &Ticket) -> CursorKey {
-        let value = match self.field {
-            SortField::CreatedAt => Some(ticket.created_at.0),
-            SortField::UpdatedAt => Some(ticket.updated_at.0),
-            SortField::Priority => Some(ticket.priority.as_i16().into()),
-            SortField::DueAt => ticket.due_at.map(|at| at.0),
-        };
-        CursorKey { value, id: ticket.id }
-    }
-}
-
-/// A page of a list. Tickets and total are of one moment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TicketPage {
-    /// The tickets, in order.
-    pub tickets: Vec<Ticket>,
-    /// How many tickets pass the filter, on all pages.
-    pub total_count: i64,
-    /// Whether another page follows.
-    pub has_more: bool,
-    /// Where the next page begins, if there is one.
-    pub next: Option<CursorKey>,
 }

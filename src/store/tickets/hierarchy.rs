@@ -3,25 +3,24 @@
 
 use super::Tx;
 use crate::error::Error;
-use crate::store::counters::{Counter, advance};
+use crate::store::counters::advance;
+use crate::store::locks::Lock;
 use crate::store::sql::statement;
-use crate::store::users::missing;
 
 /// How deep tickets nest: a ticket that is part of none is at depth 1.
 pub const PARENT_DEPTH_MAX: i64 = 5;
+
+/// A counter that counts nothing: its row is the lock that changes of parents take in turn.
+const PARENTS: &str = "ticket_parents";
 
 impl Tx {
     /// Waits until no other change of this workspace moves a ticket in the tree, and keeps others
     /// from it until this change has ended. Call it before [`Tx::ancestors`] and
     /// [`Tx::subtree_height`]: two moves that do not see each other could close a circle.
-    pub async fn lock_parents(&self) -> Result<(), Error> {
-        advance(&self.transaction, self.workspace, Counter::TicketParents, 0).await?;
+    pub async fn lock_parents(&mut self) -> Result<(), Error> {
+        self.locks.take(Lock::Parents)?;
+        advance(&self.transaction, self.workspace, PARENTS, 0).await?;
         Ok(())
-    }
-
-    /// Those of `ids` that are no ticket of this workspace, in ascending order.
-    pub async fn missing_tickets(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
-        missing(&self.transaction, self.workspace, "tickets", ids).await
     }
 
     /// The tickets that this one is part of, the nearest first: its parent, the parent's parent,

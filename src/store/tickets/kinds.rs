@@ -2,37 +2,9 @@
 //!
 //! Which of them may follow which is for the service to know.
 
-/// Defines an enum whose numbers are stored. A number, once given, keeps its meaning.
-macro_rules! numbered {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $number:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(i16)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant = $number,)+
-        }
+use crate::store::stored_enum::stored_enum;
 
-        impl $name {
-            /// All of them, by number.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// Its number.
-            pub const fn as_i16(self) -> i16 {
-                self as i16
-            }
-
-            /// The one with this number.
-            pub const fn from_i16(number: i16) -> Option<Self> {
-                match number {
-                    $($number => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-numbered! {
+stored_enum! {
     /// Where a ticket stands in its life.
     Status {
         /// Nobody has begun.
@@ -50,7 +22,7 @@ numbered! {
     }
 }
 
-numbered! {
+stored_enum! {
     /// The order in which work is taken up; its number is its rank.
     Priority {
         /// Can wait.
@@ -64,7 +36,7 @@ numbered! {
     }
 }
 
-numbered! {
+stored_enum! {
     /// The ITIL practice that a ticket belongs to.
     TicketType {
         /// Something is broken for somebody.
@@ -78,7 +50,7 @@ numbered! {
     }
 }
 
-numbered! {
+stored_enum! {
     /// The kind of thing that a ticket is about.
     Category {
         /// Software.
@@ -96,7 +68,7 @@ numbered! {
     }
 }
 
-numbered! {
+stored_enum! {
     /// How much of the business is affected.
     Impact {
         /// One person.
@@ -108,7 +80,7 @@ numbered! {
     }
 }
 
-numbered! {
+stored_enum! {
     /// How soon the effect is felt.
     Urgency {
         /// It can wait.
@@ -120,7 +92,7 @@ numbered! {
     }
 }
 
-numbered! {
+stored_enum! {
     /// The way that a ticket came in.
     Source {
         /// The API.

@@ -1,29 +1,20 @@
 //! Tickets: their rows, tags and watchers.
 //!
-//! What a ticket may become, and what a caller may send, is the service's business; here is kept
-//! that every reference stays within the workspace, that tags, watchers and counts change together
-//! with the row, and that no update is lost.
+//! What a ticket may become, and what a caller may send, is the service's business; what tickets
+//! share with every other resource is `nouns`'.
 
-pub(super) mod counts;
 mod filter;
-mod found;
 mod hierarchy;
-mod insert;
 mod kinds;
-mod list;
-mod page;
-mod plan;
 mod row;
-mod write;
+mod table;
 
 pub use super::pages::{CursorKey, PageRequest, Position};
-pub use filter::{Direction, Sort, SortField, TicketFilter, TicketPage};
+pub use filter::TicketFilter;
 pub use hierarchy::PARENT_DEPTH_MAX;
 pub use kinds::{Category, Impact, Priority, Source, Status, TicketType, Urgency};
 
-use super::rows::RowSource;
-use super::sql::statement;
-use super::{Reader, Tx};
+use super::Tx;
 use crate::clock::Timestamp;
 use crate::error::Error;
 
@@ -131,12 +122,46 @@ pub struct NewTicket {
     pub created_by: i64,
 }
 
-impl Reader<'_> {
-    /// The ticket with this id.
-    pub async fn find_ticket(&self, id: i64) -> Result<Option<Ticket>, Error> {
-        let values = [self.workspace.0.into(), id.into()];
-        let query = statement(self.backend(), row::FIND.as_str(), values);
-        let found = RowSource::Short(*self).read(query, row::decode).await?;
-        Ok(found.into_iter().next())
+impl Tx {
+    /// Makes a ticket. Its users and its parent must exist (see [`Tx::missing`]); an external id
+    /// that its source has already is ALREADY_EXISTS.
+    pub async fn insert_ticket(&mut self, new: NewTicket) -> Result<Ticket, Error> {
+        self.insert(new.at(self.now)).await
+    }
+}
+
+impl NewTicket {
+    fn at(self, now: Timestamp) -> Ticket {
+        Ticket {
+            id: 0,
+            title: self.title,
+            description: self.description,
+            ticket_type: self.ticket_type,
+            category: self.category,
+            priority: self.priority,
+            impact: self.impact,
+            urgency: self.urgency,
+            status: self.status,
+            pending_reason: None,
+            resolution: None,
+            requester_id: self.requester_id,
+            assignee_id: self.assignee_id,
+            watcher_user_ids: self.watcher_user_ids,
+            parent_id: self.parent_id,
+            tags: self.tags,
+            due_at: self.due_at,
+            source: self.source,
+            external_source: self.external_source,
+            external_id: self.external_id,
+            comment_count: 0,
+            reopen_count: 0,
+            created_at: now,
+            updated_at: now,
+            resolved_at: None,
+            closed_at: None,
+            created_by: self.created_by,
+            updated_by: self.created_by,
+            version: 1,
+        }
     }
 }

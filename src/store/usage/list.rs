@@ -62,7 +62,7 @@ impl Reader<'_> {
     pub async fn list_usage(
         &self,
         filter: &UsageFilter,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Page<UsageFigures>, Error> {
         let after = match page.position.after() {
             None => None,
@@ -75,7 +75,7 @@ impl Reader<'_> {
         let has_more = found.len() > page.per_page as usize;
         found.truncate(page.per_page as usize);
         let next = found.last().filter(|_| has_more).map(|last| CursorKey {
-            value: Some(last.start.0),
+            value: Some(last.start.0.into()),
             id: endpoint_number(&last.endpoint),
         });
         let total_count = total.first().copied().unwrap_or_default();
@@ -87,7 +87,7 @@ impl Reader<'_> {
     pub async fn explain_usage(
         &self,
         filter: &UsageFilter,
-        page: PageRequest,
+        page: &PageRequest,
     ) -> Result<Vec<String>, Error> {
         let list = self.usage_list(filter);
         let after = Some((filter.since.0, Some(String::new())));
@@ -100,9 +100,9 @@ impl Reader<'_> {
     /// The start and the endpoint that a cursor stands behind. A cursor has room for a number only:
     /// the endpoint is found by it among those of the span, which are at most as many as there are
     /// RPCs. It is none when the whole span is gone.
-    async fn place(&self, filter: &UsageFilter, key: CursorKey) -> Result<Place, Error> {
+    async fn place(&self, filter: &UsageFilter, key: &CursorKey) -> Result<Place, Error> {
         use usage_figure::{Column, Entity};
-        let start = key.value.unwrap_or_default();
+        let start = key.number();
         let endpoints = Entity::find()
             .select_only()
             .column(Column::Endpoint)
@@ -160,7 +160,7 @@ impl List<'_> {
         parameters.statement(format!("SELECT COUNT(*) FROM usage_figures WHERE {conditions}"))
     }
 
-    fn page(&self, page: PageRequest, after: Option<Place>) -> Statement {
+    fn page(&self, page: &PageRequest, after: Option<Place>) -> Statement {
         let mut parameters = Parameters::new(self.backend);
         let mut conditions = self.conditions(&mut parameters);
         match after {

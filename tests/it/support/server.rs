@@ -289,7 +289,7 @@ impl Orqit {
 
     /// A further user of another workspace; its id.
     pub async fn user_of(&self, workspace: &Workspace, name: &str) -> i64 {
-        let tx = self.store.begin(workspace.id, Actor::operator()).await.expect("begun");
+        let mut tx = self.store.begin(workspace.id, Actor::operator()).await.expect("begun");
         let email = format!("{}@test.example", name.to_lowercase());
         let user = tx.insert_user(NewUser::new(name, email, Role::Agent)).await.expect("a user");
         tx.commit().await.expect("committed");

@@ -2,6 +2,7 @@
 
 use orqit::clock::Timestamp;
 use orqit::event::Event;
+use orqit::store::nouns::{Direction, Noun, Order};
 use orqit::store::tickets::{Category, NewTicket, Priority, Source, Status, Ticket, TicketType};
 use orqit::store::{NewUser, Role, SYSTEM_USER_ID, Tx};
 use rand::rngs::StdRng;
@@ -51,6 +52,34 @@ pub fn event(event_type: &'static str, object: serde_json::Value) -> Event {
     }
 }
 
+/// What a list of tickets is in order of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortField {
+    CreatedAt,
+    UpdatedAt,
+    Priority,
+    DueAt,
+}
+
+/// The order of a list of tickets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sort {
+    pub field: SortField,
+    pub direction: Direction,
+}
+
+impl Sort {
+    pub fn order(self) -> Option<(&'static Order, Direction)> {
+        let name = match self.field {
+            SortField::CreatedAt => "createdAt",
+            SortField::UpdatedAt => "updatedAt",
+            SortField::Priority => "priority",
+            SortField::DueAt => "dueAt",
+        };
+        Some((Ticket::table().order(name).expect("an order"), self.direction))
+    }
+}
+
 /// Makes tickets of every kind in a fixed random order.
 pub struct RandomTickets {
     random: StdRng,
@@ -63,7 +92,7 @@ impl RandomTickets {
 
     /// Adds the agents that the tickets refer to.
     pub async fn insert_users(test: &TestStore) {
-        let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
         for number in 3..=5 {
             let email = format!("agent{number}@example.com");
             tx.insert_user(NewUser::new("Agent", email, Role::Agent)).await.unwrap();
@@ -86,7 +115,7 @@ impl RandomTickets {
             for _ in 0..10 {
                 let place = self.random.random_range(0..tickets.len());
                 let changed = self.change(&tickets[place]);
-                tickets[place] = tx.update_ticket(&tickets[place], &changed).await.unwrap();
+                tickets[place] = tx.update(&tickets[place], changed).await.unwrap();
             }
             tx.commit().await.unwrap();
         }

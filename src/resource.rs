@@ -1,0 +1,83 @@
+//! The kinds of resources, and what each is called in refusals, events and the audit log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind};
+
+/// A kind of resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resource {
+    /// A ticket.
+    Ticket,
+    /// An API key.
+    ApiKey,
+    /// A user.
+    User,
+}
+
+/// What a kind of resource is called.
+struct Names {
+    /// In the audit log.
+    resource_type: &'static str,
+    /// In the code of a refusal.
+    not_found: &'static str,
+    /// In the message of that refusal: the same for a resource of another workspace and for one that
+    /// is nowhere.
+    remedy: &'static str,
+    /// The events of a new one and of a changed one.
+    created: &'static str,
+    updated: &'static str,
+}
+
+impl Resource {
+    const fn names(self) -> Names {
+        match self {
+            Self::Ticket => Names {
+                resource_type: "ticket",
+                not_found: "TICKET_NOT_FOUND",
+                remedy: "There is no such ticket in this workspace. Check the id, such as 42 or TCK-42.",
+                created: "ticket.created",
+                updated: "ticket.updated",
+            },
+            Self::ApiKey => Names {
+                resource_type: "api_key",
+                not_found: "API_KEY_NOT_FOUND",
+                remedy: "There is no such API key in this workspace. The id is the 8 characters after orq_.",
+                created: "api_key.created",
+                updated: "api_key.updated",
+            },
+            Self::User => Names {
+                resource_type: "user",
+                not_found: "USER_NOT_FOUND",
+                remedy: "There is no such user in this workspace. Check the id, such as 7.",
+                created: "user.created",
+                updated: "user.updated",
+            },
+        }
+    }
+
+    /// Its name in the audit log, such as `api_key`.
+    pub fn resource_type(self) -> &'static str {
+        self.names().resource_type
+    }
+
+    /// The code of the refusal of one that is not there, such as `TICKET_NOT_FOUND`.
+    pub fn not_found_code(self) -> &'static str {
+        self.names().not_found
+    }
+
+    /// The refusal of one that is not there.
+    pub fn not_found(self) -> Error {
+        Error::new(Kind::NotFound(self), self.names().remedy)
+    }
+
+    /// The type of the event of a new one, such as `ticket.created`.
+    pub fn created(self) -> &'static str {
+        self.names().created
+    }
+
+    /// The type of the event of a changed one, such as `ticket.updated`.
+    pub fn updated(self) -> &'static str {
+        self.names().updated
+    }
+}

@@ -1,0 +1,64 @@
+//! What a new or changed resource leaves behind: its event, and its entry in the audit log.
+
+use serde::Serialize;
+use serde_json::Map;
+
+use super::object;
+use crate::event::Event;
+use crate::resource::Resource;
+use crate::store::NewAuditLog;
+
+/// The event of a new resource. `resource` is its message.
+pub fn created(of: Resource, resource: &impl Serialize) -> Event {
+    let event_type = of.created();
+    Event {
+        event_type,
+        topics: vec![event_type.to_owned()],
+        object: object(resource).into(),
+        changed_fields: Vec::new(),
+        previous: Map::new(),
+    }
+}
+
+/// The event of a change, with the fields that differ and what they were; `topics` are the narrower
+/// ones that it can be subscribed to by beside its type.
+///
+/// `version`, `updatedAt` and `updatedBy` differ in every change and are not listed.
+pub fn updated<R: Serialize>(
+    of: Resource,
+    before: &R,
+    after: &R,
+    topics: impl IntoIterator<Item = &'static str>,
+) -> Event {
+    const EVERY_CHANGE: [&str; 3] = ["version", "updatedAt", "updatedBy"];
+    let (was, object) = (object(before), object(after));
+    let mut previous = Map::new();
+    for (field, value) in was {
+        if object.get(&field) != Some(&value) && !EVERY_CHANGE.contains(&field.as_str()) {
+            previous.insert(field, value);
+        }
+    }
+    let event_type = of.updated();
+    let topics = [event_type].into_iter().chain(topics).map(str::to_owned).collect();
+    let changed_fields = previous.keys().cloned().collect();
+    Event { event_type, topics, object: object.into(), changed_fields, previous }
+}
+
+/// The audit log's entry of what somebody did to a resource; `verb` is such as `create`.
+pub fn audit<R: Serialize>(
+    of: Resource,
+    verb: &str,
+    id: impl ToString,
+    before: Option<&R>,
+    after: Option<&R>,
+) -> NewAuditLog {
+    let resource_type = of.resource_type();
+    NewAuditLog {
+        action: format!("{resource_type}.{verb}").into(),
+        resource_type,
+        resource_id: Some(id.to_string()),
+        before: before.map(object),
+        after: after.map(object),
+        ..NewAuditLog::default()
+    }
+}

@@ -1,0 +1,63 @@
+//! Between the messages of the contract and the users of the store.
+
+use crate::pb;
+use crate::service::from_number;
+use crate::store::{NewUser, Profile, Role, User, UserStatus};
+
+from_number! {
+    role -> Role,
+    status -> UserStatus,
+}
+
+/// A user as the contract shows it.
+pub fn user(user: User) -> pb::User {
+    let Profile { phone, title, department, timezone, locale } = user.profile;
+    pb::User {
+        id: user.id,
+        display_name: user.display_name,
+        email: user.email,
+        role: user.role.as_i16().into(),
+        status: user.status.as_i16().into(),
+        phone,
+        title,
+        department,
+        timezone,
+        locale,
+        created_at: Some(user.created_at.into()),
+        updated_at: Some(user.updated_at.into()),
+        version: user.version,
+    }
+}
+
+/// The user that a request asks for.
+pub fn new_user(message: pb::CreateUserRequest) -> NewUser {
+    let pb::CreateUserRequest {
+        display_name,
+        email,
+        role: wanted,
+        phone,
+        title,
+        department,
+        timezone,
+        locale,
+    } = message;
+    NewUser {
+        display_name,
+        email,
+        role: wanted.map_or(Role::EndUser, role),
+        profile: Profile { phone, title, department, timezone, locale },
+    }
+}
+
+/// The user `before` as `wanted` shows it.
+pub fn updated(before: &User, wanted: pb::User) -> User {
+    let pb::User { display_name, email, phone, title, department, timezone, locale, .. } = wanted;
+    User {
+        display_name,
+        email,
+        role: role(wanted.role),
+        status: status(wanted.status),
+        profile: Profile { phone, title, department, timezone, locale },
+        ..before.clone()
+    }
+}

@@ -1,0 +1,127 @@
+//! The SQL of a page that is merged from the index ranges of the facets that are asked for: each range
+//! is in order, so a page costs a look-up for each range and for each row, however many rows there
+//! are.
+
+use sea_orm::DbBackend;
+
+use super::counts::counted;
+use super::query::Direction;
+use super::sql::{Slice, Sql, Stretch, as_i64};
+use super::table::{Dimension, Values};
+
+impl Sql<'_> {
+    /// Merges index ranges that are each in order.
+    pub(super) fn merge(&mut self, slice: &Slice) -> String {
+        let total = self.total();
+        let facets = self.facets(Some(slice));
+        let start = self.range_start(slice);
+        match self.backend {
+            DbBackend::Postgres => self.merge_lateral(slice, &total, &facets, &start),
+            _ => self.merge_queue(slice, &total, &facets, &start),
+        }
+    }
+
+    /// PostgreSQL: the first rows of every range, sorted.
+    fn merge_lateral(&mut self, slice: &Slice, total: &str, facets: &str, start: &str) -> String {
+        let (workspace, table) = (self.workspace.clone(), self.table.name);
+        let (key, range_order) = match self.query.order.values {
+            Values::Rank(dimension) => (number_in("s.v", dimension), self.order("", "x.id")),
+            _ => (self.key("x"), self.order(&self.key("x"), "x.id")),
+        };
+        let order = self.order("p.key", "p.id");
+        let depth = self.parameters.bind(as_i64(slice.offset + slice.limit));
+        let limit = self.limit(slice);
+        format!(
+            "SELECT {}, {total} FROM ( \
+               SELECT p.id, p.key FROM ({facets}) s CROSS JOIN LATERAL ( \
+                 SELECT x.id, {key} AS key FROM {table} x \
+                 WHERE x.workspace_id = {workspace} AND x.facet = s.v AND {start} \
+                 {range_order} LIMIT {depth} \
+               ) p {order} {limit} \
+             ) p CROSS JOIN {table} t WHERE t.workspace_id = {workspace} AND t.id = p.id {order}",
+            self.columns
+        )
+    }
+
+    /// SQLite, which has no LATERAL: the rows of a recursive query wait in a queue that its ORDER
+    /// BY sorts. It begins with the first row of every range; each row that leaves it brings in
+    /// the next of its range. So it looks up one row per range and one per row of the page.
+    fn merge_queue(&mut self, slice: &Slice, total: &str, facets: &str, start: &str) -> String {
+        let (workspace, table) = (self.workspace.clone(), self.table.name);
+        let (_, beyond) = self.direction();
+        let column = self.query.order.column;
+        let (next, range_order) = match (self.query.order.values, slice.stretch) {
+            (Values::Rank(_), _) => (format!("x.id {beyond} m.id"), self.order("", "x.id")),
+            (_, Stretch::Null) => {
+                (format!("x.{column} IS NULL AND x.id {beyond} m.id"), self.order("", "x.id"))
+            }
+            _ => {
+                let next = format!("(x.{column}, x.id) {beyond} (m.key, m.id)");
+                (next, self.order(&self.key("x"), "x.id"))
+            }
+        };
+        let first = format!(
+            "SELECT x.rowid FROM {table} x WHERE x.workspace_id = {workspace} AND x.facet ="
+        );
+        let queue_order = self.order("3", "4");
+        let order = self.order("m.key", "m.id");
+        let limit = self.limit(slice);
+        format!(
+            "WITH RECURSIVE merge (v, place, key, id) AS ( \
+               SELECT s.v, t.rowid, t.{column}, t.id FROM ({facets}) s CROSS JOIN {table} t \
+               WHERE t.rowid = ({first} s.v AND {start} {range_order} LIMIT 1) \
+               UNION ALL \
+               SELECT m.v, t.rowid, t.{column}, t.id FROM merge m CROSS JOIN {table} t \
+               WHERE t.rowid = ({first} m.v AND {next} {range_order} LIMIT 1) \
+               {queue_order} {limit} \
+             ) \
+             SELECT {}, {total} FROM merge m CROSS JOIN {table} t \
+             WHERE t.rowid = m.place {order}",
+            self.columns
+        )
+    }
+
+    /// Selects, as `v`, the facets that the list asks for and that have rows. Behind a cursor in a
+    /// list by rank, only those that are not past.
+    pub(super) fn facets(&mut self, slice: Option<&Slice>) -> String {
+        let workspace = self.workspace.clone();
+        let mut wanted =
+            counted(&mut self.parameters, &workspace, self.table, &self.query.conditions);
+        if let Values::Rank(dimension) = self.query.order.values
+            && let Some(after) = slice.and_then(|slice| slice.after.as_ref())
+        {
+            let (_, beyond) = self.direction();
+            let rank = self.bind_key(after);
+            wanted.push_str(&format!(" AND {} {beyond}= {rank}", number_in("c.facet", dimension)));
+        }
+        format!("SELECT c.facet AS v FROM facet_counts c WHERE {wanted} AND c.row_count > 0")
+    }
+
+    /// Where a range begins: the condition on its rows `x`.
+    fn range_start(&mut self, slice: &Slice) -> String {
+        let (_, beyond) = self.direction();
+        match (self.query.order.values, &slice.after) {
+            (Values::Rank(_), None) => "1 = 1".to_owned(),
+            // Only the range of the cursor's own rank begins in its middle.
+            (Values::Rank(dimension), Some(after)) => {
+                let rank = self.bind_key(after);
+                let id = self.parameters.bind(after.id);
+                let end = match self.query.direction {
+                    Direction::Ascending => -i64::MAX,
+                    Direction::Descending => i64::MAX,
+                };
+                let of_range = number_in("s.v", dimension);
+                format!("x.id {beyond} CASE WHEN {of_range} = {rank} THEN {id} ELSE {end} END")
+            }
+            _ => {
+                let conditions = self.beyond(slice, &self.key("x"), "x.id");
+                if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") }
+            }
+        }
+    }
+}
+
+/// The number of a dimension in a facet.
+fn number_in(facet: &str, Dimension { shift, bits, .. }: &Dimension) -> String {
+    format!("(({facet} >> {shift}) & {bits})")
+}

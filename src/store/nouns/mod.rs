@@ -1,0 +1,133 @@
+//! Nouns: the resources that are listed, found, made and changed, by machinery that is written once.
+//!
+//! A noun is a [`Table`] of facts (its dimensions, orders and narrow filters) and an implementation
+//! of [`Noun`] (its row, there and back). What it gets is [`Reader::list`], [`Reader::find`],
+//! [`Tx::insert`], [`Tx::find_for_update`] and [`Tx::update`], with counts, cursors and row locks.
+//! No module here knows which nouns there are.
+
+pub(in crate::store) mod counts;
+mod found;
+mod merge;
+mod page;
+mod plan;
+mod query;
+mod row;
+pub mod samples;
+mod sql;
+mod table;
+mod write;
+
+use sea_orm::{DbErr, EntityTrait, Value};
+
+use super::cursor::CursorError;
+use super::pages::CursorKey;
+use super::rows::RowSource;
+use super::sql::statement;
+use super::{Reader, Tx, WorkspaceId};
+use crate::clock::Timestamp;
+use crate::error::Error;
+
+pub use query::{Condition, Direction, KeyValue, Query};
+pub use row::Columns;
+pub use table::{Dimension, Narrow, Order, Side, Table, Texts, Values};
+
+/// A resource with a table of its own.
+pub trait Noun: Clone + Send + Sync + Sized + 'static {
+    /// The row as sea-orm knows it.
+    type Entity: EntityTrait;
+
+    /// The facts of its table.
+    fn table() -> &'static Table;
+
+    /// The noun in a row, whose columns are taken in the order of the entity.
+    fn decode(columns: &mut Columns<'_>) -> Result<Self, Error>;
+
+    /// The whole row; every column is set.
+    fn encode(&self, workspace: WorkspaceId) -> ActiveModel<Self>;
+
+    /// Its id; 0 before it has one.
+    fn id(&self) -> i64;
+
+    /// The number of its changes.
+    fn version(&self) -> i64;
+
+    /// When it was made.
+    fn created_at(&self) -> Timestamp;
+
+    /// Gives it an id.
+    fn set_id(&mut self, id: i64);
+
+    /// Notes a change.
+    fn set_version(&mut self, version: i64, updated_at: Timestamp);
+
+    /// Its dimensions, packed.
+    fn facet(&self) -> i16;
+
+    /// Its value in an order; none where the column is NULL.
+    fn key(&self, order: &Order) -> Option<KeyValue>;
+
+    /// The bytes of those of its texts that may be long, which are no more than its message has.
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    /// Its values in a table beside its own.
+    fn side(&self, _side: &Side) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// The refusal of a value that another row has already; none if the error is another one.
+    fn taken(&self, _error: &DbErr) -> Option<Error> {
+        None
+    }
+}
+
+/// A row as sea-orm writes it.
+pub type ActiveModel<N> = <<N as Noun>::Entity as EntityTrait>::ActiveModel;
+
+type Column<N> = <<N as Noun>::Entity as EntityTrait>::Column;
+
+impl Reader<'_> {
+    /// The row with this id.
+    pub async fn find<N: Noun>(&self, id: i64) -> Result<Option<N>, Error> {
+        let table = N::table();
+        let text = table.texts.find.get_or_init(|| {
+            let (columns, name) = (row::selected::<N>(), table.name);
+            format!("SELECT {columns} FROM {name} t WHERE t.workspace_id = $1 AND t.id = $2")
+        });
+        let query = statement(self.backend(), text, [self.workspace.0.into(), id.into()]);
+        let found = RowSource::Short(*self).read(query, row::decode::<N>).await?;
+        Ok(found.into_iter().next())
+    }
+}
+
+impl Query {
+    /// Where a row stands in this list.
+    pub fn key_of<N: Noun>(&self, row: &N) -> CursorKey {
+        CursorKey { value: row.key(self.order), id: row.id() }
+    }
+
+    /// The cursor of a place in this list.
+    pub fn encode<N: Noun>(&self, workspace: WorkspaceId, key: &CursorKey) -> String {
+        key.encode_in(&self.text::<N>(workspace))
+    }
+
+    /// The place that a cursor of this list names.
+    pub fn decode<N: Noun>(
+        &self,
+        workspace: WorkspaceId,
+        cursor: &str,
+    ) -> Result<CursorKey, CursorError> {
+        let key = CursorKey::decode_in(cursor, &self.text::<N>(workspace))?;
+        let fits = match &key.value {
+            None => self.order.has_nulls(),
+            Some(KeyValue::Number(_)) => !self.order.is_text(),
+            Some(KeyValue::Text(_)) => self.order.is_text(),
+        };
+        if fits { Ok(key) } else { Err(CursorError::Malformed) }
+    }
+
+    fn text<N: Noun>(&self, workspace: WorkspaceId) -> String {
+        format!("{workspace:?} {} {}", N::table().name, self.canonical())
+    }
+}

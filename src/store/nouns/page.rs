@@ -1,0 +1,214 @@
+//! Pages of a list: which rows, how many there are in all, and where the next page begins.
+
+use sea_orm::{AccessMode, DbBackend, DbErr, IsolationLevel, Statement, TransactionOptions};
+
+use super::plan::Path;
+use super::query::Query;
+use super::row::{decode_listed, selected};
+use super::sql::{List, Slice, Stretch};
+use super::table::Narrow;
+use super::{Noun, Reader};
+use crate::config::{PAGE_BYTES_MAX, PER_PAGE_ALWAYS};
+use crate::error::Error;
+use crate::store::begin::begin;
+use crate::store::failure::failed;
+use crate::store::pages::{Page, PageRequest, Position};
+use crate::store::rows::RowSource;
+
+/// The most rows that a page may count off to be short work.
+const SHORT_ROWS_MAX: u64 = 200;
+
+impl Reader<'_> {
+    /// A page of a list.
+    ///
+    /// A list that is read on from each page's [`Page::next`] has every row that passed throughout
+    /// exactly once, whatever is inserted meanwhile.
+    pub async fn list<N: Noun>(&self, query: &Query, page: &PageRequest) -> Result<Page<N>, Error> {
+        let list = self.listed::<N>(query);
+        let found = if query.order.has_nulls() {
+            // Two statements, which have to be of one moment.
+            let snapshot = self.begin_snapshot().await.map_err(failed)?;
+            let found = read_stretches(RowSource::Snapshot(&snapshot), list, page).await?;
+            snapshot.commit().await.map_err(failed)?;
+            found
+        } else {
+            let source = if is_short(list, page) { RowSource::Short } else { RowSource::Reader };
+            read_whole(source(*self), list, page).await?
+        };
+        Ok(found.into_page(query, page))
+    }
+
+    /// The query plans of the statements that [`Reader::list`] would run, a line each.
+    #[doc(hidden)]
+    pub async fn explain_list<N: Noun>(
+        &self,
+        query: &Query,
+        page: &PageRequest,
+    ) -> Result<Vec<String>, Error> {
+        let list = self.listed::<N>(query);
+        let mut statements = vec![list.total()];
+        for stretch in list.stretches() {
+            let slice = first_slice(*stretch, page);
+            statements.extend(list.probe(&slice));
+            statements.push(list.page(&slice));
+        }
+        if query.order.has_nulls() {
+            statements.push(list.valued_total());
+        }
+        self.explain_all(statements).await
+    }
+
+    fn listed<'a, N: Noun>(&self, query: &'a Query) -> List<'a> {
+        let (backend, workspace) = (self.backend(), self.workspace);
+        List { backend, workspace, table: N::table(), columns: selected::<N>(), query }
+    }
+
+    async fn begin_snapshot(&self) -> Result<sea_orm::DatabaseTransaction, DbErr> {
+        let options = match self.backend() {
+            DbBackend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..Default::default()
+            },
+            // A transaction of SQLite is a snapshot from its first statement on.
+            _ => TransactionOptions::default(),
+        };
+        begin(self.connection, options).await
+    }
+}
+
+/// Whether a page is short work whatever stands in the conditions: a few rows along one index, and a
+/// total that is kept.
+fn is_short(list: List<'_>, page: &PageRequest) -> bool {
+    let rows = page.position.skipped(page.per_page) + u64::from(page.per_page);
+    let is_kept = match list.path() {
+        Path::Walk => list.query.conditions.is_empty(),
+        Path::Gather(Narrow { is_unique, .. }) => *is_unique,
+        Path::Merge | Path::GatherRange(_) => false,
+    };
+    is_kept && rows <= SHORT_ROWS_MAX
+}
+
+/// The rows of a page, one more if there is one, and the total of the list. There are fewer where
+/// they are larger than a page may be: the last of them is the one that made them so.
+struct Found<N> {
+    rows: Vec<N>,
+    total_count: i64,
+}
+
+impl<N: Noun> Found<N> {
+    fn into_page(mut self, query: &Query, page: &PageRequest) -> Page<N> {
+        let per_page = page.per_page as usize;
+        let has_more = self.rows.len() > per_page || is_over(&self.rows, page);
+        self.rows.truncate(per_page);
+        let last = self.rows.last().filter(|_| has_more);
+        let next = last.map(|row| query.key_of(row));
+        Page { rows: self.rows, total_count: self.total_count, next }
+    }
+}
+
+/// A list in order of a column that has no NULL: one statement for page and total.
+async fn read_whole<N: Noun>(
+    source: RowSource<'_>,
+    list: List<'_>,
+    page: &PageRequest,
+) -> Result<Found<N>, Error> {
+    let (rows, total) = read_slice(source, list, &first_slice(Stretch::All, page), page).await?;
+    let total_count = read_total(source, list, page, total).await?;
+    Ok(Found { rows, total_count })
+}
+
+/// A list in order of a column that may be NULL: those that have a value, then those that have none.
+async fn read_stretches<N: Noun>(
+    source: RowSource<'_>,
+    list: List<'_>,
+    page: &PageRequest,
+) -> Result<Found<N>, Error> {
+    let valued = first_slice(Stretch::Valued, page);
+    let mut nulls = first_slice(Stretch::Null, page);
+    let past_valued = valued.after.as_ref().is_some_and(|key| key.value.is_none());
+    let (mut rows, mut total) = (Vec::new(), None);
+    if !past_valued {
+        (rows, total) = read_slice(source, list, &valued, page).await?;
+        nulls = Slice { after: None, ..nulls };
+    }
+
+    let found = rows.len() as u64;
+    if found < nulls.limit && !is_over(&rows, page) {
+        nulls.limit -= found;
+        nulls.offset = match nulls.offset {
+            // The page begins behind all that have a value: how many are they?
+            offset @ 1.. if found == 0 => {
+                offset.saturating_sub(read_number(source, list.valued_total()).await? as u64)
+            }
+            _ => 0,
+        };
+        let (more, nulls_total) = read_slice(source, list, &nulls, page).await?;
+        rows.extend(more);
+        total = total.or(nulls_total);
+    }
+    let total_count = read_total(source, list, page, total).await?;
+    Ok(Found { rows, total_count })
+}
+
+fn first_slice(stretch: Stretch, page: &PageRequest) -> Slice {
+    let limit = u64::from(page.per_page) + 1;
+    let (after, offset) = (page.position.after(), page.position.skipped(page.per_page));
+    Slice { stretch, after: after.cloned(), offset, limit }
+}
+
+/// The rows of a slice, and the total of the list if there are any.
+async fn read_slice<N: Noun>(
+    source: RowSource<'_>,
+    list: List<'_>,
+    slice: &Slice,
+    page: &PageRequest,
+) -> Result<(Vec<N>, Option<i64>), Error> {
+    let read = async |statement| {
+        let bytes = |(row, _): &(N, i64)| row.bytes();
+        source.read_within(statement, decode_listed::<N>, bytes, bytes_max(page)).await
+    };
+    let mut rows = match list.probe(slice) {
+        Some(probe) => read(probe).await?,
+        None => Vec::new(),
+    };
+    let is_over = rows.iter().map(|(row, _)| row.bytes()).sum::<usize>() > bytes_max(page);
+    if (rows.len() as u64) < slice.limit && !is_over {
+        rows = read(list.page(slice)).await?;
+    }
+    let total = rows.first().map(|(_, total)| *total);
+    Ok((rows.into_iter().map(|(row, _)| row).collect(), total))
+}
+
+/// Whether the rows are larger than a page may be.
+fn is_over<N: Noun>(rows: &[N], page: &PageRequest) -> bool {
+    rows.iter().map(Noun::bytes).sum::<usize>() > bytes_max(page)
+}
+
+/// The bytes after which no row of a page is read any more.
+fn bytes_max(page: &PageRequest) -> usize {
+    match page.position {
+        Position::Page(_) if page.per_page <= PER_PAGE_ALWAYS => usize::MAX,
+        _ => PAGE_BYTES_MAX,
+    }
+}
+
+/// The total, if no row has brought it: an empty first page has none, an empty page further on
+/// has to ask.
+async fn read_total(
+    source: RowSource<'_>,
+    list: List<'_>,
+    page: &PageRequest,
+    total: Option<i64>,
+) -> Result<i64, Error> {
+    match (total, &page.position) {
+        (Some(total), _) => Ok(total),
+        (None, Position::Page(1) | Position::Start) => Ok(0),
+        (None, _) => read_number(source, list.total()).await,
+    }
+}
+
+async fn read_number(source: RowSource<'_>, statement: Statement) -> Result<i64, Error> {
+    let found = source.read(statement, |row| row.get(0)).await?;
+    Ok(found.into_iter().next().unwrap_or(0))
+}

@@ -1,0 +1,153 @@
+//! What a list asks for: conditions, an order, and the text that tells the list from all others.
+
+use std::fmt::Write;
+
+use sea_orm::Value;
+
+use super::table::{Dimension, Order, Side};
+use crate::clock::Timestamp;
+
+/// A list that is asked for.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// What every row of it meets.
+    pub conditions: Vec<Condition>,
+    /// What it is in order of.
+    pub order: &'static Order,
+    /// Which end comes first.
+    pub direction: Direction,
+}
+
+/// Which end of an order comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The least.
+    Ascending,
+    /// The greatest.
+    Descending,
+}
+
+/// A condition on the rows of a list.
+#[derive(Debug, Clone)]
+pub enum Condition {
+    /// The dimension has one of the numbers whose bits are set.
+    Dimension(&'static Dimension, i64),
+    /// The column has one of these numbers.
+    Numbers(&'static str, Vec<i64>),
+    /// The column has this text.
+    Text(&'static str, String),
+    /// The row has this value in a table beside its own.
+    Side(&'static Side, String),
+    /// The column of an order is this instant or later.
+    Since(&'static str, Timestamp),
+    /// The column of an order is before this instant.
+    Before(&'static str, Timestamp),
+}
+
+impl Query {
+    /// A list of everything in this order.
+    pub fn all(order: &'static Order, direction: Direction) -> Self {
+        Self { conditions: Vec::new(), order, direction }
+    }
+
+    /// The same list with further conditions.
+    pub fn filter(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
+        self.conditions.extend(conditions);
+        self
+    }
+
+    /// A text that no other list of the table has. Conditions that a list does not have leave no
+    /// trace, so a filter that is new changes the text of no list without it.
+    pub(super) fn canonical(&self) -> String {
+        let mut conditions: Vec<_> = self.conditions.iter().map(Condition::canonical).collect();
+        conditions.sort_unstable();
+        let mut text = format!("{} {:?}", self.order.name, self.direction);
+        for condition in conditions {
+            write!(text, " {condition}").expect("a String takes everything");
+        }
+        text
+    }
+}
+
+impl Condition {
+    /// Whether the numbers that are asked for are any at all: no numbers ask for nothing.
+    pub fn dimension(
+        dimension: &'static Dimension,
+        numbers: impl IntoIterator<Item = i16>,
+    ) -> Option<Self> {
+        let mask = numbers.into_iter().fold(0, |mask, number| mask | 1 << number);
+        (mask != 0).then_some(Self::Dimension(dimension, mask))
+    }
+
+    /// The column has one of these numbers; none ask for nothing.
+    pub fn numbers(column: &'static str, numbers: &[i64]) -> Option<Self> {
+        (!numbers.is_empty()).then(|| Self::Numbers(column, numbers.to_vec()))
+    }
+
+    /// The column that it looks at; none for a dimension, which is looked up in the facet.
+    pub(super) fn column(&self) -> Option<&'static str> {
+        match self {
+            Self::Dimension(..) => None,
+            Self::Numbers(column, _)
+            | Self::Text(column, _)
+            | Self::Since(column, _)
+            | Self::Before(column, _) => Some(column),
+            Self::Side(side, _) => Some(side.value),
+        }
+    }
+
+    /// Whether it asks for single values, which an index can lead with.
+    pub(super) fn is_equality(&self) -> bool {
+        matches!(self, Self::Numbers(..) | Self::Text(..) | Self::Side(..))
+    }
+
+    /// Whether it asks for exactly one value.
+    pub(super) fn is_one_value(&self) -> bool {
+        match self {
+            Self::Numbers(_, numbers) => numbers.len() == 1,
+            Self::Text(..) | Self::Side(..) => true,
+            Self::Dimension(..) | Self::Since(..) | Self::Before(..) => false,
+        }
+    }
+
+    fn canonical(&self) -> String {
+        match self {
+            Self::Dimension(dimension, mask) => format!("{} in {mask:#b}", dimension.name),
+            Self::Numbers(column, numbers) => {
+                let mut numbers = numbers.clone();
+                numbers.sort_unstable();
+                numbers.dedup();
+                format!("{column} in {numbers:?}")
+            }
+            // Debug quotes a text, so it cannot pass for another condition.
+            Self::Text(column, text) => format!("{column} = {text:?}"),
+            Self::Side(side, text) => format!("{} has {text:?}", side.table),
+            Self::Since(column, at) => format!("{column} since {}", at.0),
+            Self::Before(column, at) => format!("{column} before {}", at.0),
+        }
+    }
+}
+
+/// What a list is in order of, in one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyValue {
+    /// Milliseconds or a rank.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+impl From<i64> for KeyValue {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<KeyValue> for Value {
+    fn from(value: KeyValue) -> Self {
+        match value {
+            KeyValue::Number(number) => number.into(),
+            KeyValue::Text(text) => text.into(),
+        }
+    }
+}

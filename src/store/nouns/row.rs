@@ -1,0 +1,139 @@
+//! A noun's row, there and back.
+//!
+//! Reading goes by position in the columns of the entity: it is the hottest path of the store, and a
+//! look-up of 30 columns by name costs more than the query itself.
+
+use rusqlite::types::FromSql;
+use sea_orm::{ActiveModelTrait, ActiveValue, IdenStatic, Iterable, TryGetable, Value};
+
+use super::table::Table;
+use super::{ActiveModel, Column, Noun};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::store::rows::Row;
+use crate::store::{WorkspaceId, from_json, unknown_number};
+
+impl Table {
+    /// The names of the columns, in the order of the entity.
+    pub(super) fn columns<N: Noun>(&'static self) -> &'static [&'static str] {
+        self.texts
+            .columns
+            .get_or_init(|| Column::<N>::iter().map(|column| column.as_str()).collect())
+    }
+}
+
+/// The columns that [`Noun::decode`] takes, in the order of the entity: all but those that only the
+/// store looks at.
+pub(super) fn decoded<N: Noun>() -> impl Iterator<Item = Column<N>> {
+    Column::<N>::iter().filter(|column| !is_internal(column.as_str()))
+}
+
+/// Keys are texts as they are compared, folded from the texts that are shown.
+fn is_internal(column: &str) -> bool {
+    matches!(column, "workspace_id" | "facet") || column.ends_with("_key")
+}
+
+/// Those columns of a row `t`, as they are selected.
+pub(super) fn selected<N: Noun>() -> &'static str {
+    N::table().texts.selected.get_or_init(|| {
+        let columns = decoded::<N>().map(|column| format!("t.{}", column.as_str()));
+        columns.collect::<Vec<_>>().join(", ")
+    })
+}
+
+/// The noun in a row that begins with its columns.
+pub(super) fn decode<N: Noun>(row: &Row<'_>) -> Result<N, Error> {
+    N::decode(&mut Columns { row, next: 0 })
+}
+
+/// The noun in a row of a page, and the total beside it.
+pub(super) fn decode_listed<N: Noun>(row: &Row<'_>) -> Result<(N, i64), Error> {
+    let mut columns = Columns { row, next: 0 };
+    let noun = N::decode(&mut columns)?;
+    Ok((noun, columns.take()?))
+}
+
+/// The columns of a row, which are taken one after the other.
+pub struct Columns<'a> {
+    row: &'a Row<'a>,
+    next: usize,
+}
+
+impl Columns<'_> {
+    /// The next column.
+    pub(in crate::store) fn take<T: TryGetable + FromSql>(&mut self) -> Result<T, Error> {
+        let value = self.row.get(self.next);
+        self.next += 1;
+        value
+    }
+
+    /// The list in a column of JSON.
+    pub(in crate::store) fn take_list<T: serde::de::DeserializeOwned>(
+        &mut self,
+    ) -> Result<Vec<T>, Error> {
+        from_json(&self.take::<String>()?)
+    }
+
+    pub(in crate::store) fn take_time(&mut self) -> Result<Timestamp, Error> {
+        Ok(Timestamp(self.take()?))
+    }
+
+    pub(in crate::store) fn take_time_or_null(&mut self) -> Result<Option<Timestamp>, Error> {
+        Ok(self.take::<Option<i64>>()?.map(Timestamp))
+    }
+
+    /// What a number stands for; `column` names it where a later version wrote a number that this
+    /// one does not know.
+    pub(in crate::store) fn take_kind<T>(
+        &mut self,
+        column: &str,
+        kind: fn(i16) -> Option<T>,
+    ) -> Result<T, Error> {
+        let number = self.take()?;
+        kind(number).ok_or_else(|| unknown_number(column, number))
+    }
+
+    pub(in crate::store) fn take_kind_or_null<T>(
+        &mut self,
+        column: &str,
+        kind: fn(i16) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let Some(number) = self.take::<Option<i16>>()? else { return Ok(None) };
+        kind(number).map(Some).ok_or_else(|| unknown_number(column, number))
+    }
+}
+
+/// What stands in each column of a row, in the order of the entity.
+pub(super) fn values<N: Noun>(
+    workspace: WorkspaceId,
+    row: &N,
+) -> impl Iterator<Item = (&'static str, Value)> {
+    let mut encoded = row.encode(workspace);
+    Column::<N>::iter().map(move |column| {
+        let value = encoded.take(column).into_value();
+        (column.as_str(), value.expect("encode sets every column"))
+    })
+}
+
+/// The columns of `after` that differ from `before`: an index is only touched when one of its
+/// columns is set.
+pub(super) fn changes<N: Noun>(workspace: WorkspaceId, before: &N, after: &N) -> ActiveModel<N> {
+    let (old, mut new) = (before.encode(workspace), after.encode(workspace));
+    for column in Column::<N>::iter() {
+        if let (ActiveValue::Set(was), ActiveValue::Set(is)) = (old.get(column), new.get(column))
+            && was == is
+        {
+            new.not_set(column);
+        }
+    }
+    new
+}
+
+/// The column with this name.
+pub(super) fn column<N: Noun>(name: &str) -> Column<N> {
+    let mut columns = Column::<N>::iter();
+    let found = columns.find(|column| column.as_str() == name);
+    found.unwrap_or_else(|| {
+        panic!("{} has no column {name}", <N::Entity as Default>::default().as_str())
+    })
+}

@@ -1,0 +1,62 @@
+//! For tests: a list for every condition that a table can be asked for, in every order.
+
+use sea_orm::{ColumnTrait, ColumnType};
+
+use super::query::{Condition, Direction, Query};
+use super::row::column;
+use super::table::Narrow;
+use super::{KeyValue, Noun};
+use crate::clock::Timestamp;
+use crate::store::pages::CursorKey;
+
+/// A list that is asked for, and whether its rows are found by its narrow filter or time range alone.
+pub struct Sample {
+    pub query: Query,
+    pub is_narrow: bool,
+    /// A place in the middle of it.
+    pub after: CursorKey,
+}
+
+/// Every list of the noun with one condition or none, in every order and both directions. Few rows
+/// are from before `early`, and few from after `late`.
+#[doc(hidden)]
+pub fn samples<N: Noun>(early: Timestamp, late: Timestamp) -> Vec<Sample> {
+    let table = N::table();
+    let mut conditions = vec![(Vec::new(), false)];
+    for dimension in table.dimensions {
+        conditions.push((vec![Condition::Dimension(dimension, 0b10)], false));
+        conditions.push((vec![Condition::Dimension(dimension, 0b110)], false));
+    }
+    conditions.extend(table.narrows.iter().map(|narrow| (equal_to::<N>(narrow), true)));
+    for range in ["created_at", "updated_at"] {
+        conditions.push((vec![Condition::Since(range, late)], true));
+        conditions.push((vec![Condition::Before(range, early)], true));
+    }
+    let mut samples = Vec::new();
+    for (conditions, is_narrow) in conditions {
+        for order in table.orders {
+            for direction in [Direction::Ascending, Direction::Descending] {
+                let query = Query::all(order, direction).filter(conditions.clone());
+                let value = match order.is_text() {
+                    true => KeyValue::Text("m".to_owned()),
+                    false => KeyValue::Number(early.0),
+                };
+                let after = CursorKey { value: Some(value), id: 5 };
+                samples.push(Sample { query, is_narrow, after });
+            }
+        }
+    }
+    samples
+}
+
+fn equal_to<N: Noun>(narrow: &Narrow) -> Vec<Condition> {
+    if let Some(side) = narrow.side {
+        return vec![Condition::Side(side, "vpn".to_owned())];
+    }
+    let columns = narrow.columns.iter();
+    let conditions = columns.map(|name| match column::<N>(name).def().get_column_type() {
+        ColumnType::Text | ColumnType::String(_) => Condition::Text(name, "vpn".to_owned()),
+        _ => Condition::Numbers(name, vec![3]),
+    });
+    conditions.collect()
+}

@@ -1,0 +1,317 @@
+//! The SQL of a page of a list and of its total, for the path that `plan` has chosen.
+//!
+//! Page and total are one statement, so they are of one moment. Only values vary between equal
+//! questions, never the text. A condition that is not to choose the index stands on an expression
+//! (`+t.column`): both databases then leave the index that was chosen alone.
+
+use sea_orm::{DbBackend, Statement, Value};
+
+use super::counts::{ALL, counted, facet_conditions};
+use super::plan::Path;
+use super::query::{Condition, Direction, KeyValue, Query};
+use super::table::Table;
+use crate::store::WorkspaceId;
+use crate::store::pages::CursorKey;
+use crate::store::sql::Parameters;
+
+/// How many rows a probe looks at: one contiguous index range, which costs about as much as 20 of
+/// the ranges of a merge.
+const PROBE_ROWS: u32 = 512;
+
+/// A list, as far as its SQL depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct List<'a> {
+    pub(super) backend: DbBackend,
+    pub(super) workspace: WorkspaceId,
+    pub(super) table: &'static Table,
+    /// The columns of a row `t`, as they are selected.
+    pub(super) columns: &'static str,
+    pub(super) query: &'a Query,
+}
+
+/// Which rows of a list, by whether they have a value of its order. Those without one follow those
+/// with one, in a stretch of their own: one index then serves both directions on both databases,
+/// which disagree about where NULL comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stretch {
+    /// All rows: each has a value.
+    All,
+    /// Those with a value.
+    Valued,
+    /// Those without one.
+    Null,
+}
+
+/// Some rows of a stretch.
+#[derive(Debug, Clone)]
+pub(super) struct Slice {
+    pub(super) stretch: Stretch,
+    pub(super) after: Option<CursorKey>,
+    pub(super) offset: u64,
+    pub(super) limit: u64,
+}
+
+/// A statement as it is put together.
+pub(super) struct Sql<'a> {
+    pub(super) backend: DbBackend,
+    pub(super) table: &'static Table,
+    pub(super) columns: &'static str,
+    pub(super) query: &'a Query,
+    pub(super) path: Path,
+    pub(super) parameters: Parameters,
+    /// The placeholder of the workspace.
+    pub(super) workspace: String,
+}
+
+impl<'a> List<'a> {
+    /// The stretches of the list, one after the other.
+    pub(super) fn stretches(self) -> &'static [Stretch] {
+        match self.query.order.has_nulls() {
+            true => &[Stretch::Valued, Stretch::Null],
+            false => &[Stretch::All],
+        }
+    }
+
+    /// The path on which it is read.
+    pub(super) fn path(self) -> Path {
+        Path::choose(self.table, self.query)
+    }
+
+    /// Selects the rows of a slice, the columns first, then the total of the list.
+    pub(super) fn page(self, slice: &Slice) -> Statement {
+        let mut sql = self.sql();
+        let text = match sql.path {
+            Path::Walk => sql.walk(slice),
+            Path::Merge => sql.merge(slice),
+            Path::Gather(_) | Path::GatherRange(_) => sql.gather(slice),
+        };
+        sql.parameters.statement(text)
+    }
+
+    /// Selects what [`List::page`] would, but looks only at the next [`PROBE_ROWS`] rows of the
+    /// whole order: most conditions find a page among them sooner than in hundreds of ranges. Fewer
+    /// rows than asked for mean nothing. There is none where `page` is as quick.
+    pub(super) fn probe(self, slice: &Slice) -> Option<Statement> {
+        let mut sql = self.sql();
+        if !matches!(sql.path, Path::Merge) || slice.offset > 0 {
+            return None;
+        }
+        let text = sql.probe(slice);
+        Some(sql.parameters.statement(text))
+    }
+
+    /// Selects the total of the list.
+    pub(super) fn total(self) -> Statement {
+        let mut sql = self.sql();
+        let text = sql.total();
+        sql.parameters.statement(format!("SELECT {text}"))
+    }
+
+    /// Selects how many of the list's rows have a value of its order.
+    pub(super) fn valued_total(self) -> Statement {
+        let mut sql = self.sql();
+        let valued = valued(&format!("t.{}", self.query.order.column));
+        let text = match sql.path {
+            Path::Merge => {
+                let facets = sql.facets(None);
+                format!(
+                    "SELECT COUNT(*) FROM ({facets}) s CROSS JOIN {} t \
+                     WHERE t.workspace_id = {} AND t.facet = s.v AND {valued}",
+                    sql.table.name, sql.workspace,
+                )
+            }
+            _ => {
+                let (from, mut conditions) = sql.found();
+                conditions.push(valued);
+                format!("SELECT COUNT(*) FROM {from} WHERE {}", conditions.join(" AND "))
+            }
+        };
+        sql.parameters.statement(text)
+    }
+
+    fn sql(self) -> Sql<'a> {
+        let Self { backend, workspace, table, columns, query } = self;
+        let mut parameters = Parameters::new(backend);
+        let workspace = parameters.bind(workspace.0);
+        Sql { backend, table, columns, query, path: self.path(), parameters, workspace }
+    }
+}
+
+impl Sql<'_> {
+    /// The total of the list, as an expression.
+    pub(super) fn total(&mut self) -> String {
+        let (workspace, conditions) = (self.workspace.clone(), &self.query.conditions);
+        let counters = match self.path {
+            Path::Walk if conditions.is_empty() => {
+                let noun = self.parameters.bind(self.table.noun);
+                format!("c.workspace_id = {workspace} AND c.noun = {noun} AND c.facet = {ALL}")
+            }
+            Path::Merge => counted(&mut self.parameters, &workspace, self.table, conditions),
+            _ => return self.count(),
+        };
+        let sum = "COALESCE(CAST(SUM(c.row_count) AS BIGINT), 0)";
+        format!("(SELECT {sum} FROM facet_counts c WHERE {counters})")
+    }
+
+    fn count(&mut self) -> String {
+        if let [Condition::Side(side, text)] = self.query.conditions.as_slice() {
+            let text = self.parameters.bind(text.clone());
+            return format!(
+                "(SELECT COUNT(*) FROM {} g WHERE g.workspace_id = {} AND g.{} = {text})",
+                side.table, self.workspace, side.value
+            );
+        }
+        let (from, conditions) = self.found();
+        format!("(SELECT COUNT(*) FROM {from} WHERE {})", conditions.join(" AND "))
+    }
+
+    /// Along an index that has the order.
+    fn walk(&mut self, slice: &Slice) -> String {
+        let total = self.total();
+        let (from, mut conditions) = self.found();
+        let (key, id) = (self.key("t"), "t.id".to_owned());
+        conditions.extend(self.beyond(slice, &key, &id));
+        let (order, limit) = (self.order(&key, &id), self.limit(slice));
+        format!(
+            "SELECT {}, {total} FROM {from} WHERE {} {order} {limit}",
+            self.columns,
+            conditions.join(" AND ")
+        )
+    }
+
+    /// All that the path's own index finds: first the ids in order, then only the rows of the page,
+    /// so that no more of them are carried through the sort.
+    fn gather(&mut self, slice: &Slice) -> String {
+        let total = self.total();
+        let (from, mut conditions) = self.found();
+        let (key, id) = self.gathered_key();
+        conditions.extend(self.beyond(slice, &key, &id));
+        let (order, limit) = (self.order(&key, &id), self.limit(slice));
+        let ids =
+            format!("SELECT t.id FROM {from} WHERE {} {order} {limit}", conditions.join(" AND "));
+        let order = self.order(&self.key("t"), "t.id");
+        format!(
+            "SELECT {}, {total} FROM ({ids}) p CROSS JOIN {} t \
+             WHERE t.workspace_id = {} AND t.id = p.id {order}",
+            self.columns, self.table.name, self.workspace
+        )
+    }
+
+    /// Key and id by which gathered rows are put in order: the bare columns only where the path's
+    /// index has them in that order. It would be walked to its end for a few rows otherwise.
+    fn gathered_key(&self) -> (String, String) {
+        let column = self.query.order.column;
+        let by_creation = std::ptr::eq(self.query.order, self.table.by_creation());
+        if let Path::Gather(narrow) = self.path
+            && let (true, false, [only]) = (by_creation, narrow.is_unique, narrow.columns)
+            && self
+                .query
+                .conditions
+                .iter()
+                .any(|one| one.column() == Some(*only) && one.is_one_value())
+        {
+            return match narrow.side.and_then(|side| Some((side, side.created_at?))) {
+                Some((side, created_at)) => {
+                    (format!("g.{created_at}"), format!("g.{}", side.owner))
+                }
+                None => (format!("t.{column}"), "t.id".to_owned()),
+            };
+        }
+        let key = match self.query.order.is_text() {
+            true => format!("t.{column} || ''"),
+            false => format!("+t.{column}"),
+        };
+        (key, "+t.id".to_owned())
+    }
+
+    fn probe(&mut self, slice: &Slice) -> String {
+        let total = self.total();
+        let key = self.key("t");
+        let mut conditions = vec![format!("t.workspace_id = {}", self.workspace)];
+        conditions.extend(self.beyond(slice, &key, "t.id"));
+        let next = format!(
+            "SELECT t.id, {key} AS key, t.facet FROM {} t WHERE {} {} LIMIT {PROBE_ROWS}",
+            self.table.name,
+            conditions.join(" AND "),
+            self.order(&key, "t.id")
+        );
+        let wanted = facet_conditions(&mut self.parameters, "n.facet", &self.query.conditions);
+        let (order, limit) = (self.order("n.key", "n.id"), self.limit(slice));
+        format!(
+            "SELECT {}, {total} FROM \
+             (SELECT n.id FROM ({next}) n WHERE {} {order} {limit}) p CROSS JOIN {} t \
+             WHERE t.workspace_id = {} AND t.id = p.id {}",
+            self.columns,
+            wanted.join(" AND "),
+            self.table.name,
+            self.workspace,
+            self.order(&key, "t.id")
+        )
+    }
+
+    /// The conditions that a slice puts on its rows: its stretch, and what is behind its cursor.
+    pub(super) fn beyond(&mut self, slice: &Slice, key: &str, id: &str) -> Vec<String> {
+        let (_, beyond) = self.direction();
+        match (slice.stretch, &slice.after) {
+            (Stretch::Null, after) => {
+                let mut conditions = vec![format!("{key} IS NULL")];
+                if let Some(after) = after {
+                    conditions.push(format!("{id} {beyond} {}", self.parameters.bind(after.id)));
+                }
+                conditions
+            }
+            (Stretch::Valued, None) => vec![valued(key)],
+            (Stretch::All, None) => Vec::new(),
+            (_, Some(after)) => {
+                let value = self.bind_key(after);
+                let after_id = self.parameters.bind(after.id);
+                vec![format!("({key}, {id}) {beyond} ({value}, {after_id})")]
+            }
+        }
+    }
+
+    pub(super) fn bind_key(&mut self, after: &CursorKey) -> String {
+        let value = after.value.clone().unwrap_or(KeyValue::Number(0));
+        self.parameters.bind(Value::from(value))
+    }
+
+    /// The column of the order, of the rows with this alias.
+    pub(super) fn key(&self, alias: &str) -> String {
+        format!("{alias}.{}", self.query.order.column)
+    }
+
+    /// ORDER BY the key, if it is not empty, then the id.
+    pub(super) fn order(&self, key: &str, id: &str) -> String {
+        let (direction, _) = self.direction();
+        if key.is_empty() {
+            format!("ORDER BY {id} {direction}")
+        } else {
+            format!("ORDER BY {key} {direction}, {id} {direction}")
+        }
+    }
+
+    /// `+ 0`, because SQLite plans a statement anew whenever a bare parameter of its LIMIT is bound:
+    /// half of the time that it spends on a page.
+    pub(super) fn limit(&mut self, slice: &Slice) -> String {
+        let limit = self.parameters.bind(as_i64(slice.limit));
+        let offset = self.parameters.bind(as_i64(slice.offset));
+        format!("LIMIT {limit} + 0 OFFSET {offset} + 0")
+    }
+
+    /// The direction's keyword, and the comparison that finds what follows.
+    pub(super) fn direction(&self) -> (&'static str, &'static str) {
+        match self.query.direction {
+            Direction::Ascending => ("ASC", ">"),
+            Direction::Descending => ("DESC", "<"),
+        }
+    }
+}
+
+/// Not `IS NOT NULL`: SQLite does not look that up in an index.
+fn valued(column: &str) -> String {
+    format!("{column} >= -{}", i64::MAX)
+}
+
+pub(super) fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

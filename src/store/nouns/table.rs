@@ -1,0 +1,154 @@
+//! A noun's table as data: what its rows are counted by, what its lists can be in order of, and
+//! which filters have an index of their own.
+//!
+//! Every table of a noun has the columns `workspace_id`, `id` (dense within the workspace), `facet`,
+//! `created_at`, `updated_at` and `version`. An index is named after its table and columns.
+
+use std::sync::OnceLock;
+
+/// The table of a noun.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name in the schema, which is also the name of the counter that numbers its rows.
+    pub name: &'static str,
+    /// What messages call one of its rows.
+    pub singular: &'static str,
+    /// Its number in `facet_counts`. A number, once given, keeps its meaning.
+    pub noun: i16,
+    /// What its rows are counted by, the highest bits of the facet first.
+    pub dimensions: &'static [&'static Dimension],
+    /// What its lists can be in order of; the first is the order of creation.
+    pub orders: &'static [&'static Order],
+    /// Filters that find their rows through an index of their own, the narrowest first.
+    pub narrows: &'static [Narrow],
+    /// Rows of other tables that belong to its rows and are written with them.
+    pub sides: &'static [&'static Side],
+    /// Texts that are put together once.
+    pub texts: Texts,
+}
+
+/// Texts of a table that follow from its entity.
+#[derive(Debug)]
+pub struct Texts {
+    /// The names of its columns, in the order of the entity.
+    pub(super) columns: OnceLock<Vec<&'static str>>,
+    /// The columns of a row `t`, as they are selected.
+    pub(super) selected: OnceLock<String>,
+    /// The query of one row.
+    pub(super) find: OnceLock<String>,
+}
+
+impl Texts {
+    /// None put together yet.
+    pub const fn unmade() -> Self {
+        Self { columns: OnceLock::new(), selected: OnceLock::new(), find: OnceLock::new() }
+    }
+}
+
+/// A property of a row with few values, which is packed into the row's facet.
+#[derive(Debug)]
+pub struct Dimension {
+    /// The name of the property.
+    pub name: &'static str,
+    /// How far its number is shifted to the left within the facet.
+    pub shift: u32,
+    /// The bits of its number, such as 7 for numbers up to 7.
+    pub bits: i16,
+}
+
+/// What a list can be in order of. Between equals the id decides.
+#[derive(Debug)]
+pub struct Order {
+    /// The name that callers know it by, such as `dueAt`.
+    pub name: &'static str,
+    /// The column.
+    pub column: &'static str,
+    /// What the column holds.
+    pub values: Values,
+}
+
+/// What stands in the column of an order.
+#[derive(Debug, Clone, Copy)]
+pub enum Values {
+    /// A number in each row.
+    Numbers,
+    /// A number or NULL; rows without one come last in either direction.
+    NumbersOrNull,
+    /// The number of a dimension.
+    Rank(&'static Dimension),
+    /// A text in each row, compared byte by byte.
+    Texts,
+}
+
+/// A filter that finds its rows through an index of its own.
+#[derive(Debug)]
+pub struct Narrow {
+    /// The columns that have to be asked for, each for equality.
+    pub columns: &'static [&'static str],
+    /// The index that leads with them; for a [`Side`] that of its table.
+    pub index: &'static str,
+    /// Whether there is one row at most; the index goes on with the time of creation and the id
+    /// otherwise.
+    pub is_unique: bool,
+    /// The table in which the column stands, if it is not the noun's own.
+    pub side: Option<&'static Side>,
+}
+
+/// A table with any number of values of a row, such as its tags.
+#[derive(Debug)]
+pub struct Side {
+    /// Its name in the schema.
+    pub table: &'static str,
+    /// The column with the id of the row that a value belongs to.
+    pub owner: &'static str,
+    /// The column with the value.
+    pub value: &'static str,
+    /// Whether the values are texts; they are numbers otherwise.
+    pub is_text: bool,
+    /// A column that repeats when the row was created, so that the rows of a value are found in that
+    /// order.
+    pub created_at: Option<&'static str>,
+}
+
+impl Table {
+    /// The order that callers know by this name.
+    pub fn order(&self, name: &str) -> Option<&'static Order> {
+        self.orders.iter().copied().find(|order| order.name == name)
+    }
+
+    /// The order whose column this is.
+    pub(super) fn order_of_column(&self, column: &str) -> Option<&'static Order> {
+        self.orders.iter().copied().find(|order| order.column == column)
+    }
+
+    /// The order of creation.
+    pub(super) fn by_creation(&self) -> &'static Order {
+        self.orders[0]
+    }
+
+    /// The index of an order: it ends in the facet, so that rows are counted and chosen without
+    /// fetching them.
+    pub(super) fn index_of(&self, order: &Order) -> String {
+        format!("{}_{}_id_facet_idx", self.name, order.column)
+    }
+}
+
+impl Order {
+    /// Whether rows without a value follow those that have one.
+    pub(super) fn has_nulls(&self) -> bool {
+        matches!(self.values, Values::NumbersOrNull)
+    }
+
+    /// Whether its values are texts.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.values, Values::Texts)
+    }
+}
+
+impl Dimension {
+    /// A facet's part of this dimension: the property's number at its place.
+    pub fn pack(&self, number: i16) -> i16 {
+        debug_assert!(number & !self.bits == 0, "{} has no number {number}", self.name);
+        number << self.shift
+    }
+}

@@ -1,0 +1,217 @@
+//! Making and changing rows, with the rows beside them, their counts and their locks.
+//!
+//! The row of a noun's counter stays locked until the transaction ends, so every other new row of
+//! the workspace waits from there on. PostgreSQL therefore gets all of a new row as one statement: a
+//! round trip for each piece would let the others wait as often.
+
+use sea_orm::sea_query::{ArrayType, LockType};
+use sea_orm::{
+    ColumnTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Statement, Value,
+};
+
+use super::counts::{count_inserted, count_updated};
+use super::row::{changes, column, decode, decoded, values};
+use super::table::Side;
+use super::{Noun, Tx};
+use crate::error::{Error, Kind};
+use crate::store::WorkspaceId;
+use crate::store::counters::advance;
+use crate::store::failure::failed;
+use crate::store::locks::Lock;
+use crate::store::sql::{Parameters, array};
+
+impl Tx {
+    /// Makes a row, and answers it with its id. What it refers to must exist.
+    pub async fn insert<N: Noun>(&mut self, new: N) -> Result<N, Error> {
+        self.locks.take(Lock::Id)?;
+        let row = match self.transaction.backend() {
+            DbBackend::Postgres => {
+                self.take_turn().await?;
+                self.insert_at_once(new).await?
+            }
+            _ => self.insert_piece_by_piece(new).await?,
+        };
+        count_inserted(&mut self.count_changes, N::table(), row.facet());
+        Ok(row)
+    }
+
+    async fn insert_piece_by_piece<N: Noun>(&self, mut row: N) -> Result<N, Error> {
+        let table = N::table();
+        row.set_id(advance(&self.transaction, self.workspace, table.name, 1).await?);
+        let inserted = self.transaction.execute(insert_row(self.workspace, &row)).await;
+        inserted.map_err(|error| refused(&row, error))?;
+        for side in table.sides {
+            self.insert_side(&row, side).await.map_err(failed)?;
+        }
+        Ok(row)
+    }
+
+    async fn insert_at_once<N: Noun>(&self, mut row: N) -> Result<N, Error> {
+        // Its id is not known yet, and stands nowhere else in the row.
+        let insert = insert_all(self.workspace, &row);
+        let id = self.transaction.try_read(insert, |row| row.get(0)).await;
+        let id = id.map_err(|error| refused(&row, error))??.into_iter().next();
+        row.set_id(id.ok_or_else(|| Error::internal("a new row got no id"))?);
+        Ok(row)
+    }
+
+    /// The row with this id, as nobody else can change it until this change has ended.
+    pub async fn find_for_update<N: Noun>(&mut self, id: i64) -> Result<Option<N>, Error> {
+        Ok(self.find_all_for_update(&[id]).await?.into_iter().next())
+    }
+
+    /// The same of several rows; they are locked, and answered, by ascending id.
+    pub async fn find_all_for_update<N: Noun>(&mut self, ids: &[i64]) -> Result<Vec<N>, Error> {
+        let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else {
+            return Ok(Vec::new());
+        };
+        self.locks.take_all(N::table().noun, *first, *last)?;
+        let select = N::Entity::find()
+            .select_only()
+            .columns(decoded::<N>())
+            .filter(column::<N>("workspace_id").eq(self.workspace.0))
+            .filter(column::<N>("id").is_in(ids.iter().copied()))
+            .order_by_asc(column::<N>("id"))
+            // Not FOR UPDATE: that would also hold up those who only refer to a row. SQLite has no
+            // such clause, and needs none: the transaction has the whole database to itself.
+            .lock(LockType::NoKeyUpdate)
+            .build(self.transaction.backend());
+        self.transaction.read(select, decode::<N>).await
+    }
+
+    /// Makes of the row `before` the row `after`, and answers it with its new version and time.
+    /// `before` comes from [`Tx::find_for_update`]; if the row has moved on since, it is a
+    /// VERSION_CONFLICT.
+    pub async fn update<N: Noun>(&mut self, before: &N, mut after: N) -> Result<N, Error> {
+        after.set_version(before.version() + 1, self.now);
+        let updated = N::Entity::update_many()
+            .set(changes(self.workspace, before, &after))
+            .filter(column::<N>("workspace_id").eq(self.workspace.0))
+            .filter(column::<N>("id").eq(before.id()))
+            .filter(column::<N>("version").eq(before.version()))
+            .build(self.transaction.backend());
+        let updated = self.transaction.execute(updated).await;
+        if updated.map_err(|error| refused(&after, error))? == 0 {
+            let singular = N::table().singular;
+            let message = format!("The {singular} was changed by somebody else. Read it again.");
+            return Err(Error::new(Kind::VersionConflict, message));
+        }
+        for side in N::table().sides {
+            if after.side(side) != before.side(side) {
+                self.delete_side(&after, side).await.map_err(failed)?;
+                self.insert_side(&after, side).await.map_err(failed)?;
+            }
+        }
+        count_updated(&mut self.count_changes, N::table(), before.facet(), after.facet());
+        Ok(after)
+    }
+
+    /// Those of `ids` that name no row of the noun in this workspace, in ascending order.
+    pub async fn missing<N: Noun>(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut parameters = Parameters::new(self.transaction.backend());
+        let workspace = parameters.bind(self.workspace.0);
+        let asked = parameters.bind_rows(ids);
+        let text = format!(
+            "SELECT DISTINCT value FROM {asked} WHERE NOT EXISTS \
+             (SELECT 1 FROM {} t WHERE t.workspace_id = {workspace} AND t.id = ids.value) \
+             ORDER BY value",
+            N::table().name
+        );
+        self.transaction.read(parameters.statement(text), |row| row.get(0)).await
+    }
+
+    async fn insert_side<N: Noun>(&self, row: &N, side: &'static Side) -> Result<(), DbErr> {
+        let values = row.side(side);
+        if values.is_empty() {
+            return Ok(());
+        }
+        let mut parameters = Parameters::new(self.transaction.backend());
+        let (workspace, owner) = (parameters.bind(self.workspace.0), parameters.bind(row.id()));
+        let created_at = side.created_at.map(|_| parameters.bind(row.created_at().0));
+        let created_at = created_at.map(|at| format!(", {at}")).unwrap_or_default();
+        let rows = values.into_iter();
+        let rows = rows
+            .map(|value| format!("({workspace}, {owner}, {}{created_at})", parameters.bind(value)));
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        let insert = format!("INSERT INTO {} ({}) VALUES {rows}", side.table, columns(side));
+        self.transaction.execute(parameters.statement(insert)).await.map(|_| ())
+    }
+
+    async fn delete_side<N: Noun>(&self, row: &N, side: &'static Side) -> Result<(), DbErr> {
+        let mut parameters = Parameters::new(self.transaction.backend());
+        let (workspace, owner) = (parameters.bind(self.workspace.0), parameters.bind(row.id()));
+        let Side { table, owner: column, .. } = side;
+        let delete =
+            format!("DELETE FROM {table} WHERE workspace_id = {workspace} AND {column} = {owner}");
+        self.transaction.execute(parameters.statement(delete)).await.map(|_| ())
+    }
+}
+
+/// The refusal of a row that cannot be written.
+fn refused<N: Noun>(row: &N, error: DbErr) -> Error {
+    row.taken(&error).unwrap_or_else(|| failed(error))
+}
+
+/// The columns of a side table.
+fn columns(Side { owner, value, created_at, .. }: &Side) -> String {
+    let created_at = created_at.map(|column| format!(", {column}")).unwrap_or_default();
+    format!("workspace_id, {owner}, {value}{created_at}")
+}
+
+/// Inserts a row.
+fn insert_row<N: Noun>(workspace: WorkspaceId, row: &N) -> Statement {
+    let table = N::table();
+    let mut parameters = Parameters::new(DbBackend::Sqlite);
+    let values: Vec<_> = values(workspace, row).map(|(_, value)| parameters.bind(value)).collect();
+    let columns = table.columns::<N>().join(", ");
+    let (name, values) = (table.name, values.join(", "));
+    parameters.statement(format!("INSERT INTO {name} ({columns}) VALUES ({values})"))
+}
+
+/// Inserts a row with the next id, and the rows beside it, and selects the id.
+fn insert_all<N: Noun>(workspace: WorkspaceId, row: &N) -> Statement {
+    let table = N::table();
+    let mut parameters = Parameters::new(DbBackend::Postgres);
+    let values = values(workspace, row).map(|(column, value)| match column {
+        "id" => "next.value".to_owned(),
+        _ => parameters.bind(value),
+    });
+    let values = values.collect::<Vec<_>>().join(", ");
+    let (workspace, counter) = (parameters.bind(workspace.0), parameters.bind(table.name));
+    let sides: Vec<_> = table
+        .sides
+        .iter()
+        .map(|side| {
+            let of = if side.is_text { ArrayType::String } else { ArrayType::BigInt };
+            let values = parameters.bind(array::<Value>(of, row.side(side)));
+            let created_at = side.created_at.map(|_| parameters.bind(row.created_at().0));
+            let created_at = created_at.map(|at| format!(", {at}")).unwrap_or_default();
+            format!(
+                ", {name} AS ( \
+                   INSERT INTO {name} ({}) \
+                   SELECT {workspace}, next.value, s.value{created_at} \
+                   FROM next, unnest({values}) AS s (value) \
+                 )",
+                columns(side),
+                name = side.table,
+            )
+        })
+        .collect();
+    parameters.statement(format!(
+        "WITH next AS ( \
+           INSERT INTO counters (workspace_id, name, value) VALUES ({workspace}, {counter}, 1) \
+           ON CONFLICT (workspace_id, name) DO UPDATE SET value = counters.value + 1 \
+           RETURNING value \
+         ), made AS ( \
+           INSERT INTO {} ({}) SELECT {values} FROM next \
+         ){} \
+         SELECT value FROM next",
+        table.name,
+        table.columns::<N>().join(", "),
+        sides.concat(),
+    ))
+}

@@ -1,0 +1,82 @@
+//! The facts of the table of tickets: what they are counted by, and by what their lists are found.
+
+use crate::store::nouns::{Dimension, Narrow, Order, Side, Table, Texts, Values};
+
+/// A workspace has at most 1,152 combinations of these.
+pub(super) static STATUS: Dimension = Dimension { name: "status", shift: 10, bits: 7 };
+pub(super) static PRIORITY: Dimension = Dimension { name: "priority", shift: 7, bits: 7 };
+pub(super) static TYPE: Dimension = Dimension { name: "ticket_type", shift: 4, bits: 7 };
+pub(super) static CATEGORY: Dimension = Dimension { name: "category", shift: 1, bits: 7 };
+pub(super) static UNASSIGNED: Dimension = Dimension { name: "unassigned", shift: 0, bits: 1 };
+
+pub(super) static TAGS: Side = Side {
+    table: "ticket_tags",
+    owner: "ticket_id",
+    value: "tag",
+    is_text: true,
+    created_at: Some("ticket_created_at"),
+};
+pub(super) static WATCHERS: Side = Side {
+    table: "ticket_watchers",
+    owner: "ticket_id",
+    value: "user_id",
+    is_text: false,
+    created_at: None,
+};
+
+/// Tickets.
+pub(super) static TICKETS: Table = Table {
+    name: "tickets",
+    singular: "ticket",
+    noun: 1,
+    dimensions: &[&STATUS, &PRIORITY, &TYPE, &CATEGORY, &UNASSIGNED],
+    orders: &[&CREATED_AT, &UPDATED_AT, &BY_PRIORITY, &DUE_AT],
+    narrows: &[
+        Narrow {
+            columns: &["external_source", "external_id"],
+            index: "tickets_external_source_external_id_idx",
+            is_unique: true,
+            side: None,
+        },
+        Narrow {
+            columns: &["parent_id"],
+            index: "tickets_parent_id_created_at_id_idx",
+            is_unique: false,
+            side: None,
+        },
+        Narrow {
+            columns: &["tag"],
+            index: "ticket_tags_tag_ticket_created_at_ticket_id_idx",
+            is_unique: false,
+            side: Some(&TAGS),
+        },
+        Narrow {
+            columns: &["assignee_id"],
+            index: "tickets_assignee_id_created_at_id_facet_idx",
+            is_unique: false,
+            side: None,
+        },
+        Narrow {
+            columns: &["requester_id"],
+            index: "tickets_requester_id_created_at_id_facet_idx",
+            is_unique: false,
+            side: None,
+        },
+        Narrow {
+            columns: &["external_source"],
+            index: "tickets_external_source_created_at_id_idx",
+            is_unique: false,
+            side: None,
+        },
+    ],
+    sides: &[&TAGS, &WATCHERS],
+    texts: Texts::unmade(),
+};
+
+pub(super) static CREATED_AT: Order =
+    Order { name: "createdAt", column: "created_at", values: Values::Numbers };
+static UPDATED_AT: Order =
+    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers };
+static BY_PRIORITY: Order =
+    Order { name: "priority", column: "priority", values: Values::Rank(&PRIORITY) };
+static DUE_AT: Order = Order { name: "dueAt", column: "due_at", values: Values::NumbersOrNull };

@@ -1,0 +1,138 @@
+//! A user's row, there and back, and the facts of the table of users.
+
+use migrations::case_folded;
+use sea_orm::{DbErr, Set};
+
+use super::{Profile, Role, User, UserStatus};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind};
+use crate::store::WorkspaceId;
+use crate::store::entity::user;
+use crate::store::failure::is_taken;
+use crate::store::nouns::{
+    Columns, Dimension, KeyValue, Narrow, Noun, Order, Table, Texts, Values,
+};
+
+pub(super) static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 };
+pub(super) static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 3 };
+
+pub(super) static CREATED_AT: Order =
+    Order { name: "createdAt", column: "created_at", values: Values::Numbers };
+static UPDATED_AT: Order =
+    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers };
+static DISPLAY_NAME: Order =
+    Order { name: "displayName", column: "name_key", values: Values::Texts };
+
+/// Users.
+static USERS: Table = Table {
+    name: "users",
+    singular: "user",
+    noun: 2,
+    dimensions: &[&ROLE, &STATUS],
+    orders: &[&CREATED_AT, &UPDATED_AT, &DISPLAY_NAME],
+    narrows: &[
+        Narrow {
+            columns: &["email_key"],
+            index: "users_email_key_idx",
+            is_unique: true,
+            side: None,
+        },
+        Narrow {
+            columns: &["department_key"],
+            index: "users_department_key_created_at_id_idx",
+            is_unique: false,
+            side: None,
+        },
+    ],
+    sides: &[],
+    texts: Texts::unmade(),
+};
+
+impl Noun for User {
+    type Entity = user::Entity;
+
+    fn table() -> &'static Table {
+        &USERS
+    }
+
+    fn decode(row: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.take()?,
+            display_name: row.take()?,
+            email: row.take()?,
+            role: row.take_kind("role", Role::from_i16)?,
+            status: row.take_kind("status", UserStatus::from_i16)?,
+            created_at: row.take_time()?,
+            updated_at: row.take_time()?,
+            profile: Profile {
+                phone: row.take()?,
+                title: row.take()?,
+                department: row.take()?,
+                timezone: row.take()?,
+                locale: row.take()?,
+            },
+            version: row.take()?,
+        })
+    }
+
+    fn encode(&self, workspace: WorkspaceId) -> user::ActiveModel {
+        let Profile { phone, title, department, timezone, locale } = self.profile.clone();
+        user::ActiveModel {
+            workspace_id: Set(workspace.0),
+            id: Set(self.id),
+            display_name: Set(self.display_name.clone()),
+            email: Set(self.email.clone()),
+            role: Set(self.role.as_i16()),
+            status: Set(self.status.as_i16()),
+            created_at: Set(self.created_at.0),
+            updated_at: Set(self.updated_at.0),
+            phone: Set(phone),
+            title: Set(title),
+            department_key: Set(department.as_deref().map(case_folded)),
+            department: Set(department),
+            timezone: Set(timezone),
+            locale: Set(locale),
+            version: Set(self.version),
+            facet: Set(self.facet()),
+            name_key: Set(case_folded(&self.display_name)),
+            email_key: Set(case_folded(&self.email)),
+        }
+    }
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn set_id(&mut self, id: i64) {
+        self.id = id;
+    }
+
+    fn set_version(&mut self, version: i64, updated_at: Timestamp) {
+        (self.version, self.updated_at) = (version, updated_at);
+    }
+
+    fn facet(&self) -> i16 {
+        ROLE.pack(self.role.as_i16()) | STATUS.pack(self.status.as_i16())
+    }
+
+    fn key(&self, order: &Order) -> Option<KeyValue> {
+        Some(match order.column {
+            "updated_at" => KeyValue::Number(self.updated_at.0),
+            "name_key" => KeyValue::Text(case_folded(&self.display_name)),
+            _ => KeyValue::Number(self.created_at.0),
+        })
+    }
+
+    fn taken(&self, error: &DbErr) -> Option<Error> {
+        let message = || format!("A user with the address \"{}\" exists already.", self.email);
+        is_taken(error, &["email_key"]).then(|| Error::new(Kind::AlreadyExists, message()))
+    }
+}
