@@ -43,6 +43,30 @@ async fn every_change_of_a_key_is_in_the_log_with_before_and_after() {
 }
 
 #[tokio::test]
+async fn a_rotation_is_in_the_log_of_both_its_keys() {
+    let orqit = Orqit::start().await;
+    let admin = orqit.rest_as(&["admin"]).await;
+    let key = json!({"name": "Portal", "scopes": ["tickets:read"]});
+    let old = admin.post("/keys", key).await.data(201);
+    let rotate = format!("/keys/{}/rotate", old["id"].as_str().expect("text"));
+    let new = admin.post(&rotate, json!({"gracePeriodSeconds": 60})).await.data(201);
+    let log = async |key: &Value| {
+        let id = key["id"].as_str().expect("text");
+        entries(&admin, &format!("?resourceType=api_key&resourceId={id}")).await
+    };
+    let log_of_old = log(&old).await;
+    assert_eq!(log_of_old[0]["action"], "api_key.rotate");
+    let expiries = ["before", "after"].map(|side| log_of_old[0][side]["expiresAt"].is_null());
+    assert_eq!(expiries, [true, false]);
+    assert_eq!(log_of_old[0]["after"]["rotatedTo"], new["id"]);
+    let log_of_new = log(&new).await;
+    assert_eq!(log_of_new.len(), 1, "{log_of_new:?}");
+    assert_eq!(log_of_new[0]["action"], "api_key.create");
+    assert_eq!(log_of_new[0]["after"]["rotatedFrom"], old["id"]);
+    assert_eq!(log_of_new[0]["after"]["key"], Value::Null);
+}
+
+#[tokio::test]
 async fn every_denied_attempt_to_manage_keys_is_in_the_log() {
     let orqit = Orqit::start().await;
     let admin = orqit.rest_as(&["admin"]).await;
@@ -81,6 +105,10 @@ async fn every_denied_attempt_to_manage_keys_is_in_the_log() {
         ]
     );
     assert_eq!(log[2]["resourceId"], "aaaaaaaa");
+    for entry in &log {
+        assert_eq!(entry["clientIp"], "127.0.0.1", "{entry}");
+        assert!(entry["requestId"].as_str().is_some_and(|id| id.starts_with("req_")), "{entry}");
+    }
 }
 
 #[tokio::test]
