@@ -81,9 +81,13 @@ fn fitting(
 }
 
 /// The order that a name such as `-dueAt` stands for, and which end comes first; validation refuses
-/// names that are no order.
-pub fn sort<N: Noun>(name: Option<&str>) -> Option<(&'static Order, Direction)> {
-    let name = name?;
+/// names that are no order. Without a name it is the order that a poller walks where changes since
+/// some time are asked for, and none otherwise.
+pub fn sort<N: Noun>(
+    name: Option<&str>,
+    updated_since: Option<prost_types::Timestamp>,
+) -> Option<(&'static Order, Direction)> {
+    let name = name.or(updated_since.map(|_| "updatedAt"))?;
     let (name, direction) = match name.strip_prefix('-') {
         Some(name) => (name, Direction::Descending),
         None => (name, Direction::Ascending),
@@ -135,7 +139,11 @@ fn bad_cursor(error: CursorError) -> Error {
 }
 
 /// Where a page stands in its list.
-pub fn meta(page: &PageRequest, total_count: i64, next_cursor: Option<String>) -> pb::PageMeta {
+pub fn meta(
+    page: &PageRequest,
+    total_count: Option<i64>,
+    next_cursor: Option<String>,
+) -> pb::PageMeta {
     pb::PageMeta {
         page: match page.position {
             Position::Page(page) => Some(page as i32),

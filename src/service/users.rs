@@ -30,7 +30,8 @@ impl pb::user_service_server::UserService for Users {
         })?;
         let workspace = accepted.caller.workspace();
         let message = &accepted.message;
-        let list = filter(message).query(pages::sort::<User>(message.sort.as_deref()));
+        let sort = pages::sort::<User>(message.sort.as_deref(), message.updated_since);
+        let list = filter(message).query(sort);
         let page = page_parameters(message).request(|text| list.decode::<User>(workspace, text))?;
         let found = self.store.reader(workspace).list(&list, &page).await?;
         let listed = pages::listed(workspace, &list, &page, found, messages::user)?;

@@ -51,6 +51,11 @@ impl Position {
         }
     }
 
+    /// Whether the rows of the whole list are counted.
+    pub(super) fn is_counted(&self) -> bool {
+        matches!(self, Self::Page(_))
+    }
+
     /// The place that it follows.
     pub fn after(&self) -> Option<&CursorKey> {
         match self {
@@ -74,8 +79,9 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// The rows, in order.
     pub rows: Vec<T>,
-    /// How many rows pass the filter, on all pages.
-    pub total_count: i64,
+    /// How many rows pass the filter, on all pages; none where the list is read on by cursor, so that
+    /// no page of a loop counts anything.
+    pub total_count: Option<i64>,
     /// Where the next page begins, if there is one.
     pub next: Option<CursorKey>,
 }
@@ -117,8 +123,12 @@ impl<E: EntityTrait> NewestFirst<E> {
         number_of: impl Fn(&E::Model) -> i64,
         page: &PageRequest,
     ) -> Result<Page<E::Model>, DbErr> {
-        let total = self.total().into_tuple::<Option<i64>>().one(connection).await?;
-        let total_count = total.flatten().unwrap_or_default();
+        let total_count = if page.position.is_counted() {
+            let total = self.total().into_tuple::<Option<i64>>().one(connection).await?;
+            Some(total.flatten().unwrap_or_default())
+        } else {
+            None
+        };
         let mut rows = self.page(page).all(connection).await?;
         let has_more = rows.len() > page.per_page as usize;
         rows.truncate(page.per_page as usize);

@@ -99,13 +99,18 @@ impl Reader<'_> {
         page: &PageRequest,
     ) -> Result<Page<RequestLog>, Error> {
         let list = self.request_logs(filter);
-        let total: Vec<i64> = RowSource::Reader(*self).read(list.total(), |row| row.get(0)).await?;
+        let total_count = if page.position.is_counted() {
+            let total = RowSource::Reader(*self).read(list.total(), |row| row.get(0)).await?;
+            Some(total.first().copied().unwrap_or_default())
+        } else {
+            None
+        };
         let mut rows = RowSource::Reader(*self).read(list.page(page), decode).await?;
         let has_more = rows.len() > page.per_page as usize;
         rows.truncate(page.per_page as usize);
         let last = rows.last().filter(|_| has_more);
         let next = last.map(|row| CursorKey { value: Some(row.received_at.0.into()), id: row.id });
-        Ok(Page { rows, total_count: total.first().copied().unwrap_or_default(), next })
+        Ok(Page { rows, total_count, next })
     }
 
     /// The query plans of the statements that [`Reader::list_request_logs`] would run.

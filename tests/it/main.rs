@@ -32,6 +32,7 @@ mod leaks;
 mod lists;
 mod migrations;
 mod openapi;
+mod polling;
 mod query_plans;
 mod rate_limits;
 mod reflection;

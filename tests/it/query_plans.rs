@@ -123,7 +123,7 @@ async fn an_external_id_is_found_by_its_source_however_many_others_have_it() {
         assert!(!plan.contains("tickets_external_id_idx"), "{sort:?}:\n{plan}");
         let found: Page<Ticket> = reader.list(&filter.query(sort.order()), &page).await.unwrap();
         let ids: Vec<_> = found.rows.iter().map(|ticket| ticket.id).collect();
-        assert_eq!((ids, found.total_count), (vec![8], 1), "{sort:?}");
+        assert_eq!((ids, found.total_count), (vec![8], Some(1)), "{sort:?}");
     }
 }
 
@@ -151,7 +151,8 @@ async fn a_page_with_more_text_than_is_read_in_place_is_whole_up_to_its_bound() 
         let page = PageRequest { per_page, position };
         let found: Page<Ticket> =
             reader.list(&TicketFilter::default().query(sort.order()), &page).await.unwrap();
-        assert_eq!((found.rows.len(), found.total_count), (read, 100), "{page:?}");
+        let total = matches!(page.position, Position::Page(_)).then_some(100);
+        assert_eq!((found.rows.len(), found.total_count), (read, total), "{page:?}");
         assert!(found.next.is_some());
         for ticket in found.rows {
             assert_eq!(ticket.description, format!("{:>65535}", ticket.id - 1));
@@ -206,11 +207,11 @@ async fn no_list_of_keys_or_of_the_audit_log_scans_its_table() {
     let logs = reader.list_audit_logs(&AuditFilter::default(), &page).await.unwrap();
     let keys = reader.list_keys(&[], now, &page).await.unwrap();
     // That the workspace was made is in the log too.
-    assert_eq!((logs.total_count, keys.total_count), (2_001, 2_000));
+    assert_eq!((logs.total_count, keys.total_count), (Some(2_001), Some(2_000)));
     let active = reader.list_keys(&[KeyStatus::Active], now, &page).await.unwrap();
     let users = AuditFilter { resource_type: Some("user".to_owned()), ..AuditFilter::default() };
     let users = reader.list_audit_logs(&users, &page).await.unwrap();
-    assert_eq!((active.total_count, users.total_count), (20, 1_000));
+    assert_eq!((active.total_count, users.total_count), (Some(20), Some(1_000)));
 }
 
 fn audit_filters() -> Vec<AuditFilter> {

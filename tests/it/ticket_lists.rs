@@ -72,7 +72,10 @@ async fn assert_list(
     loop {
         let request = PageRequest { per_page, position };
         let page: Page<Ticket> = reader.list(&query, &request).await.unwrap();
-        assert_eq!(page.total_count as usize, expected.len(), "total of {context}");
+        // Only a page that was asked for by number tells the total.
+        let is_counted = matches!(request.position, Position::Page(_));
+        let total = is_counted.then_some(expected.len() as i64);
+        assert_eq!(page.total_count, total, "total of {context}");
         walked.extend(page.rows);
         let Some(next) = page.next else { break };
         // The cursor goes through its text, as a caller's does.
@@ -97,7 +100,7 @@ async fn assert_list(
             rest.len() > per_page as usize,
             "page {number} of {context}"
         );
-        assert_eq!(page.total_count as usize, expected.len(), "page {number} of {context}");
+        assert_eq!(page.total_count, Some(expected.len() as i64), "page {number} of {context}");
     }
 }
 

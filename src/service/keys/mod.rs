@@ -18,7 +18,6 @@ use super::pages::{self, PageParameters};
 use super::rate_limits::rate_limits;
 use super::{accept, accept_public, no_more};
 use crate::clock::{Clock, Timestamp};
-use crate::config::PER_PAGE_DEFAULT;
 use crate::error::Error;
 use crate::key::{KeyText, can_be_id};
 use crate::keyring::KeyRing;
@@ -27,7 +26,7 @@ use crate::limits::Limiter;
 use crate::pb;
 use crate::resource::Resource;
 use crate::scope::Scopes;
-use crate::store::{CursorKey, KeyRecord, Store, WorkspaceId};
+use crate::store::{CursorError, CursorKey, KeyRecord, Position, Store, WorkspaceId};
 
 use lives::{admit, changes, check_rotation, made, new_key, successor};
 pub use lives::{audit, cap_reached, event, revoke, revoke_leaked};
@@ -66,21 +65,16 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::ListAccountsRequest>,
     ) -> Result<Response<pb::ListAccountsResponse>, Status> {
         let accepted = accept(request, |message: &pb::ListAccountsRequest, violations| {
-            PageParameters { page: message.page, per_page: message.per_page, cursor: None }
-                .check(violations);
+            accounts_page(message).check(violations);
         })?;
-        let page = accepted.message.page.unwrap_or(1);
-        let per_page = accepted.message.per_page.unwrap_or(PER_PAGE_DEFAULT as i32);
+        // There is one account, so no page has handed out a cursor.
+        let page = accounts_page(&accepted.message).request(|_| Err(CursorError::Malformed))?;
+        let is_first = matches!(page.position, Position::Page(1) | Position::Start);
         let accounts =
-            if page == 1 { vec![messages::account(&accepted.caller)] } else { Vec::new() };
-        let meta = pb::PageMeta {
-            page: Some(page),
-            per_page,
-            total_count: 1,
-            has_more: false,
-            next_cursor: None,
-        };
-        Ok(Response::new(pb::ListAccountsResponse { accounts, meta: Some(meta) }))
+            if is_first { vec![messages::account(&accepted.caller)] } else { Vec::new() };
+        let total_count = matches!(page.position, Position::Page(_)).then_some(1);
+        let meta = Some(pages::meta(&page, total_count, None));
+        Ok(Response::new(pb::ListAccountsResponse { accounts, meta }))
     }
 
     async fn list_keys(
@@ -275,6 +269,11 @@ fn kept_by_nobody<R>(mut answer: Response<R>) -> Response<R> {
 /// The id, if it can be one. What cannot is simply not found.
 fn key_id(text: &str) -> Result<&str, Error> {
     if can_be_id(text) { Ok(text) } else { Err(Resource::ApiKey.not_found()) }
+}
+
+fn accounts_page(message: &pb::ListAccountsRequest) -> PageParameters<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    PageParameters { page, per_page, cursor }
 }
 
 fn asked(message: &pb::ListKeysRequest) -> PageParameters<'_> {

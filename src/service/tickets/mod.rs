@@ -35,7 +35,8 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let accepted = accept(request, filters::check)?;
         let workspace = accepted.caller.workspace();
         let message = &accepted.message;
-        let list = filters::filter(message).query(pages::sort::<Ticket>(message.sort.as_deref()));
+        let sort = pages::sort::<Ticket>(message.sort.as_deref(), message.updated_since);
+        let list = filters::filter(message).query(sort);
         let page = filters::page_parameters(message)
             .request(|text| list.decode::<Ticket>(workspace, text))?;
         let found = self.store.reader(workspace).list(&list, &page).await?;

@@ -197,7 +197,11 @@ impl Reader<'_> {
         page: &PageRequest,
     ) -> Result<Page<KeyRecord>, Error> {
         let Some(workspace) = self.find_workspace().await? else {
-            return Ok(Page { rows: Vec::new(), total_count: 0, next: None });
+            return Ok(Page {
+                rows: Vec::new(),
+                total_count: page.position.is_counted().then_some(0),
+                next: None,
+            });
         };
         let list = self.key_list(statuses, now);
         let found = list.read(self.connection, |row| row.number, page).await;

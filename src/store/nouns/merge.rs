@@ -12,7 +12,7 @@ use super::table::{Dimension, Values};
 impl Sql<'_> {
     /// Merges index ranges that are each in order.
     pub(super) fn merge(&mut self, slice: &Slice) -> String {
-        let total = self.total();
+        let total = self.total_beside();
         let facets = self.facets(Some(slice));
         let start = self.range_start(slice);
         match self.backend {

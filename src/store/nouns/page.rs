@@ -24,7 +24,7 @@ impl Reader<'_> {
     /// A list that is read on from each page's [`Page::next`] has every row that passed throughout
     /// exactly once, whatever is inserted meanwhile.
     pub async fn list<N: Noun>(&self, query: &Query, page: &PageRequest) -> Result<Page<N>, Error> {
-        let list = self.listed::<N>(query);
+        let list = self.listed::<N>(query, page);
         let found = if query.order.has_nulls() {
             // Two statements, which have to be of one moment.
             let snapshot = self.begin_snapshot().await.map_err(failed)?;
@@ -45,7 +45,7 @@ impl Reader<'_> {
         query: &Query,
         page: &PageRequest,
     ) -> Result<Vec<String>, Error> {
-        let list = self.listed::<N>(query);
+        let list = self.listed::<N>(query, page);
         let mut statements = vec![list.total()];
         for stretch in list.stretches() {
             let slice = first_slice(*stretch, page);
@@ -58,9 +58,10 @@ impl Reader<'_> {
         self.explain_all(statements).await
     }
 
-    fn listed<'a, N: Noun>(&self, query: &'a Query) -> List<'a> {
+    fn listed<'a, N: Noun>(&self, query: &'a Query, page: &PageRequest) -> List<'a> {
         let (backend, workspace) = (self.backend(), self.workspace);
-        List { backend, workspace, table: N::table(), columns: selected::<N>(), query }
+        let (table, columns) = (N::table(), selected::<N>());
+        List { backend, workspace, table, columns, query, is_counted: page.position.is_counted() }
     }
 
     async fn begin_snapshot(&self) -> Result<sea_orm::DatabaseTransaction, DbErr> {
@@ -93,7 +94,7 @@ fn is_short(list: List<'_>, page: &PageRequest) -> bool {
 /// they are larger than a page may be: the last of them is the one that made them so.
 struct Found<N> {
     rows: Vec<N>,
-    total_count: i64,
+    total_count: Option<i64>,
 }
 
 impl<N: Noun> Found<N> {
@@ -165,7 +166,7 @@ async fn read_slice<N: Noun>(
     page: &PageRequest,
 ) -> Result<(Vec<N>, Option<i64>), Error> {
     let read = async |statement| {
-        let bytes = |(row, _): &(N, i64)| row.bytes();
+        let bytes = |(row, _): &(N, Option<i64>)| row.bytes();
         source.read_within(statement, decode_listed::<N>, bytes, bytes_max(page)).await
     };
     let mut rows = match list.probe(slice) {
@@ -176,7 +177,7 @@ async fn read_slice<N: Noun>(
     if (rows.len() as u64) < slice.limit && !is_over {
         rows = read(list.page(slice)).await?;
     }
-    let total = rows.first().map(|(_, total)| *total);
+    let total = rows.first().and_then(|(_, total)| *total);
     Ok((rows.into_iter().map(|(row, _)| row).collect(), total))
 }
 
@@ -200,11 +201,12 @@ async fn read_total(
     list: List<'_>,
     page: &PageRequest,
     total: Option<i64>,
-) -> Result<i64, Error> {
+) -> Result<Option<i64>, Error> {
     match (total, &page.position) {
-        (Some(total), _) => Ok(total),
-        (None, Position::Page(1) | Position::Start) => Ok(0),
-        (None, _) => read_number(source, list.total()).await,
+        (Some(total), _) => Ok(Some(total)),
+        (None, Position::Start | Position::After(_)) => Ok(None),
+        (None, Position::Page(1)) => Ok(Some(0)),
+        (None, Position::Page(_)) => Ok(Some(read_number(source, list.total()).await?)),
     }
 }
 

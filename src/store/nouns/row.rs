@@ -46,8 +46,8 @@ pub(super) fn decode<N: Noun>(row: &Row<'_>) -> Result<N, Error> {
     N::decode(&mut Columns { row, next: 0 })
 }
 
-/// The noun in a row of a page, and the total beside it.
-pub(super) fn decode_listed<N: Noun>(row: &Row<'_>) -> Result<(N, i64), Error> {
+/// The noun in a row of a page, and the total beside it, if it is counted.
+pub(super) fn decode_listed<N: Noun>(row: &Row<'_>) -> Result<(N, Option<i64>), Error> {
     let mut columns = Columns { row, next: 0 };
     let noun = N::decode(&mut columns)?;
     Ok((noun, columns.take()?))

@@ -27,6 +27,8 @@ pub(super) struct List<'a> {
     /// The columns of a row `t`, as they are selected.
     pub(super) columns: &'static str,
     pub(super) query: &'a Query,
+    /// Whether a page tells the total of the list.
+    pub(super) is_counted: bool,
 }
 
 /// Which rows of a list, by whether they have a value of its order. Those without one follow those
@@ -58,6 +60,7 @@ pub(super) struct Sql<'a> {
     pub(super) columns: &'static str,
     pub(super) query: &'a Query,
     pub(super) path: Path,
+    pub(super) is_counted: bool,
     pub(super) parameters: Parameters,
     /// The placeholder of the workspace.
     pub(super) workspace: String,
@@ -130,16 +133,22 @@ impl<'a> List<'a> {
     }
 
     fn sql(self) -> Sql<'a> {
-        let Self { backend, workspace, table, columns, query } = self;
+        let Self { backend, workspace, table, columns, query, is_counted } = self;
         let mut parameters = Parameters::new(backend);
         let workspace = parameters.bind(workspace.0);
-        Sql { backend, table, columns, query, path: self.path(), parameters, workspace }
+        let path = self.path();
+        Sql { backend, table, columns, query, path, is_counted, parameters, workspace }
     }
 }
 
 impl Sql<'_> {
+    /// The total of the list beside the rows of a page; NULL where it is not counted.
+    pub(super) fn total_beside(&mut self) -> String {
+        if self.is_counted { self.total() } else { "CAST(NULL AS BIGINT)".to_owned() }
+    }
+
     /// The total of the list, as an expression.
-    pub(super) fn total(&mut self) -> String {
+    fn total(&mut self) -> String {
         let (workspace, conditions) = (self.workspace.clone(), &self.query.conditions);
         let counters = match self.path {
             Path::Walk if conditions.is_empty() => {
@@ -167,7 +176,7 @@ impl Sql<'_> {
 
     /// Along an index that has the order.
     fn walk(&mut self, slice: &Slice) -> String {
-        let total = self.total();
+        let total = self.total_beside();
         let (from, mut conditions) = self.found();
         let (key, id) = (self.key("t"), "t.id".to_owned());
         conditions.extend(self.beyond(slice, &key, &id));
@@ -182,7 +191,7 @@ impl Sql<'_> {
     /// All that the path's own index finds: first the ids in order, then only the rows of the page,
     /// so that no more of them are carried through the sort.
     fn gather(&mut self, slice: &Slice) -> String {
-        let total = self.total();
+        let total = self.total_beside();
         let (from, mut conditions) = self.found();
         let (key, id) = self.gathered_key();
         conditions.extend(self.beyond(slice, &key, &id));
@@ -225,7 +234,7 @@ impl Sql<'_> {
     }
 
     fn probe(&mut self, slice: &Slice) -> String {
-        let total = self.total();
+        let total = self.total_beside();
         let key = self.key("t");
         let mut conditions = vec![format!("t.workspace_id = {}", self.workspace)];
         conditions.extend(self.beyond(slice, &key, "t.id"));

@@ -70,7 +70,12 @@ impl Reader<'_> {
         };
         let list = self.usage_list(filter);
         let source = RowSource::Reader(*self);
-        let total: Vec<i64> = source.read(list.total(), |row| row.get(0)).await?;
+        let total_count = if page.position.is_counted() {
+            let total = source.read(list.total(), |row| row.get(0)).await?;
+            Some(total.first().copied().unwrap_or_default())
+        } else {
+            None
+        };
         let mut found = source.read(list.page(page, after), decode).await?;
         let has_more = found.len() > page.per_page as usize;
         found.truncate(page.per_page as usize);
@@ -78,7 +83,6 @@ impl Reader<'_> {
             value: Some(last.start.0.into()),
             id: endpoint_number(&last.endpoint),
         });
-        let total_count = total.first().copied().unwrap_or_default();
         Ok(Page { rows: found, total_count, next })
     }
 
