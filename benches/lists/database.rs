@@ -116,7 +116,7 @@ fn statements(workspace: i64, tickets: i64) -> Vec<String> {
     // A number below `below` that has nothing to do with others of the same ticket.
     let of = |factor: i64, below: i64| format!("(n * {factor} % 1000003 % {below})");
     let weighted = |factor: i64, weights: &[(i64, i64)]| {
-        let mut case = format!("CASE ");
+        let mut case = "CASE ".to_owned();
         let mut sum = 0;
         for (value, weight) in weights {
             sum += weight;
@@ -170,11 +170,9 @@ fn statements(workspace: i64, tickets: i64) -> Vec<String> {
         source = of(160_481_183, 100),
         changed = of(198_491_317, tickets / 40 + 1),
     );
-    let tags = format!(
-        "INSERT INTO ticket_tags (workspace_id, ticket_id, tag, ticket_created_at) \
-         SELECT workspace_id, id, substr(tags, 3, length(tags) - 4), created_at FROM tickets \
-         WHERE tags <> '[]'"
-    );
+    let tags = "INSERT INTO ticket_tags (workspace_id, ticket_id, tag, ticket_created_at) \
+                SELECT workspace_id, id, substr(tags, 3, length(tags) - 4), created_at \
+                FROM tickets WHERE tags <> '[]'";
     let counts = [
         "0 AS facet, COUNT(*) FROM tickets GROUP BY workspace_id",
         "facet, COUNT(*) FROM tickets GROUP BY workspace_id, facet",
@@ -185,5 +183,5 @@ fn statements(workspace: i64, tickets: i64) -> Vec<String> {
              SELECT workspace_id, 1, {of}"
         )
     });
-    [vec![users, insert, tags], counts.to_vec()].concat()
+    [vec![users, insert, tags.to_owned()], counts.to_vec()].concat()
 }

@@ -22,6 +22,7 @@ mod m0014_versions;
 mod m0015_folded_emails;
 mod m0016_facet_counts;
 mod m0017_user_lists;
+mod m0018_fewer_ticket_indexes;
 mod schema;
 
 use sea_orm_migration::prelude::*;
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_folded_emails::Migration),
             Box::new(m0016_facet_counts::Migration),
             Box::new(m0017_user_lists::Migration),
+            Box::new(m0018_fewer_ticket_indexes::Migration),
         ]
     }
 }

@@ -90,6 +90,8 @@ async fn assert_no_scan<N: Noun>(test: &TestStore, early: Timestamp, late: Times
         for position in [Position::Page(1), Position::Page(3), Position::After(after)] {
             let page = PageRequest { per_page: 20, position };
             let plan = reader.explain_list::<N>(&query, &page).await.unwrap();
+            let walks = reader.explain_walks::<N>(&query, &page).await.unwrap();
+            assert_eq!(walks.iter().find(|line| is_scan(line)), None, "{}", walks.join("\n"));
             let scan = plan.iter().find(|line| is_scan(line) || is_narrow && is_whole_index(line));
             assert_eq!(scan, None, "{table}: {query:?} {page:?}:\n{}", plan.join("\n"));
         }

@@ -4,6 +4,7 @@
 use sea_orm::DbBackend;
 
 use super::counts::facet_conditions;
+use super::merge::OF_FACETS;
 use super::plan::Path;
 use super::query::Condition;
 use super::sql::Sql;
@@ -12,21 +13,51 @@ use super::table::{Narrow, Side};
 impl Sql<'_> {
     /// What to select from and on which conditions, without order or page.
     pub(super) fn found(&mut self) -> (String, Vec<String>) {
-        let workspace = self.workspace.clone();
-        let side = match self.path {
-            Path::Gather(Narrow { side: Some(side), .. }) => Some(*side),
-            _ => None,
-        };
-        let (from, mut conditions) = match side {
-            Some(side) => self.rows_by_side(side),
-            None => (self.rows_by_index(), vec![format!("t.workspace_id = {workspace}")]),
-        };
-        for condition in &self.query.conditions {
-            conditions.extend(self.condition(condition));
+        let query = self.query;
+        let (from, mut conditions) = self.driven();
+        for condition in &query.conditions {
+            conditions.extend(self.condition("t", condition, self.is_chosen(condition)));
         }
-        let facets = facet_conditions(&mut self.parameters, "t.facet", &self.query.conditions);
-        conditions.extend(facets);
+        // Facets that are looked up are those that are asked for.
+        if !matches!(self.path, Path::GatherFacets) {
+            let facets = facet_conditions(&mut self.parameters, "t.facet", &query.conditions);
+            conditions.extend(facets);
+        }
         (from, conditions)
+    }
+
+    /// Counts what the path's own index finds, whatever else is asked for, but no more than `most`
+    /// and one more.
+    pub(super) fn few(&mut self, most: u32) -> String {
+        let query = self.query;
+        let (from, mut conditions) = match self.path {
+            Path::Gather(Narrow { side: Some(side), .. }) => self.side_alone(side),
+            _ => self.driven(),
+        };
+        for condition in &query.conditions {
+            if self.is_chosen(condition) {
+                conditions.extend(self.condition("t", condition, true));
+            }
+        }
+        format!(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM {from} WHERE {} LIMIT {most} + 1) AS found",
+            conditions.join(" AND ")
+        )
+    }
+
+    /// What the path's index is read from, and how it is entered.
+    fn driven(&mut self) -> (String, Vec<String>) {
+        let workspace = self.workspace.clone();
+        let of_workspace = format!("t.workspace_id = {workspace}");
+        match self.path {
+            Path::Gather(Narrow { side: Some(side), .. }) => self.rows_by_side(side),
+            Path::GatherFacets => {
+                let facets = self.facets(None);
+                let from = format!("({facets}) s CROSS JOIN {}", self.rows_by_index());
+                (from, vec![of_workspace, format!("t.facet = {OF_FACETS}")])
+            }
+            _ => (self.rows_by_index(), vec![of_workspace]),
+        }
     }
 
     /// From the rows by the index of the path, also where so many pass that reading the table might
@@ -44,6 +75,7 @@ impl Sql<'_> {
             Path::GatherRange(order) => Some(self.table.index_of(order)),
             // A walk over everything takes the index of its order anyway.
             Path::Walk if is_ranged => Some(self.table.index_of(self.query.order)),
+            Path::GatherFacets => Some(self.table.index_of_facets()),
             Path::Walk | Path::Merge => None,
         };
         match index {
@@ -58,14 +90,8 @@ impl Sql<'_> {
     /// value that many rows have: SQLite does not reorder a CROSS JOIN; PostgreSQL does, but cannot
     /// take a subquery with OFFSET apart.
     fn rows_by_side(&mut self, side: &Side) -> (String, Vec<String>) {
+        let (_, conditions) = self.side_alone(side);
         let (workspace, table) = (&self.workspace, self.table.name);
-        let asked = self.query.conditions.iter().find_map(|condition| match condition {
-            Condition::Side(of, text) if std::ptr::eq(*of, side) => Some(text.clone()),
-            _ => None,
-        });
-        let value = self.parameters.bind(asked);
-        let conditions =
-            vec![format!("g.workspace_id = {workspace}"), format!("g.{} = {value}", side.value)];
         let row = format!("t.workspace_id = {workspace} AND t.id = g.{}", side.owner);
         match self.backend {
             DbBackend::Postgres => {
@@ -79,21 +105,39 @@ impl Sql<'_> {
         }
     }
 
-    /// A condition on the columns of the row; none where the path or the facet sees to it.
-    fn condition(&mut self, condition: &Condition) -> Option<String> {
-        let chosen = self.is_chosen(condition);
+    /// From a value alone.
+    fn side_alone(&mut self, side: &Side) -> (String, Vec<String>) {
+        let asked = self.query.conditions.iter().find_map(|condition| match condition {
+            Condition::Side(of, text) if std::ptr::eq(*of, side) => Some(text.clone()),
+            _ => None,
+        });
+        let value = self.parameters.bind(asked);
+        let workspace = &self.workspace;
+        let conditions =
+            vec![format!("g.workspace_id = {workspace}"), format!("g.{} = {value}", side.value)];
+        (format!("{} g", side.table), conditions)
+    }
+
+    /// A condition on the columns of the rows with this alias; none where the path or the facet sees to
+    /// it. `chosen` tells whether it may choose the index.
+    pub(super) fn condition(
+        &mut self,
+        of: &str,
+        condition: &Condition,
+        chosen: bool,
+    ) -> Option<String> {
         // What keeps a column's index out of the choice, unless it is the one that was chosen.
         let unless = if chosen { "" } else { "+" };
         match condition {
             Condition::Dimension(..) => None,
             Condition::Numbers(column, numbers) => Some(match numbers.as_slice() {
-                [number] => format!("{unless}t.{column} = {}", self.parameters.bind(*number)),
-                numbers => format!("{unless}t.{column} {}", self.parameters.bind_in(numbers)),
+                [number] => format!("{unless}{of}.{column} = {}", self.parameters.bind(*number)),
+                numbers => format!("{unless}{of}.{column} {}", self.parameters.bind_in(numbers)),
             }),
             Condition::Text(column, text) => {
                 let text = self.parameters.bind(text.clone());
                 // PostgreSQL has no `+` for text.
-                let column = format!("t.{column}{}", if chosen { "" } else { " || ''" });
+                let column = format!("{of}.{column}{}", if chosen { "" } else { " || ''" });
                 Some(format!("{column} = {text}"))
             }
             Condition::Side(..) if chosen => None,
@@ -102,15 +146,15 @@ impl Sql<'_> {
                     (self.workspace.clone(), self.parameters.bind(text.clone()));
                 Some(format!(
                     "EXISTS (SELECT 1 FROM {} g WHERE g.workspace_id = {workspace} \
-                     AND g.{} = t.id AND g.{} = {text})",
+                     AND g.{} = {of}.id AND g.{} = {text})",
                     side.table, side.owner, side.value
                 ))
             }
             Condition::Since(column, at) => {
-                Some(format!("{unless}t.{column} >= {}", self.parameters.bind(at.0)))
+                Some(format!("{unless}{of}.{column} >= {}", self.parameters.bind(at.0)))
             }
             Condition::Before(column, at) => {
-                Some(format!("{unless}t.{column} < {}", self.parameters.bind(at.0)))
+                Some(format!("{unless}{of}.{column} < {}", self.parameters.bind(at.0)))
             }
         }
     }
@@ -122,7 +166,7 @@ impl Sql<'_> {
             Path::Gather(narrow) => condition.is_equality() && narrow.columns.contains(&column),
             Path::GatherRange(order) => !condition.is_equality() && order.column == column,
             Path::Walk => !condition.is_equality() && self.query.order.column == column,
-            Path::Merge => false,
+            Path::Merge | Path::GatherFacets => false,
         }
     }
 }

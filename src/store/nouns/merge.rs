@@ -5,9 +5,13 @@
 use sea_orm::DbBackend;
 
 use super::counts::counted;
-use super::query::Direction;
+use super::query::{Condition, Direction};
 use super::sql::{Slice, Sql, Stretch, as_i64};
 use super::table::{Dimension, Values};
+
+/// The facet of a row of [`Sql::facets`]. Not the bare column: SQLite would look up the rows by what
+/// is known of all facets instead of by this one.
+pub(super) const OF_FACETS: &str = "+s.v";
 
 impl Sql<'_> {
     /// Merges index ranges that are each in order.
@@ -15,9 +19,12 @@ impl Sql<'_> {
         let total = self.total_beside();
         let facets = self.facets(Some(slice));
         let start = self.range_start(slice);
+        let bounds = self.bounds("x");
         match self.backend {
-            DbBackend::Postgres => self.merge_lateral(slice, &total, &facets, &start),
-            _ => self.merge_queue(slice, &total, &facets, &start),
+            DbBackend::Postgres => {
+                self.merge_lateral(slice, &total, &facets, &format!("{start}{bounds}"))
+            }
+            _ => self.merge_queue(slice, &total, &facets, &start, &bounds),
         }
     }
 
@@ -46,7 +53,14 @@ impl Sql<'_> {
     /// SQLite, which has no LATERAL: the rows of a recursive query wait in a queue that its ORDER
     /// BY sorts. It begins with the first row of every range; each row that leaves it brings in
     /// the next of its range. So it looks up one row per range and one per row of the page.
-    fn merge_queue(&mut self, slice: &Slice, total: &str, facets: &str, start: &str) -> String {
+    fn merge_queue(
+        &mut self,
+        slice: &Slice,
+        total: &str,
+        facets: &str,
+        start: &str,
+        bounds: &str,
+    ) -> String {
         let (workspace, table) = (self.workspace.clone(), self.table.name);
         let (_, beyond) = self.direction();
         let column = self.query.order.column;
@@ -69,10 +83,10 @@ impl Sql<'_> {
         format!(
             "WITH RECURSIVE merge (v, place, key, id) AS ( \
                SELECT s.v, t.rowid, t.{column}, t.id FROM ({facets}) s CROSS JOIN {table} t \
-               WHERE t.rowid = ({first} s.v AND {start} {range_order} LIMIT 1) \
+               WHERE t.rowid = ({first} s.v AND {start}{bounds} {range_order} LIMIT 1) \
                UNION ALL \
                SELECT m.v, t.rowid, t.{column}, t.id FROM merge m CROSS JOIN {table} t \
-               WHERE t.rowid = ({first} m.v AND {next} {range_order} LIMIT 1) \
+               WHERE t.rowid = ({first} m.v AND {next}{bounds} {range_order} LIMIT 1) \
                {queue_order} {limit} \
              ) \
              SELECT {}, {total} FROM merge m CROSS JOIN {table} t \
@@ -95,6 +109,32 @@ impl Sql<'_> {
             wanted.push_str(&format!(" AND {} {beyond}= {rank}", number_in("c.facet", dimension)));
         }
         format!("SELECT c.facet AS v FROM facet_counts c WHERE {wanted} AND c.row_count > 0")
+    }
+
+    /// How many rows of the facets are within the time range, as an expression.
+    pub(super) fn count_merged(&mut self) -> String {
+        let facets = self.facets(None);
+        let (workspace, bounds) = (self.workspace.clone(), self.bounds("x"));
+        format!(
+            "(SELECT COUNT(*) FROM ({facets}) s CROSS JOIN {} x \
+             WHERE x.workspace_id = {workspace} AND x.facet = {OF_FACETS}{bounds})",
+            self.table.name
+        )
+    }
+
+    /// The time range that is asked for, of the rows with this alias, behind other conditions.
+    fn bounds(&mut self, alias: &str) -> String {
+        let mut bounds = String::new();
+        for condition in &self.query.conditions {
+            let (column, comparison, at) = match condition {
+                Condition::Since(column, at) => (column, ">=", at),
+                Condition::Before(column, at) => (column, "<", at),
+                _ => continue,
+            };
+            let at = self.parameters.bind(at.0);
+            bounds += &format!(" AND {alias}.{column} {comparison} {at}");
+        }
+        bounds
     }
 
     /// Where a range begins: the condition on its rows `x`.

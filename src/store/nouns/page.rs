@@ -5,7 +5,7 @@ use sea_orm::{AccessMode, DbBackend, DbErr, IsolationLevel, Statement, Transacti
 use super::plan::Path;
 use super::query::Query;
 use super::row::{decode_listed, selected};
-use super::sql::{List, Slice, Stretch};
+use super::sql::{List, SORTED_ROWS, Slice, Stretch};
 use super::table::Narrow;
 use super::{Noun, Reader};
 use crate::config::{PAGE_BYTES_MAX, PER_PAGE_ALWAYS};
@@ -38,7 +38,8 @@ impl Reader<'_> {
         Ok(found.into_page(query, page))
     }
 
-    /// The query plans of the statements that [`Reader::list`] would run, a line each.
+    /// The query plans of the statements that [`Reader::list`] may run, a line each; but for those of
+    /// [`Reader::explain_walks`].
     #[doc(hidden)]
     pub async fn explain_list<N: Noun>(
         &self,
@@ -49,11 +50,35 @@ impl Reader<'_> {
         let mut statements = vec![list.total()];
         for stretch in list.stretches() {
             let slice = first_slice(*stretch, page);
-            statements.extend(list.probe(&slice));
+            if list.is_sorted() {
+                statements.push(list.few());
+            }
             statements.push(list.page(&slice));
         }
         if query.order.has_nulls() {
             statements.push(list.valued_total());
+        }
+        self.explain_all(statements).await
+    }
+
+    /// The query plans of the statements that walk along the order of a list: over a bounded number of
+    /// rows, or until a page is full that is common.
+    #[doc(hidden)]
+    pub async fn explain_walks<N: Noun>(
+        &self,
+        query: &Query,
+        page: &PageRequest,
+    ) -> Result<Vec<String>, Error> {
+        let list = self.listed::<N>(query, page);
+        let mut statements = Vec::new();
+        for stretch in list.stretches() {
+            let slice = first_slice(*stretch, page);
+            if list.is_sorted() || matches!(list.path(), Path::Merge) {
+                statements.push(list.probe(&slice));
+            }
+            if matches!(list.path(), Path::GatherFacets) {
+                statements.push(list.walked(&slice));
+            }
         }
         self.explain_all(statements).await
     }
@@ -85,7 +110,7 @@ fn is_short(list: List<'_>, page: &PageRequest) -> bool {
     let is_kept = match list.path() {
         Path::Walk => list.query.conditions.is_empty(),
         Path::Gather(Narrow { is_unique, .. }) => *is_unique,
-        Path::Merge | Path::GatherRange(_) => false,
+        Path::Merge | Path::GatherRange(_) | Path::GatherFacets => false,
     };
     is_kept && rows <= SHORT_ROWS_MAX
 }
@@ -169,13 +194,25 @@ async fn read_slice<N: Noun>(
         let bytes = |(row, _): &(N, Option<i64>)| row.bytes();
         source.read_within(statement, decode_listed::<N>, bytes, bytes_max(page)).await
     };
-    let mut rows = match list.probe(slice) {
-        Some(probe) => read(probe).await?,
-        None => Vec::new(),
-    };
+    let (mut rows, mut is_common) = (Vec::new(), false);
+    if slice.offset == 0 {
+        let is_probed = match list.path() {
+            Path::Merge => true,
+            _ if list.is_sorted() => {
+                is_common = read_number(source, list.few()).await? > i64::from(SORTED_ROWS);
+                is_common && !matches!(list.path(), Path::GatherFacets)
+            }
+            _ => false,
+        };
+        if is_probed {
+            rows = read(list.probe(slice)).await?;
+        }
+    }
     let is_over = rows.iter().map(|(row, _)| row.bytes()).sum::<usize>() > bytes_max(page);
     if (rows.len() as u64) < slice.limit && !is_over {
-        rows = read(list.page(slice)).await?;
+        // What has many rows in its facets is walked, which needs no row but those of the page.
+        let is_walked = is_common && matches!(list.path(), Path::GatherFacets);
+        rows = read(if is_walked { list.walked(slice) } else { list.page(slice) }).await?;
     }
     let total = rows.first().and_then(|(_, total)| *total);
     Ok((rows.into_iter().map(|(row, _)| row).collect(), total))

@@ -4,15 +4,13 @@
 //!
 //! | conditions | page | total |
 //! | --- | --- | --- |
-//! | none | along the index of the order | a counter |
-//! | dimensions alone | merged from one index range per facet that has rows | a sum of counters |
-//! | a time range of what the list is in order of | along that index, within the range | counted along the range |
-//! | anything else | all that the narrowest filter's index finds, then sorted | counted through that index |
+//! | none, or a time range of what the list is in order of | along the index of the order | a counter; counted along the range |
+//! | dimensions, with such a range or without | merged from one index range per facet that has rows | a sum of counters; counted along the ranges |
+//! | anything else | all that the narrowest filter's index finds, sorted | counted through that index |
 //!
-//! A merge is preceded by a probe (`sql`), which spares it most of the time.
-//!
-//! The first two cost the same however many rows there are; the others as much as the range or the
-//! narrowest filter finds.
+//! A merge is preceded by a probe (`sql`), which spares it most of the time. What would be sorted is
+//! only if it is little; otherwise a longer probe walks along the order first, for what is common is
+//! found there soon.
 
 use super::query::{Condition, Query};
 use super::table::{Narrow, Order, Table};
@@ -28,6 +26,8 @@ pub(super) enum Path {
     Gather(&'static Narrow),
     /// Everything in a time range of another order than the list's, sorted.
     GatherRange(&'static Order),
+    /// Everything in the facets that are asked for, sorted.
+    GatherFacets,
 }
 
 impl Path {
@@ -37,25 +37,29 @@ impl Path {
         if let Some(narrow) = narrowest(table, conditions) {
             return Self::Gather(narrow);
         }
-        let mut ranges: Vec<_> = conditions.iter().filter(|one| is_range(one)).collect();
-        if ranges.iter().any(|one| one.column() == Some(query.order.column)) {
-            return Self::Walk;
+        let mut others: Vec<_> = conditions.iter().filter(|one| !is_dimension(one)).collect();
+        let is_of_order = |one: &&Condition| one.column() == Some(query.order.column);
+        if others.iter().all(is_of_order) {
+            return match others.len() == conditions.len() {
+                true => Self::Walk,
+                false if query.order.by_facet => Self::Merge,
+                // It has no range: what is in order of a rank or may be missing has none.
+                false => Self::GatherFacets,
+            };
         }
         // Who asks for changes since has usually seen the rest: it is the shorter range.
-        ranges.sort_by_key(|one| one.column() != Some("updated_at"));
-        let ranged = ranges.first().and_then(|one| one.column());
-        match ranged.and_then(|column| table.order_of_column(column)) {
+        others.sort_by_key(|one| one.column() != Some("updated_at"));
+        let ranged = others.into_iter().find(|one| !is_of_order(one) && !one.is_equality());
+        match ranged.and_then(Condition::column).and_then(|column| table.order_of_column(column)) {
             Some(order) => Self::GatherRange(order),
-            None if conditions.is_empty() => Self::Walk,
-            None if conditions.iter().all(|one| one.column().is_none()) => Self::Merge,
             // Nothing finds these rows: no list of the API comes here.
             None => Self::Walk,
         }
     }
 }
 
-fn is_range(condition: &Condition) -> bool {
-    matches!(condition, Condition::Since(..) | Condition::Before(..))
+fn is_dimension(condition: &Condition) -> bool {
+    matches!(condition, Condition::Dimension(..))
 }
 
 /// The first filter of the table all of whose columns are asked for.

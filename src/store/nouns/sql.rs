@@ -7,16 +7,21 @@
 use sea_orm::{DbBackend, Statement, Value};
 
 use super::counts::{ALL, counted, facet_conditions};
+use super::merge::OF_FACETS;
 use super::plan::Path;
 use super::query::{Condition, Direction, KeyValue, Query};
-use super::table::Table;
+use super::table::{Narrow, Table};
 use crate::store::WorkspaceId;
 use crate::store::pages::CursorKey;
 use crate::store::sql::Parameters;
 
-/// How many rows a probe looks at: one contiguous index range, which costs about as much as 20 of
-/// the ranges of a merge.
+/// How many rows the probe before a merge looks at: one contiguous index range, which costs about as
+/// much as 20 of the ranges of a merge.
 const PROBE_ROWS: u32 = 512;
+/// How many the probe before a sort looks at: about as much work as to sort [`SORTED_ROWS`].
+const LONG_PROBE_ROWS: u32 = 8 * 1024;
+/// So many rows are sorted without a probe.
+pub(super) const SORTED_ROWS: u32 = 1_000;
 
 /// A list, as far as its SQL depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -86,21 +91,43 @@ impl<'a> List<'a> {
         let text = match sql.path {
             Path::Walk => sql.walk(slice),
             Path::Merge => sql.merge(slice),
-            Path::Gather(_) | Path::GatherRange(_) => sql.gather(slice),
+            _ => sql.gather(slice),
         };
         sql.parameters.statement(text)
     }
 
-    /// Selects what [`List::page`] would, but looks only at the next [`PROBE_ROWS`] rows of the
-    /// whole order: most conditions find a page among them sooner than in hundreds of ranges. Fewer
-    /// rows than asked for mean nothing. There is none where `page` is as quick.
-    pub(super) fn probe(self, slice: &Slice) -> Option<Statement> {
+    /// Selects what [`List::page`] would, but looks only at the next rows of the whole order: most
+    /// conditions find a page among them sooner than in hundreds of ranges, or than in a sort of
+    /// thousands of rows. Fewer rows than asked for mean nothing.
+    pub(super) fn probe(self, slice: &Slice) -> Statement {
         let mut sql = self.sql();
-        if !matches!(sql.path, Path::Merge) || slice.offset > 0 {
-            return None;
+        let rows = if self.is_sorted() { LONG_PROBE_ROWS } else { PROBE_ROWS };
+        let text = sql.probe(slice, rows);
+        sql.parameters.statement(text)
+    }
+
+    /// Whether what the path finds has to be sorted.
+    pub(super) fn is_sorted(self) -> bool {
+        match self.path() {
+            Path::Walk | Path::Merge => false,
+            Path::Gather(narrow) => !narrow.is_unique && !self.sql().is_gathered_in_order(narrow),
+            Path::GatherRange(_) | Path::GatherFacets => true,
         }
-        let text = sql.probe(slice);
-        Some(sql.parameters.statement(text))
+    }
+
+    /// Counts what the path's index finds, up to one more than [`SORTED_ROWS`].
+    pub(super) fn few(self) -> Statement {
+        let mut sql = self.sql();
+        let text = sql.few(SORTED_ROWS);
+        sql.parameters.statement(text)
+    }
+
+    /// Selects what [`List::page`] would, by walking along the order.
+    pub(super) fn walked(self, slice: &Slice) -> Statement {
+        let mut sql = self.sql();
+        sql.path = Path::Walk;
+        let text = sql.walk(slice);
+        sql.parameters.statement(text)
     }
 
     /// Selects the total of the list.
@@ -119,7 +146,7 @@ impl<'a> List<'a> {
                 let facets = sql.facets(None);
                 format!(
                     "SELECT COUNT(*) FROM ({facets}) s CROSS JOIN {} t \
-                     WHERE t.workspace_id = {} AND t.facet = s.v AND {valued}",
+                     WHERE t.workspace_id = {} AND t.facet = {OF_FACETS} AND {valued}",
                     sql.table.name, sql.workspace,
                 )
             }
@@ -150,13 +177,15 @@ impl Sql<'_> {
     /// The total of the list, as an expression.
     fn total(&mut self) -> String {
         let (workspace, conditions) = (self.workspace.clone(), &self.query.conditions);
-        let counters = match self.path {
-            Path::Walk if conditions.is_empty() => {
-                let noun = self.parameters.bind(self.table.noun);
-                format!("c.workspace_id = {workspace} AND c.noun = {noun} AND c.facet = {ALL}")
-            }
-            Path::Merge => counted(&mut self.parameters, &workspace, self.table, conditions),
-            _ => return self.count(),
+        let counters = if conditions.is_empty() {
+            let noun = self.parameters.bind(self.table.noun);
+            format!("c.workspace_id = {workspace} AND c.noun = {noun} AND c.facet = {ALL}")
+        } else if conditions.iter().all(|one| one.column().is_none()) {
+            counted(&mut self.parameters, &workspace, self.table, conditions)
+        } else if matches!(self.path, Path::Merge) {
+            return self.count_merged();
+        } else {
+            return self.count();
         };
         let sum = "COALESCE(CAST(SUM(c.row_count) AS BIGINT), 0)";
         format!("(SELECT {sum} FROM facet_counts c WHERE {counters})")
@@ -210,14 +239,8 @@ impl Sql<'_> {
     /// index has them in that order. It would be walked to its end for a few rows otherwise.
     fn gathered_key(&self) -> (String, String) {
         let column = self.query.order.column;
-        let by_creation = std::ptr::eq(self.query.order, self.table.by_creation());
         if let Path::Gather(narrow) = self.path
-            && let (true, false, [only]) = (by_creation, narrow.is_unique, narrow.columns)
-            && self
-                .query
-                .conditions
-                .iter()
-                .any(|one| one.column() == Some(*only) && one.is_one_value())
+            && self.is_gathered_in_order(narrow)
         {
             return match narrow.side.and_then(|side| Some((side, side.created_at?))) {
                 Some((side, created_at)) => {
@@ -233,26 +256,52 @@ impl Sql<'_> {
         (key, "+t.id".to_owned())
     }
 
-    fn probe(&mut self, slice: &Slice) -> String {
+    /// Whether what the filter finds comes out of its index in the order of the list.
+    fn is_gathered_in_order(&self, narrow: &Narrow) -> bool {
+        let [only] = narrow.columns else { return false };
+        let is_asked = |one: &Condition| one.column() == Some(*only) && one.is_one_value();
+        let is_by_creation = std::ptr::eq(self.query.order, self.table.by_creation());
+        is_by_creation && !narrow.is_unique && self.query.conditions.iter().any(is_asked)
+    }
+
+    /// The next rows of the order, and of those what meets the other conditions.
+    fn probe(&mut self, slice: &Slice, rows: u32) -> String {
         let total = self.total_beside();
+        let (query, table) = (self.query, self.table.name);
         let key = self.key("t");
-        let mut conditions = vec![format!("t.workspace_id = {}", self.workspace)];
-        conditions.extend(self.beyond(slice, &key, "t.id"));
-        let next = format!(
-            "SELECT t.id, {key} AS key, t.facet FROM {} t WHERE {} {} LIMIT {PROBE_ROWS}",
-            self.table.name,
-            conditions.join(" AND "),
-            self.order(&key, "t.id")
-        );
-        let wanted = facet_conditions(&mut self.parameters, "n.facet", &self.query.conditions);
+        let mut within = vec![format!("t.workspace_id = {}", self.workspace)];
+        within.extend(self.beyond(slice, &key, "t.id"));
+        let mut columns = vec!["t.id".to_owned(), "t.facet".to_owned(), format!("{key} AS key")];
+        let mut wanted = Vec::new();
+        for condition in &query.conditions {
+            let is_range =
+                !condition.is_equality() && condition.column() == Some(query.order.column);
+            let of = if is_range { "t" } else { "n" };
+            match self.condition(of, condition, is_range) {
+                Some(text) if is_range => within.push(text),
+                Some(text) => wanted.push(text),
+                None => {}
+            }
+            if let (Some(column), false) = (condition.column(), is_range)
+                && !matches!(condition, Condition::Side(..))
+            {
+                columns.push(format!("t.{column}"));
+            }
+        }
+        wanted.extend(facet_conditions(&mut self.parameters, "n.facet", &query.conditions));
+        columns.sort_unstable();
+        columns.dedup();
         let (order, limit) = (self.order("n.key", "n.id"), self.limit(slice));
         format!(
-            "SELECT {}, {total} FROM \
-             (SELECT n.id FROM ({next}) n WHERE {} {order} {limit}) p CROSS JOIN {} t \
+            "SELECT {}, {total} FROM (SELECT n.id FROM ( \
+               SELECT {} FROM {table} t WHERE {} {} LIMIT {rows} \
+             ) n WHERE {} {order} {limit}) p CROSS JOIN {table} t \
              WHERE t.workspace_id = {} AND t.id = p.id {}",
             self.columns,
+            columns.join(", "),
+            within.join(" AND "),
+            self.order(&key, "t.id"),
             wanted.join(" AND "),
-            self.table.name,
             self.workspace,
             self.order(&key, "t.id")
         )

@@ -65,6 +65,9 @@ pub struct Order {
     pub column: &'static str,
     /// What the column holds.
     pub values: Values,
+    /// Whether an index leads with the facet and goes on with this order, so that lists by dimensions
+    /// are merged. Without one they are walked, or sorted where they are few.
+    pub by_facet: bool,
 }
 
 /// What stands in the column of an order.
@@ -124,6 +127,11 @@ impl Table {
     /// The order of creation.
     pub(super) fn by_creation(&self) -> &'static Order {
         self.orders[0]
+    }
+
+    /// The index by which the rows of a facet are looked up.
+    pub(super) fn index_of_facets(&self) -> String {
+        format!("{}_facet_{}_id_idx", self.name, self.by_creation().column)
     }
 
     /// The index of an order: it ends in the facet, so that rows are counted and chosen without

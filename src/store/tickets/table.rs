@@ -74,9 +74,14 @@ pub(super) static TICKETS: Table = Table {
 };
 
 pub(super) static CREATED_AT: Order =
-    Order { name: "createdAt", column: "created_at", values: Values::Numbers };
+    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
 static UPDATED_AT: Order =
-    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers };
-static BY_PRIORITY: Order =
-    Order { name: "priority", column: "priority", values: Values::Rank(&PRIORITY) };
-static DUE_AT: Order = Order { name: "dueAt", column: "due_at", values: Values::NumbersOrNull };
+    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
+static BY_PRIORITY: Order = Order {
+    name: "priority",
+    column: "priority",
+    values: Values::Rank(&PRIORITY),
+    by_facet: false,
+};
+static DUE_AT: Order =
+    Order { name: "dueAt", column: "due_at", values: Values::NumbersOrNull, by_facet: false };

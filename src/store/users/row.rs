@@ -17,11 +17,11 @@ pub(super) static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 
 pub(super) static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 3 };
 
 pub(super) static CREATED_AT: Order =
-    Order { name: "createdAt", column: "created_at", values: Values::Numbers };
+    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
 static UPDATED_AT: Order =
-    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers };
+    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
 static DISPLAY_NAME: Order =
-    Order { name: "displayName", column: "name_key", values: Values::Texts };
+    Order { name: "displayName", column: "name_key", values: Values::Texts, by_facet: true };
 
 /// Users.
 static USERS: Table = Table {
