@@ -35,6 +35,34 @@ async fn every_list_is_what_a_naive_filter_finds() {
     }
 }
 
+/// More rows than are sorted at once: they are looked for along the order of the list first.
+#[tokio::test]
+async fn what_many_tickets_have_in_common_is_listed_like_what_few_have() {
+    let test = TestStore::create().await;
+    RandomTickets::insert_users(&test).await;
+    let tickets = RandomTickets::seeded(23).insert(&test, 1_400).await;
+    let oldest = tickets.iter().map(|ticket| ticket.created_at).min();
+    let any_status = TicketFilter { status: Status::ALL.to_vec(), ..TicketFilter::default() };
+    let any_requester = TicketFilter { requester_ids: USERS.to_vec(), ..TicketFilter::default() };
+    let since = TicketFilter { created_after: oldest, ..TicketFilter::default() };
+    let changed = TicketFilter { updated_since: oldest, ..TicketFilter::default() };
+    for filter in [&any_status, &any_requester, &since, &changed] {
+        let found = tickets.iter().filter(|ticket| passes(ticket, filter)).count();
+        assert!(found > 1_000, "{found} {filter:?}");
+        assert_lists(&test, &tickets, filter, 97).await;
+    }
+    // With something else that most of them lack.
+    for more in [
+        TicketFilter { tag: Some(TAGS[0].to_owned()), ..since.clone() },
+        TicketFilter { status: vec![Status::Open], ..since.clone() },
+        TicketFilter { status: vec![Status::Closed], unassigned: Some(true), ..any_requester },
+        TicketFilter { assignee_ids: vec![3], ..changed },
+        TicketFilter { external_source: Some("jira".to_owned()), ..since },
+    ] {
+        assert_lists(&test, &tickets, &more, 20).await;
+    }
+}
+
 /// Another workspace with tickets of the same kinds: none of them may ever appear.
 async fn insert_noise(test: &TestStore) {
     let other = insert_workspace(&test.store, "other").await;
