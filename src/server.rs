@@ -20,11 +20,11 @@ use tower_http::compression::predicate::SizeAbove;
 use crate::attempts::{Budget, FailedAttempts};
 use crate::body::Bodies;
 use crate::clock::Clock;
-use crate::config::COMPRESS_BYTES_MIN;
+use crate::config::{BODY_BYTES_MAX, COMPRESS_BYTES_MIN};
 use crate::connections::{self, Bounds};
 use crate::gateway::github::{Github, GithubKeys};
 use crate::gateway::{Gateway, OpenApi};
-use crate::grpc::{Grpc, Services};
+use crate::grpc::Grpc;
 use crate::held_bytes::{self, HeldBytes};
 use crate::housekeeping;
 use crate::keyring::KeyRing;
@@ -149,33 +149,25 @@ impl Server {
         let limiter = Limiter::start(self.limits, &groups, self.clock.clone()).await?;
         let limiter = Arc::new(limiter);
         let leaks = Arc::new(leaks(&self.store, &ring, self.failed_attempts));
-        let services = Services {
-            system: Arc::new(Systems),
-            keys: Arc::new(Keys {
-                store: self.store.clone(),
+        let store = || self.store.clone();
+        let services = pb::Services {
+            system_service: Arc::new(Systems),
+            key_service: Arc::new(Keys {
+                store: store(),
                 ring: Arc::clone(&ring),
                 leaks: Arc::clone(&leaks),
                 limiter: Arc::clone(&limiter),
                 clock: self.clock.clone(),
             }),
-            workspace: Arc::new(Workspaces { store: self.store.clone(), ring: Arc::clone(&ring) }),
-            users: Arc::new(Users { store: self.store.clone() }),
-            audit: Arc::new(Audits { store: self.store.clone() }),
-            tickets: Arc::new(Tickets { store: self.store.clone() }),
-            usage: Arc::new(Usages { store: self.store.clone(), clock: self.clock.clone() }),
+            workspace_service: Arc::new(Workspaces { store: store(), ring: Arc::clone(&ring) }),
+            user_service: Arc::new(Users { store: store() }),
+            audit_service: Arc::new(Audits { store: store() }),
+            ticket_service: Arc::new(Tickets { store: store() }),
+            usage_service: Arc::new(Usages { store: store(), clock: self.clock.clone() }),
         };
-        let bindings = [
-            pb::system_service_bindings(services.system.clone()),
-            pb::key_service_bindings(services.keys.clone()),
-            pb::workspace_service_bindings(services.workspace.clone()),
-            pb::user_service_bindings(services.users.clone()),
-            pb::audit_service_bindings(services.audit.clone()),
-            pb::ticket_service_bindings(services.tickets.clone()),
-            pb::usage_service_bindings(services.usage.clone()),
-        ];
         let resolver = Resolver {
             rpcs: Rpcs::new(pb::RPCS)?,
-            routes: Routes::new(bindings.concat())?,
+            routes: Routes::new(services.bindings())?,
             reflection: self.reflection,
             github_secret_scanning: self.github_keys.is_some(),
         };
@@ -183,7 +175,8 @@ impl Server {
             within: self.body_timeout,
             held: HeldBytes::new("request bodies", self.bodies),
         };
-        let (grpc, health) = Grpc::new(services, self.reflection, bodies.clone(), stopping).await?;
+        let add = |routes: &mut _| services.add_servers(routes, BODY_BYTES_MAX);
+        let (grpc, health) = Grpc::new(add, self.reflection, bodies.clone(), stopping).await?;
         let github = self.github_keys.map(|keys| Github { keys, leaks: Arc::clone(&leaks) });
         let gateway = Gateway { readiness, bodies, openapi: OpenApi::new(OPENAPI)?, github };
         let inner = Inner {

@@ -13,6 +13,7 @@ mod options;
 mod parameters;
 mod read;
 mod rpcs;
+mod services;
 mod validate;
 mod write;
 
@@ -53,8 +54,8 @@ pub fn code(descriptors: &[u8], package: &str) -> Result<String, Error> {
     let api = model::Api::new(&pool, package)?;
     let (rpcs, bindings, enums) = (rpcs::code(&api), bindings::code(&api)?, write::enums(&api));
     let (writers, readers, merges) = (write::code(&api), read::code(&api)?, merge::code(&api)?);
-    let validators = validate::code(&api);
-    let tokens = quote!(#rpcs #bindings #enums #writers #readers #validators #merges);
+    let (validators, services) = (validate::code(&api), services::code(&api));
+    let tokens = quote!(#rpcs #bindings #enums #writers #readers #validators #merges #services);
     let file = syn::parse2(tokens).map_err(|error| Error(error.to_string()))?;
     Ok(prettyplease::unparse(&file))
 }

@@ -15,8 +15,7 @@ use http_body::Frame;
 use http_body_util::Full;
 use tokio::sync::watch;
 use tonic::body::Body;
-use tonic::codec::CompressionEncoding::Gzip;
-use tonic::service::Routes;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Code, Status};
 use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 use tower::{BoxError, Service};
@@ -27,21 +26,7 @@ use crate::error::{Error, Kind};
 use crate::held_bytes::Hold;
 use crate::layers::resolve::Target;
 use crate::layers::{Request, Response};
-use crate::pb::audit_service_server::AuditServiceServer;
-use crate::pb::key_service_server::KeyServiceServer;
-use crate::pb::system_service_server::SystemServiceServer;
-use crate::pb::ticket_service_server::TicketServiceServer;
-use crate::pb::usage_service_server::UsageServiceServer;
-use crate::pb::user_service_server::UserServiceServer;
-use crate::pb::workspace_service_server::WorkspaceServiceServer;
 use crate::readiness::Health;
-use crate::service::audit::Audits;
-use crate::service::keys::Keys;
-use crate::service::system::Systems;
-use crate::service::tickets::Tickets;
-use crate::service::usage::Usages;
-use crate::service::users::Users;
-use crate::service::workspace::Workspaces;
 use crate::trail::Trail;
 
 pub use answers::AnswerBytes;
@@ -53,18 +38,6 @@ const FRAME_HEAD_BYTES: usize = 5;
 const REFLECTION_METHOD: &str = "/ServerReflectionInfo";
 const REFLECTION_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
-/// The services that are called, by either protocol.
-#[derive(Clone)]
-pub struct Services {
-    pub system: Arc<Systems>,
-    pub keys: Arc<Keys>,
-    pub workspace: Arc<Workspaces>,
-    pub users: Arc<Users>,
-    pub audit: Arc<Audits>,
-    pub tickets: Arc<Tickets>,
-    pub usage: Arc<Usages>,
-}
-
 /// Answers everything that is gRPC.
 pub struct Grpc {
     routes: Routes,
@@ -73,10 +46,10 @@ pub struct Grpc {
 }
 
 impl Grpc {
-    /// Our services and health, and reflection when it is on; and what tells health how the services
-    /// are, which until then is serving. `stopping` turns true when the service begins to stop.
+    /// Our services, which `add_services` adds and names, and health, and reflection when it is on; and
+    /// what tells health how the services are, which until then is serving. `stopping` turns true when the service begins to stop.
     pub async fn new(
-        services: Services,
+        add_services: impl FnOnce(&mut RoutesBuilder) -> Vec<&'static str>,
         reflection: bool,
         bodies: Bodies,
         stopping: watch::Receiver<bool>,
@@ -85,23 +58,11 @@ impl Grpc {
         let mut names = vec![""];
         let (reporter, health_server) = tonic_health::server::health_reporter();
         routes.add_service(health_server.max_decoding_message_size(PUBLIC_BODY_BYTES_MAX));
-        // Each server bounds its messages as the gateway bounds bodies.
-        macro_rules! serve {
-            ($server:ident, $service:expr) => {
-                let server = $server::from_arc($service).max_decoding_message_size(BODY_BYTES_MAX);
-                routes.add_service(server.accept_compressed(Gzip).send_compressed(Gzip));
-                let name = <$server<()> as tonic::server::NamedService>::NAME;
-                reporter.set_service_status(name, tonic_health::ServingStatus::Serving).await;
-                names.push(name);
-            };
+        let services = add_services(&mut routes);
+        for name in &services {
+            reporter.set_service_status(name, tonic_health::ServingStatus::Serving).await;
         }
-        serve!(SystemServiceServer, services.system);
-        serve!(KeyServiceServer, services.keys);
-        serve!(WorkspaceServiceServer, services.workspace);
-        serve!(UserServiceServer, services.users);
-        serve!(AuditServiceServer, services.audit);
-        serve!(TicketServiceServer, services.tickets);
-        serve!(UsageServiceServer, services.usage);
+        names.extend(services);
         if reflection {
             let reflection = Reflection::new(bodies.within)?;
             let server = ServerReflectionServer::new(reflection);
