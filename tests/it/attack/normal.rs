@@ -28,10 +28,13 @@ pub struct Normal {
 impl Normal {
     /// Starts one that comes from this address of the machine. It has a thread to itself: what is
     /// measured is how long the server takes, not how busy the attackers are.
-    pub fn start(url: &str, key: &str, from: IpAddr) -> Self {
+    ///
+    /// Whoever shares the attacker's address shares its memory too, and may be told to come back: once
+    /// for each request.
+    pub fn start(url: &str, key: &str, from: IpAddr, shares_address: bool) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         let (tell, seen) = oneshot::channel();
-        let running = run(url.to_owned(), key.to_owned(), from, Arc::clone(&done));
+        let running = run(url.to_owned(), key.to_owned(), from, shares_address, Arc::clone(&done));
         std::thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             // Whoever has stopped the attack waits for it; nobody else does.
@@ -46,7 +49,13 @@ impl Normal {
     }
 }
 
-async fn run(url: String, key: String, from: IpAddr, done: Arc<AtomicBool>) -> Seen {
+async fn run(
+    url: String,
+    key: String,
+    from: IpAddr,
+    shares_address: bool,
+    done: Arc<AtomicBool>,
+) -> Seen {
     let client = reqwest::Client::builder().no_proxy().local_address(from);
     let client = client.timeout(Duration::from_secs(20)).build().expect("a client");
     let ticket =
@@ -61,8 +70,17 @@ async fn run(url: String, key: String, from: IpAddr, done: Arc<AtomicBool>) -> S
             1 => ("/tickets/1", client.get(format!("{url}/api/public/v1/tickets/1"))),
             _ => ("/tickets", client.post(format!("{url}/api/public/v1/tickets")).json(&ticket)),
         };
-        let begun = Instant::now();
-        let answer = request.header("x-api-key", &key).send().await;
+        let request = request.header("x-api-key", &key);
+        let again = request.try_clone().expect("a body that is there");
+        let mut begun = Instant::now();
+        let mut answer = request.send().await;
+        let wait =
+            answer.as_ref().ok().filter(|answer| answer.status() == 503).and_then(retry_after);
+        if let Some(wait) = wait.filter(|_| shares_address) {
+            tokio::time::sleep(wait).await;
+            begun = Instant::now();
+            answer = again.send().await;
+        }
         let told = match answer {
             Ok(answer) if answer.status().is_success() => {
                 answer.bytes().await.map(|_| ()).err().map(|error| error.to_string())
@@ -76,6 +94,11 @@ async fn run(url: String, key: String, from: IpAddr, done: Arc<AtomicBool>) -> S
     }
     seen.latencies.sort_unstable();
     seen
+}
+
+fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
+    let secs = answer.headers().get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(secs))
 }
 
 impl Seen {

@@ -71,9 +71,9 @@ impl Target {
         let before = self.rss_mib();
         let (done, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(before)));
         let watching = tokio::spawn(watch(self.status(), Arc::clone(&done), Arc::clone(&peak)));
-        let normal = ["127.0.0.1", "127.0.0.2"].map(|from| {
+        let normal = [("127.0.0.1", true), ("127.0.0.2", false)].map(|(from, shares_address)| {
             let from: IpAddr = from.parse().expect("an address");
-            Normal::start(&self.serving.url, &self.key, from)
+            Normal::start(&self.serving.url, &self.key, from, shares_address)
         });
         let begun = Instant::now();
         let sent = tokio::time::timeout(Duration::from_secs(600), attack).await;
