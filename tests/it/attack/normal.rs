@@ -29,12 +29,12 @@ impl Normal {
     /// Starts one that comes from this address of the machine. It has a thread to itself: what is
     /// measured is how long the server takes, not how busy the attackers are.
     ///
-    /// Whoever shares the attacker's address shares its memory too, and may be told to come back: once
-    /// for each request.
-    pub fn start(url: &str, key: &str, from: IpAddr, shares_address: bool) -> Self {
+    /// With `may_come_back` a request may be answered by 503 once, and counts when it is sent again
+    /// after the time that the answer tells.
+    pub fn start(url: &str, key: &str, from: IpAddr, may_come_back: bool) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         let (tell, seen) = oneshot::channel();
-        let running = run(url.to_owned(), key.to_owned(), from, shares_address, Arc::clone(&done));
+        let running = run(url.to_owned(), key.to_owned(), from, may_come_back, Arc::clone(&done));
         std::thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             // Whoever has stopped the attack waits for it; nobody else does.
@@ -53,7 +53,7 @@ async fn run(
     url: String,
     key: String,
     from: IpAddr,
-    shares_address: bool,
+    may_come_back: bool,
     done: Arc<AtomicBool>,
 ) -> Seen {
     let client = reqwest::Client::builder().no_proxy().local_address(from);
@@ -76,7 +76,7 @@ async fn run(
         let mut answer = request.send().await;
         let wait =
             answer.as_ref().ok().filter(|answer| answer.status() == 503).and_then(retry_after);
-        if let Some(wait) = wait.filter(|_| shares_address) {
+        if let Some(wait) = wait.filter(|_| may_come_back) {
             tokio::time::sleep(wait).await;
             begun = Instant::now();
             answer = again.send().await;
