@@ -26,6 +26,14 @@ pub(super) enum RowSource<'a> {
 }
 
 impl RowSource<'_> {
+    /// The same for a statement that is short work, whatever the others are.
+    pub(super) fn short(self) -> Self {
+        match self {
+            Self::Reader(reader) => Self::Short(reader),
+            other => other,
+        }
+    }
+
     /// What `decode` makes of each row of the statement.
     pub(super) async fn read<T>(
         self,

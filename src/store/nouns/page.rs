@@ -190,7 +190,7 @@ async fn read_slice<N: Noun>(
     slice: &Slice,
     page: &PageRequest,
 ) -> Result<(Vec<N>, Option<i64>), Error> {
-    let read = async |statement| {
+    let read = async |source: RowSource<'_>, statement| {
         let bytes = |(row, _): &(N, Option<i64>)| row.bytes();
         source.read_within(statement, decode_listed::<N>, bytes, bytes_max(page)).await
     };
@@ -199,20 +199,23 @@ async fn read_slice<N: Noun>(
         let is_probed = match list.path() {
             Path::Merge => true,
             _ if list.is_sorted() => {
-                is_common = read_number(source, list.few()).await? > i64::from(SORTED_ROWS);
+                is_common = read_number(source.short(), list.few()).await? > i64::from(SORTED_ROWS);
                 is_common && !matches!(list.path(), Path::GatherFacets)
             }
             _ => false,
         };
         if is_probed {
-            rows = read(list.probe(slice)).await?;
+            // Before a merge it is a bounded stretch of one index, as most lists by status are.
+            let source = if is_common { source } else { source.short() };
+            rows = read(source, list.probe(slice)).await?;
         }
     }
     let is_over = rows.iter().map(|(row, _)| row.bytes()).sum::<usize>() > bytes_max(page);
     if (rows.len() as u64) < slice.limit && !is_over {
         // What has many rows in its facets is walked, which needs no row but those of the page.
         let is_walked = is_common && matches!(list.path(), Path::GatherFacets);
-        rows = read(if is_walked { list.walked(slice) } else { list.page(slice) }).await?;
+        let page = if is_walked { list.walked(slice) } else { list.page(slice) };
+        rows = read(source, page).await?;
     }
     let total = rows.first().and_then(|(_, total)| *total);
     Ok((rows.into_iter().map(|(row, _)| row).collect(), total))
