@@ -16,7 +16,7 @@ TARGET = os.environ["ORQIT_URL"].removeprefix("http://")
 ADMIN = [("authorization", "Bearer " + os.environ["ORQIT_API_KEY"])]
 READER = [("x-api-key", os.environ["ORQIT_READ_KEY"])]
 
-# The vendored google/api files are left out: googleapis-common-protos brings them for Python.
+# The google/api files are left out: googleapis-common-protos brings them for Python.
 subprocess.run(
     [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", "--python_out=.", "--grpc_python_out=."]
     + [str(path) for path in sorted(PROTO.glob("orqit/**/*.proto"))],
