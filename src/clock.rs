@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-
-use chrono::{DateTime, SecondsFormat, Utc};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An instant in milliseconds since 1970-01-01T00:00:00Z: the precision that the API shows and
 /// the store keeps.
@@ -16,11 +15,11 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
-    /// RFC 3339 in UTC with milliseconds and `Z`.
+    /// RFC 3339 in UTC with milliseconds and `Z`, as answers have it; empty outside the years 1 to
+    /// 9999.
     pub fn to_rfc3339(self) -> String {
-        DateTime::<Utc>::from_timestamp_millis(self.0)
-            .unwrap_or_default()
-            .to_rfc3339_opts(SecondsFormat::Millis, true)
+        let text = rest::format_timestamp(&self.into());
+        text.and_then(|text| String::from_utf8(text.to_vec()).ok()).unwrap_or_default()
     }
 }
 
@@ -44,7 +43,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn now(&self) -> Timestamp {
         match self {
-            Self::System => Timestamp(Utc::now().timestamp_millis()),
+            Self::System => Timestamp(since_1970(SystemTime::now())),
             Self::Manual(millis) => Timestamp(millis.load(Ordering::SeqCst)),
         }
     }
@@ -54,5 +53,24 @@ impl Clock {
         if let Self::Manual(now) = self {
             now.fetch_add(millis, Ordering::SeqCst);
         }
+    }
+}
+
+/// Milliseconds since 1970. A machine whose clock is set before that counts as standing there.
+fn since_1970(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+impl From<Timestamp> for prost_types::Timestamp {
+    fn from(time: Timestamp) -> Self {
+        let millis = time.0.rem_euclid(1000);
+        Self { seconds: time.0.div_euclid(1000), nanos: (millis * 1_000_000) as i32 }
+    }
+}
+
+impl From<prost_types::Timestamp> for Timestamp {
+    /// To the millisecond: what is finer is dropped.
+    fn from(time: prost_types::Timestamp) -> Self {
+        Self(time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos / 1_000_000)))
     }
 }

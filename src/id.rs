@@ -2,7 +2,8 @@
 
 use rand::Rng;
 
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// The digits of base62, by value.
+pub const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// So many digits are drawn at once: 62 to this power still fits into 64 bits.
 const DRAWN: u32 = 10;
 
@@ -19,7 +20,7 @@ fn with_base62(prefix: &str, len: usize) -> String {
     while text.len() < prefix.len() + len {
         let mut drawn = random.random_range(0..62_u64.pow(DRAWN));
         for _ in 0..(prefix.len() + len - text.len()).min(DRAWN as usize) {
-            text.push(DIGITS[(drawn % 62) as usize].into());
+            text.push(BASE62[(drawn % 62) as usize].into());
             drawn /= 62;
         }
     }

@@ -15,7 +15,6 @@ const ID_LEN: usize = 8;
 const SECRET_LEN: usize = 30;
 const CHECKSUM_LEN: usize = 6;
 const LEN: usize = PREFIX.len() + ID_LEN + 1 + SECRET_LEN + CHECKSUM_LEN;
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// A key of the right shape with the right checksum. Whether it is accepted is another question.
 #[derive(Clone)]
@@ -107,7 +106,7 @@ fn checksum(body: &[u8]) -> [u8; CHECKSUM_LEN] {
     let mut rest = crc32fast::hash(body) as usize;
     let mut digits = [b'0'; CHECKSUM_LEN];
     for digit in digits.iter_mut().rev() {
-        *digit = BASE62[rest % 62];
+        *digit = id::BASE62[rest % 62];
         rest /= 62;
     }
     digits

@@ -121,20 +121,6 @@ fn object(resource: &impl serde::Serialize) -> serde_json::Map<String, Value> {
 /// No rules beyond those of the `.proto` file.
 fn no_more<M>(_: &M, _: &mut Violations) {}
 
-impl From<Timestamp> for prost_types::Timestamp {
-    fn from(time: Timestamp) -> Self {
-        let millis = time.0.rem_euclid(1000);
-        Self { seconds: time.0.div_euclid(1000), nanos: (millis * 1_000_000) as i32 }
-    }
-}
-
-impl From<prost_types::Timestamp> for Timestamp {
-    /// To the millisecond: what is finer is dropped.
-    fn from(time: prost_types::Timestamp) -> Self {
-        Self(time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos / 1_000_000)))
-    }
-}
-
 /// The first whole millisecond at `time` or later. The store keeps whole ones, so a bound between
 /// two of them bounds the same rows as the later one.
 fn next_milli(time: prost_types::Timestamp) -> Timestamp {
