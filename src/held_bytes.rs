@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
+use metrics::Gauge;
 
 use crate::error::{Error, Kind};
 use crate::network::Network;
@@ -47,9 +48,10 @@ struct Shared {
     held: Mutex<Held>,
 }
 
-#[derive(Default)]
 struct Held {
     total: usize,
+    /// The total in the metrics.
+    shown: Gauge,
     of_networks: HashMap<Network, usize>,
     holds: HashMap<u64, Entry>,
     next_id: u64,
@@ -80,7 +82,10 @@ pub struct Hold {
 impl HeldBytes {
     /// None yet. `name` is what metrics and messages call them, such as `bodies`.
     pub fn new(name: &'static str, bounds: Bounds) -> Self {
-        Self(Arc::new(Shared { name, bounds, held: Mutex::default() }))
+        let shown = metrics::gauge!("orqit_held_bytes", "of" => name);
+        let (of_networks, holds) = (HashMap::new(), HashMap::new());
+        let held = Held { total: 0, shown, of_networks, holds, next_id: 0 };
+        Self(Arc::new(Shared { name, bounds, held: Mutex::new(held) }))
     }
 
     /// Holds no bytes yet for a client.
@@ -188,6 +193,7 @@ impl Held {
     fn remove(&mut self, id: u64) -> Option<Entry> {
         let entry = self.holds.remove(&id)?;
         self.total -= entry.bytes;
+        self.shown.decrement(entry.bytes as f64);
         if let Some(bytes) = self.of_networks.get_mut(&entry.network) {
             *bytes -= entry.bytes;
             if *bytes == 0 {
@@ -201,6 +207,7 @@ impl Held {
         if let Some(entry) = self.holds.get_mut(&id) {
             entry.bytes += bytes;
             self.total += bytes;
+            self.shown.increment(bytes as f64);
             *self.of_networks.entry(entry.network).or_default() += bytes;
         }
     }

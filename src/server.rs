@@ -123,6 +123,7 @@ impl Server {
             () = ring.watch() => {}
             () = readiness.tell(&health) => {}
             () = housekeeping::run(&store, &clock) => {}
+            () = metrics::keep_up(|| store.sample()) => {}
             () = retention.run(store.clone(), clock.clone()) => {}
         }
         ring.leave().await;

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::clock::Timestamp;
 
 /// The protocol that a request came by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
     Rest,
     Grpc,

@@ -17,6 +17,7 @@ use super::request_id::RequestId;
 use super::{Request, Response, ResponseFuture};
 use crate::clock::Clock;
 use crate::connections::Peer;
+use crate::metrics;
 use crate::trail::{Trail, Transport};
 use crate::usage::{Entry, Recorder};
 
@@ -114,6 +115,9 @@ impl Drop for Open {
             None => "POST",
         };
         let (trail, latency) = (Arc::clone(&self.trail), self.begun.elapsed());
+        if let Some((rpc, _)) = trail.rpc.get() {
+            metrics::record_request(rpc, trail.transport, status, latency);
+        }
         self.usage.take(Entry { trail, method, status, code, latency });
     }
 }

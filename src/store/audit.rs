@@ -16,6 +16,7 @@ use super::{Reader, Store, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Actor, Origin};
+use crate::metrics::StoreOperation;
 
 /// The counter that numbers entries of the audit log.
 const COUNTER: &str = "audit_logs";
@@ -80,12 +81,14 @@ pub struct AuditFilter {
 
 impl Store {
     /// Appends an entry that tells of something that was refused: nothing else commits with it.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert_denial(
         &self,
         workspace: WorkspaceId,
         origin: Origin,
         entry: NewAuditLog,
     ) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("insert", "audit_logs");
         let mut tx = self.begin(workspace, origin).await?;
         tx.audit(entry);
         tx.commit().await
@@ -94,11 +97,13 @@ impl Store {
 
 impl Reader<'_> {
     /// A page of the audit log, the newest entry first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_audit_logs(
         &self,
         filter: &AuditFilter,
         page: &PageRequest,
     ) -> Result<Page<AuditLog>, Error> {
+        let _timed = StoreOperation::begin("list", "audit_logs");
         let list = self.audit_list(filter);
         let found = list.read(self.connection, |row| row.id, page).await;
         found.map_err(failed)?.try_map(from_row)

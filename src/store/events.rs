@@ -9,6 +9,7 @@ use super::{Reader, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Actor, ActorKind, Event, RecordedEvent};
+use crate::metrics::StoreOperation;
 
 /// The counter that numbers the events of a workspace.
 pub(super) const SEQUENCE: &str = "events";
@@ -25,11 +26,13 @@ pub(super) struct PendingEvent {
 
 impl Reader<'_> {
     /// The events after `sequence`, in order, at most `limit` of them.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_events(
         &self,
         after_sequence: i64,
         limit: u64,
     ) -> Result<Vec<RecordedEvent>, Error> {
+        let _timed = StoreOperation::begin("list", "events");
         let rows = event::Entity::find()
             .filter(event::Column::WorkspaceId.eq(self.workspace.0))
             .filter(event::Column::Sequence.gt(after_sequence))

@@ -17,6 +17,7 @@ use super::{Reader, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::config::{IDEMPOTENCY_KEPT, IDEMPOTENCY_WAIT};
 use crate::error::{Error, Kind};
+use crate::metrics::StoreOperation;
 
 /// What a request is known by: unique within the workspace and the line of rotations of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,7 +62,9 @@ impl Store {
     }
 
     /// Deletes at most `limit` answers that are too old, and answers how many there were.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete_old_answers(&self, now: Timestamp, limit: i64) -> Result<u64, Error> {
+        let _timed = StoreOperation::begin("delete_old", "idempotency_keys");
         let text = "DELETE FROM idempotent_answers \
                     WHERE (workspace_id, line, idempotency_key) IN \
                     (SELECT workspace_id, line, idempotency_key FROM idempotent_answers \
@@ -73,11 +76,13 @@ impl Store {
 
 impl Reader<'_> {
     /// The answer that was stored for the claim's key, if it is not too old at `now`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_answer(
         &self,
         claim: &Claim,
         now: Timestamp,
     ) -> Result<Option<IdempotentAnswer>, Error> {
+        let _timed = StoreOperation::begin("find", "idempotency_keys");
         let find = find_answer(self.backend(), FIND, self.workspace, claim, now);
         Ok(RowSource::Short(*self).read(find, decode).await?.into_iter().next())
     }
@@ -86,7 +91,9 @@ impl Reader<'_> {
 impl Tx {
     /// Claims the key for this transaction, and answers what is stored for it already. Another
     /// process that is at it is waited for, for [`IDEMPOTENCY_WAIT`] at most.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn claim(&mut self, claim: &Claim) -> Result<Option<IdempotentAnswer>, Error> {
+        let _timed = StoreOperation::begin("claim", "idempotency_keys");
         let backend = self.transaction.backend();
         if backend != DbBackend::Postgres {
             // Nobody else writes meanwhile, and so nobody else claims it.
@@ -114,12 +121,14 @@ impl Tx {
 
     /// Stores the answer to the claim. False when another process has stored one meanwhile: then
     /// this change must not commit.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert_answer(
         &mut self,
         claim: &Claim,
         refused: bool,
         answer: Vec<u8>,
     ) -> Result<bool, Error> {
+        let _timed = StoreOperation::begin("insert", "idempotency_keys");
         // An answer that is too old counts as none.
         let text = "INSERT INTO idempotent_answers (workspace_id, line, idempotency_key, \
                     fingerprint, refused, answer, request_id, created_at) \

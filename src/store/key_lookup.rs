@@ -10,6 +10,7 @@ use super::entity::{api_key, workspace};
 use super::rows::Row;
 use super::{Store, sql};
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 
 /// The columns of a key `k` and of its workspace `w`, in the order that [`decode`] takes them.
 pub(super) const COLUMNS: &str = "\
@@ -35,10 +36,12 @@ static FIND: LazyLock<String> = LazyLock::new(|| {
 
 impl Store {
     /// The key with this id, or another one; none only where there is no key at all.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn find_key_or_next(
         &self,
         key_id: &str,
     ) -> Result<Option<(api_key::Model, workspace::Model)>, Error> {
+        let _timed = StoreOperation::begin("look_up", "api_keys");
         let statement = sql::statement(self.backend(), FIND.as_str(), [key_id.into()]);
         Ok(self.read_short(statement, decode).await?.into_iter().next())
     }

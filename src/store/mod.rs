@@ -178,6 +178,23 @@ impl Store {
         self.writer.is_failing()
     }
 
+    /// Shows in the metrics how many connections of the pool that reads are idle and used.
+    pub fn sample(&self) {
+        let (size, idle) = match self.backend() {
+            DbBackend::Postgres => {
+                let pool = self.reads.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => {
+                let pool = self.reads.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        let used = (size as usize).saturating_sub(idle);
+        metrics::gauge!("orqit_database_connections", "state" => "idle").set(idle as f64);
+        metrics::gauge!("orqit_database_connections", "state" => "used").set(used as f64);
+    }
+
     /// Closes every connection; what is under way is waited for.
     pub async fn close(self) -> Result<(), Error> {
         if let Some(sqlite_reads) = &self.sqlite_reads {

@@ -17,6 +17,7 @@ use super::transaction::Transaction;
 use super::{Reader, Store, WorkspaceId, unknown_number};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 
 /// The counter that numbers entries, and the lock under which usage is written.
 const COUNTER: &str = "request_logs";
@@ -93,11 +94,13 @@ pub struct RequestLogFilter {
 
 impl Reader<'_> {
     /// A page of the request log, the newest request first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_request_logs(
         &self,
         filter: &RequestLogFilter,
         page: &PageRequest,
     ) -> Result<Page<RequestLog>, Error> {
+        let _timed = StoreOperation::begin("list", "request_logs");
         let list = self.request_logs(filter);
         let total_count = if page.position.is_counted() {
             let total = RowSource::Reader(*self).read(list.total(), |row| row.get(0)).await?;
@@ -346,12 +349,14 @@ fn row(workspace: WorkspaceId, id: i64, request: &NewRequestLog) -> ActiveModel 
 impl Store {
     /// Deletes the oldest requests of a workspace as long as they came before `before`, at most
     /// `most` of them, and answers how many that were.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete_request_logs(
         &self,
         workspace: WorkspaceId,
         before: Timestamp,
         most: u64,
     ) -> Result<u64, Error> {
+        let _timed = StoreOperation::begin("delete_old", "request_logs");
         let of_workspace = Column::WorkspaceId.eq(workspace.0);
         let oldest = Entity::find()
             .select_only()

@@ -12,6 +12,7 @@ use super::rows::{Decode, Row};
 use super::sqlite::{SqliteChange, SqliteWriter};
 use super::{Settings, sql};
 use crate::error::Error;
+use crate::metrics::{Counted, StoreOperation};
 
 /// How many connections the watch of keys has: what it does is done one after the other.
 pub(super) const WATCH_CONNECTIONS: u32 = 1;
@@ -60,12 +61,17 @@ impl Writer {
     }
 
     /// Begins a transaction. On SQLite it waits until no other one is under way.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        let _timed = StoreOperation::begin("begin", "transactions");
+        let waiting = Counted::new("orqit_changes_waiting");
         let begun = match &self.by {
             By::Sqlite(writer) => writer.begin().await.map(Under::Sqlite),
             By::Postgres(writer) => writer.begin().await.map(Under::Postgres),
         };
-        Ok(Transaction { under: begun?, health: Arc::clone(&self.health) })
+        drop(waiting);
+        let open = Counted::new("orqit_changes_open");
+        Ok(Transaction { under: begun?, health: Arc::clone(&self.health), _open: open })
     }
 
     /// Whether the storage has failed, and no write has succeeded since.
@@ -119,6 +125,7 @@ impl Writer {
 pub(super) struct Transaction {
     under: Under,
     health: Arc<Health>,
+    _open: Counted,
 }
 
 #[derive(Debug)]
@@ -178,8 +185,10 @@ impl Transaction {
     }
 
     /// Makes it last. When it has returned, what was written is on the disk, and everybody sees it.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        let Self { under, health } = self;
+        let _timed = StoreOperation::begin("commit", "transactions");
+        let Self { under, health, _open } = self;
         match under {
             Under::Sqlite(change) => change.commit().await,
             Under::Postgres(change) => {

@@ -10,6 +10,7 @@ use super::stored_enum::stored_enum;
 use super::{Reader, Tx};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 
 use row::{CREATED_AT, ROLE, STATUS};
 
@@ -136,7 +137,9 @@ impl UserFilter {
 
 impl Reader<'_> {
     /// The user with this address, whatever its case.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
+        let _timed = StoreOperation::begin("find_by_email", "users");
         let query = UserFilter { email: Some(email.to_owned()), ..UserFilter::default() };
         let page = PageRequest { per_page: 1, position: Position::Start };
         let found = self.list::<User>(&query.query(None), &page).await?;

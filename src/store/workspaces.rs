@@ -20,6 +20,7 @@ use crate::config::{KEY_CREATIONS_PER_HOUR_DEFAULT, MAX_ACTIVE_KEYS_DEFAULT};
 use crate::error::{Error, Kind};
 use crate::event::Actor;
 use crate::id;
+use crate::metrics::StoreOperation;
 
 /// The id of the administrator that every workspace begins with.
 pub const ADMIN_USER_ID: i64 = 1;
@@ -142,13 +143,17 @@ impl Store {
     }
 
     /// The workspace with this slug.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_workspace_by_slug(&self, slug: &str) -> Result<Option<Workspace>, Error> {
+        let _timed = StoreOperation::begin("find_by_slug", "workspaces");
         let query = workspace::Entity::find().filter(workspace::Column::Slug.eq(slug));
         Ok(query.one(&self.reads).await.map_err(failed)?.map(from_row))
     }
 
     /// All workspaces, the oldest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_workspaces(&self) -> Result<Vec<Workspace>, Error> {
+        let _timed = StoreOperation::begin("list", "workspaces");
         let query = workspace::Entity::find().order_by_asc(workspace::Column::Id);
         let rows = query.all(&self.reads).await.map_err(failed)?;
         Ok(rows.into_iter().map(from_row).collect())
@@ -192,7 +197,9 @@ async fn find_by_slug(transaction: &Transaction, slug: &str) -> Result<Option<Wo
 
 impl Reader<'_> {
     /// The workspace itself.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_workspace(&self) -> Result<Option<Workspace>, Error> {
+        let _timed = StoreOperation::begin("find", "workspaces");
         let query = workspace::Entity::find_by_id(self.workspace.0);
         Ok(query.one(self.connection).await.map_err(failed)?.map(from_row))
     }
@@ -200,7 +207,9 @@ impl Reader<'_> {
 
 impl Tx {
     /// The workspace itself, as it is by now in this change.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn find_workspace(&self) -> Result<Workspace, Error> {
+        let _timed = StoreOperation::begin("find", "workspaces");
         let text = format!("SELECT {COLUMNS} FROM workspaces WHERE id = $1");
         let query = statement(self.transaction.backend(), text, [self.workspace.0.into()]);
         let found = self.transaction.read_one(query, decode).await?;
@@ -208,7 +217,9 @@ impl Tx {
     }
 
     /// The workspace itself, which nobody else changes until this change has ended.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_workspace_for_update(&self) -> Result<Workspace, Error> {
+        let _timed = StoreOperation::begin("find_for_update", "workspaces");
         let lock = workspace::Entity::update_many()
             // Changes nothing: it takes the row's lock, on either database.
             .col_expr(workspace::Column::UpdatedAt, Expr::col(workspace::Column::UpdatedAt))
@@ -219,11 +230,13 @@ impl Tx {
     }
 
     /// Changes the workspace, and answers it as it is then; it holds from the next request on.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_workspace(
         &mut self,
         before: &Workspace,
         changes: &WorkspaceChanges,
     ) -> Result<Workspace, Error> {
+        let _timed = StoreOperation::begin("update", "workspaces");
         let changes = changes.clone();
         let after = Workspace {
             name: changes.name.unwrap_or_else(|| before.name.clone()),

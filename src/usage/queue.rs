@@ -65,6 +65,7 @@ impl Queue {
             };
             entries.extend(taken);
         }
+        metrics::gauge!("orqit_request_log_queued").set(entries.len() as f64);
         (entries, overflow)
     }
 

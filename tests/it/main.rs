@@ -30,6 +30,7 @@ mod keys;
 mod kills;
 mod leaks;
 mod lists;
+mod metrics;
 mod migrations;
 mod openapi;
 mod polling;

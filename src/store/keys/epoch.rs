@@ -11,6 +11,7 @@ use sea_orm::Value;
 
 use crate::config::KEY_CHANGES_KEPT;
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 use crate::store::failure::failed;
 use crate::store::sql::statement;
 use crate::store::transaction::Transaction;
@@ -58,7 +59,9 @@ fn no_epoch() -> Error {
 
 impl Store {
     /// The epoch, and whether `watcher` is known as a watcher. They are of one moment.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn read_key_epoch(&self, watcher: &str) -> Result<(i64, bool), Error> {
+        let _timed = StoreOperation::begin("read", "key_epoch");
         let text = "SELECT epoch, (SELECT COUNT(*) FROM key_watchers w WHERE w.id = $1) \
                     FROM key_epoch WHERE id = 1";
         let query = statement(self.backend(), text, [watcher.into()]);
@@ -68,11 +71,13 @@ impl Store {
 
     /// What changed after the epoch `after`, up to and with `until`; none when that is not known any
     /// more.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_key_changes(
         &self,
         after: i64,
         until: i64,
     ) -> Result<Option<Vec<KeyChange>>, Error> {
+        let _timed = StoreOperation::begin("list", "key_changes");
         if until - after > KEY_CHANGES_KEPT {
             return Ok(None);
         }
@@ -86,14 +91,18 @@ impl Store {
     }
 
     /// Notes that `watcher` has applied all changes up to `epoch`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn upsert_key_watcher(&self, watcher: &str, epoch: i64) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("upsert", "key_watchers");
         let text = "INSERT INTO key_watchers (id, epoch) VALUES ($1, $2) \
                     ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch";
         self.write(text, [watcher.into(), epoch.into()]).await
     }
 
     /// How many watchers other than `own` are not at `epoch` yet.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn count_key_laggards(&self, epoch: i64, own: &str) -> Result<i64, Error> {
+        let _timed = StoreOperation::begin("count", "key_watchers");
         let text = "SELECT COUNT(*) FROM key_watchers WHERE epoch < $1 AND id <> $2";
         let query = statement(self.backend(), text, [epoch.into(), own.into()]);
         let count = self.read_short(query, |row| row.get(0)).await?;
@@ -102,13 +111,17 @@ impl Store {
 
     /// Forgets the watchers other than `own` that are not at `epoch`. One that is only slow finds
     /// itself forgotten and begins anew.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete_key_laggards(&self, epoch: i64, own: &str) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("delete_late", "key_watchers");
         let text = "DELETE FROM key_watchers WHERE epoch < $1 AND id <> $2";
         self.write(text, [epoch.into(), own.into()]).await
     }
 
     /// Forgets a watcher that accepts no key any more.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete_key_watcher(&self, watcher: &str) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("delete", "key_watchers");
         self.write("DELETE FROM key_watchers WHERE id = $1", [watcher.into()]).await
     }
 

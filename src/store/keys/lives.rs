@@ -13,6 +13,7 @@ use sea_orm::{
 use super::{KeyChange, KeyRecord, KeyStatus, MadeBy, NewKey, from_row, made_by_number, to_row};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
+use crate::metrics::StoreOperation;
 use crate::store::Tx;
 use crate::store::counters::advance;
 use crate::store::entity::api_key;
@@ -48,20 +49,26 @@ const COUNTER: &str = "api_keys";
 
 impl Tx {
     /// Takes the lock under which keys are made, and answers the workspace with its settings.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn lock_keys(&mut self) -> Result<Workspace, Error> {
+        let _timed = StoreOperation::begin("lock", "api_keys");
         advance(&self.transaction, self.workspace, COUNTER, 0).await?;
         self.find_workspace().await
     }
 
     /// Whether the workspace has ever had a key; it stays so under [`Tx::lock_keys`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn has_keys(&self) -> Result<bool, Error> {
+        let _timed = StoreOperation::begin("find_any", "api_keys");
         let text = "SELECT key_id FROM api_keys WHERE workspace_id = $1 LIMIT 1";
         let query = statement(self.transaction.backend(), text, [self.workspace.0.into()]);
         Ok(self.transaction.read_one(query, |row| row.get::<String>(0)).await?.is_some())
     }
 
     /// How many keys count against the cap: those that are accepted and have no successor.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn count_active_keys(&self) -> Result<i64, Error> {
+        let _timed = StoreOperation::begin("count", "api_keys");
         let query = api_key::Entity::find()
             .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
             .filter(api_key::Column::RotatedTo.is_null())
@@ -72,11 +79,13 @@ impl Tx {
     }
 
     /// When callers of the API made the `limit` newest keys since `since`, the newest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_key_creations(
         &self,
         since: Timestamp,
         limit: u64,
     ) -> Result<Vec<Timestamp>, Error> {
+        let _timed = StoreOperation::begin("list_creations", "api_keys");
         let query = api_key::Entity::find()
             .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
             .filter(api_key::Column::MadeBy.eq(made_by_number(MadeBy::Caller)))
@@ -90,7 +99,9 @@ impl Tx {
     }
 
     /// Stores a key. A key id that is taken, in whatever workspace, is ALREADY_EXISTS: make another.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert_key(&mut self, new: NewKey) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("insert", "api_keys");
         let number = advance(&self.transaction, self.workspace, COUNTER, 1).await?;
         let key_id = new.key_id.clone();
         let row = to_row(self.workspace, self.now, number, new);
@@ -108,7 +119,9 @@ impl Tx {
     }
 
     /// The key with this id, which nobody else changes until this change has ended.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_key_for_update(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+        let _timed = StoreOperation::begin("find_for_update", "api_keys");
         let lock = api_key::Entity::update_many()
             // Changes nothing: it takes the row's lock, on either database.
             .col_expr(api_key::Column::Number, Expr::col(api_key::Column::Number))
@@ -122,7 +135,9 @@ impl Tx {
     }
 
     /// The key with this id as it is by now in this change.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_key(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+        let _timed = StoreOperation::begin("find", "api_keys");
         let text = format!(
             "SELECT {} FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id \
              WHERE k.key_id = $1 AND k.workspace_id = $2",
@@ -136,11 +151,13 @@ impl Tx {
 
     /// Changes a key as it was found; it holds from the next request on. What is so already is no
     /// change.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_key(
         &mut self,
         before: &KeyRecord,
         changes: &KeyChanges,
     ) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("update", "api_keys");
         let mut row = <api_key::ActiveModel as Default>::default();
         if let Some(name) = changes.name.as_ref().filter(|name| **name != before.name) {
             row.name = Set(name.clone());
@@ -172,19 +189,23 @@ impl Tx {
     }
 
     /// Revokes a key that exists.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn revoke_key(&mut self, key_id: &str) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("revoke", "api_keys");
         let row = api_key::ActiveModel { revoked_at: Set(Some(self.now.0)), ..Default::default() };
         self.write_key(key_id, row).await
     }
 
     /// Makes `successor`, which was just stored, the successor of `old`: it takes over the line. The
     /// old key expires at `old_expiry`, and those before it in the line at once.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn rotate_key(
         &mut self,
         old: &KeyRecord,
         successor: &str,
         old_expiry: Timestamp,
     ) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("rotate", "api_keys");
         // What it is made with is no change of it.
         let row = api_key::ActiveModel {
             lineage: Set(old.lineage.clone()),

@@ -16,6 +16,7 @@ use super::workspaces::{SYSTEM_USER_ID, Workspace, from_row as workspace_from_ro
 use super::{Reader, Store, WorkspaceId, from_json, to_json, unknown_number};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 
 pub use epoch::KeyChange;
 pub(super) use epoch::raise_key_epoch;
@@ -140,7 +141,9 @@ impl Store {
     /// query that looks into every workspace: the key that it finds is what makes a caller, and
     /// everything else that the caller does is within the key's workspace. It takes the same time
     /// whether there is such a key or not.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_key(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+        let _timed = StoreOperation::begin("find", "api_keys");
         let Some((key, workspace)) = self.find_key_or_next(key_id).await? else { return Ok(None) };
         let is_it = key.key_id == key_id;
         // Before it is looked at which one it is: an unknown key costs what a known one does.
@@ -151,7 +154,9 @@ impl Store {
 
 impl Store {
     /// The hashes of the keys that are not revoked, in all workspaces; of at most `limit` of them.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_key_hashes(&self, limit: usize) -> Result<Vec<[u8; 32]>, Error> {
+        let _timed = StoreOperation::begin("list_hashes", "api_keys");
         const TEXT: &str = "SELECT key_id, key_hash FROM api_keys \
                             WHERE key_id > $1 AND revoked_at IS NULL ORDER BY key_id LIMIT $2";
         let (mut hashes, mut after) = (Vec::new(), String::new());
@@ -178,7 +183,9 @@ impl Store {
 
 impl Reader<'_> {
     /// The key with this id.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_key(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+        let _timed = StoreOperation::begin("find", "api_keys");
         let query = api_key::Entity::find_by_id(key_id)
             .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
             .find_also_related(workspace::Entity);
@@ -190,12 +197,14 @@ impl Reader<'_> {
 
     /// A page of the keys of the workspace that have one of `statuses` at `now`, or of all when
     /// there is none; the newest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_keys(
         &self,
         statuses: &[KeyStatus],
         now: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<KeyRecord>, Error> {
+        let _timed = StoreOperation::begin("list", "api_keys");
         let Some(workspace) = self.find_workspace().await? else {
             return Ok(Page {
                 rows: Vec::new(),

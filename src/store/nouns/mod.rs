@@ -26,6 +26,7 @@ use super::sql::statement;
 use super::{Reader, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 
 pub use query::{Condition, Direction, KeyValue, Query};
 pub use row::Columns;
@@ -89,7 +90,9 @@ type Column<N> = <<N as Noun>::Entity as EntityTrait>::Column;
 
 impl Reader<'_> {
     /// The row with this id.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find<N: Noun>(&self, id: i64) -> Result<Option<N>, Error> {
+        let _timed = StoreOperation::begin("find", N::table().name);
         let table = N::table();
         let text = table.texts.find.get_or_init(|| {
             let (columns, name) = (row::selected::<N>(), table.name);

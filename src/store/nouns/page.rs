@@ -10,6 +10,7 @@ use super::table::Narrow;
 use super::{Noun, Reader};
 use crate::config::{PAGE_BYTES_MAX, PER_PAGE_ALWAYS};
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 use crate::store::begin::begin;
 use crate::store::failure::failed;
 use crate::store::pages::{Page, PageRequest, Position};
@@ -23,7 +24,9 @@ impl Reader<'_> {
     ///
     /// A list that is read on from each page's [`Page::next`] has every row that passed throughout
     /// exactly once, whatever is inserted meanwhile.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list<N: Noun>(&self, query: &Query, page: &PageRequest) -> Result<Page<N>, Error> {
+        let _timed = StoreOperation::begin("list", N::table().name);
         let list = self.listed::<N>(query, page);
         let found = if query.order.has_nulls() {
             // Two statements, which have to be of one moment.

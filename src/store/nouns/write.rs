@@ -15,6 +15,7 @@ use super::row::{changes, column, decode, decoded, values};
 use super::table::Side;
 use super::{Noun, Tx};
 use crate::error::{Error, Kind};
+use crate::metrics::StoreOperation;
 use crate::store::WorkspaceId;
 use crate::store::counters::advance;
 use crate::store::failure::failed;
@@ -23,7 +24,9 @@ use crate::store::sql::{Parameters, array};
 
 impl Tx {
     /// Makes a row, and answers it with its id. What it refers to must exist.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert<N: Noun>(&mut self, new: N) -> Result<N, Error> {
+        let _timed = StoreOperation::begin("insert", N::table().name);
         self.locks.take(Lock::Id)?;
         let row = match self.transaction.backend() {
             DbBackend::Postgres => {
@@ -62,7 +65,9 @@ impl Tx {
     }
 
     /// The same of several rows; they are locked, and answered, by ascending id.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_all_for_update<N: Noun>(&mut self, ids: &[i64]) -> Result<Vec<N>, Error> {
+        let _timed = StoreOperation::begin("find_for_update", N::table().name);
         let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else {
             return Ok(Vec::new());
         };
@@ -83,7 +88,9 @@ impl Tx {
     /// Makes of the row `before` the row `after`, and answers it with its new version and time.
     /// `before` comes from [`Tx::find_for_update`]; if the row has moved on since, it is a
     /// VERSION_CONFLICT.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update<N: Noun>(&mut self, before: &N, mut after: N) -> Result<N, Error> {
+        let _timed = StoreOperation::begin("update", N::table().name);
         after.set_version(before.version() + 1, self.now);
         let updated = N::Entity::update_many()
             .set(changes(self.workspace, before, &after))
@@ -108,7 +115,9 @@ impl Tx {
     }
 
     /// Those of `ids` that name no row of the noun in this workspace, in ascending order.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn missing<N: Noun>(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
+        let _timed = StoreOperation::begin("find_missing", N::table().name);
         if ids.is_empty() {
             return Ok(Vec::new());
         }

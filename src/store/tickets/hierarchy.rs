@@ -3,6 +3,7 @@
 
 use super::Tx;
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 use crate::store::counters::advance;
 use crate::store::locks::Lock;
 use crate::store::sql::statement;
@@ -25,7 +26,9 @@ impl Tx {
 
     /// The tickets that this one is part of, the nearest first: its parent, the parent's parent,
     /// and so on; at most [`PARENT_DEPTH_MAX`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn ancestors(&self, id: i64) -> Result<Vec<i64>, Error> {
+        let _timed = StoreOperation::begin("find_ancestors", "tickets");
         let text = "WITH RECURSIVE up (id, depth) AS ( \
                     SELECT t.parent_id, 1 FROM tickets t \
                     WHERE t.workspace_id = $1 AND t.id = $2 AND t.parent_id IS NOT NULL \
@@ -41,7 +44,9 @@ impl Tx {
 
     /// How many levels of tickets are below this one: 0 when none is part of it; at most
     /// [`PARENT_DEPTH_MAX`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn subtree_height(&self, id: i64) -> Result<i64, Error> {
+        let _timed = StoreOperation::begin("find_height", "tickets");
         let text = "WITH RECURSIVE down (id, depth) AS ( \
                     SELECT CAST($2 AS BIGINT), CAST(0 AS BIGINT) \
                     UNION \

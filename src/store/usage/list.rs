@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect};
 use super::{Figures, KeyUse, Span};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 use crate::store::cursor::hash;
 use crate::store::entity::{api_key_use, usage_figure};
 use crate::store::failure::failed;
@@ -45,7 +46,9 @@ pub struct UsageFilter {
 
 impl Reader<'_> {
     /// When these keys were last used, by their ids; those that never were are left out.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_key_uses(&self, key_ids: &[&str]) -> Result<HashMap<String, KeyUse>, Error> {
+        let _timed = StoreOperation::begin("find", "api_key_uses");
         use api_key_use::{Column, Entity};
         let query = Entity::find()
             .filter(Column::KeyId.is_in(key_ids.iter().copied()))
@@ -59,11 +62,13 @@ impl Reader<'_> {
     }
 
     /// A page of figures, the newest span first, within a span by endpoint.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_usage(
         &self,
         filter: &UsageFilter,
         page: &PageRequest,
     ) -> Result<Page<UsageFigures>, Error> {
+        let _timed = StoreOperation::begin("list", "usage_figures");
         let after = match page.position.after() {
             None => None,
             Some(key) => Some(self.place(filter, key).await?),

@@ -9,6 +9,7 @@ use sea_orm::{QuerySelect, QueryTrait, Value};
 use super::{Figures, FiguresKey, KeyUse, Span, Usage};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::metrics::StoreOperation;
 use crate::store::entity::{api_key_use, usage_figure};
 use crate::store::failure::failed;
 use crate::store::latencies::Latencies;
@@ -22,7 +23,9 @@ const WRITE_ROWS_MAX: usize = 200;
 
 impl Store {
     /// Writes down what requests have left behind, all of it or nothing.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert_usage(&self, usage: &BTreeMap<WorkspaceId, Usage>) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("insert", "usage_figures");
         let transaction = self.writer.begin().await.map_err(failed)?;
         // In order of the workspaces, each with its counter first: two replicas that write at once
         // wait for each other there, never crosswise.
@@ -39,12 +42,14 @@ impl Store {
 
     /// Deletes the figures of the oldest span of this length if it began before `before`, and
     /// answers how many rows that were.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete_oldest_usage(
         &self,
         workspace: WorkspaceId,
         span: Span,
         before: Timestamp,
     ) -> Result<u64, Error> {
+        let _timed = StoreOperation::begin("delete_old", "usage_figures");
         use usage_figure::{Column, Entity};
         let of_span = Column::WorkspaceId.eq(workspace.0).and(Column::Span.eq(span.number()));
         let oldest = Entity::find()
