@@ -40,18 +40,45 @@ fn scope_of(rpc: &Rpc) -> Value {
     }
 }
 
-/// The names between the braces of a template.
-fn variables(template: &str) -> impl Iterator<Item = &str> {
-    template.split('{').skip(1).map(|rest| rest.split(['}', '=']).next().expect("a first part"))
+/// The names between the braces of a template, each behind what stands before its segment.
+fn variables(template: &str) -> impl Iterator<Item = (&str, &str)> {
+    let braces = template.match_indices("/{");
+    braces.map(|(at, _)| {
+        let name = template[at + "/{".len()..].split(['}', '=']).next().expect("a first part");
+        (&template[..at], name)
+    })
 }
 
-/// The path of a route, with `id` for each of its variables.
-fn path(route: &Route, id: &str) -> String {
-    let mut path = route.template.to_owned();
-    while let (Some(from), Some(to)) = (path.find('{'), path.find('}')) {
-        path.replace_range(from..=to, id);
+/// The path of a route, with the id that `ids` has for what stands before each of its variables.
+fn path(route: &Route, ids: &Ids) -> String {
+    let mut path = String::new();
+    let mut rest = route.template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let collection = &route.template[..route.template.len() - after.len() - "/{".len()];
+        path += before;
+        path += ids.of(collection);
+        rest = after.split_once('}').expect("a closing brace").1;
     }
-    path
+    path + rest
+}
+
+/// The ids that stand in paths.
+struct Ids {
+    /// By the template of the collection, such as `/api/public/v1/tickets`.
+    known: BTreeMap<String, String>,
+    /// For every other one.
+    other: &'static str,
+}
+
+impl Ids {
+    /// The same id everywhere.
+    fn all(other: &'static str) -> Self {
+        Self { known: BTreeMap::new(), other }
+    }
+
+    fn of(&self, collection: &str) -> &str {
+        self.known.get(collection).map_or(self.other, String::as_str)
+    }
 }
 
 /// The body that the documentation shows as an example, for routes that take one.
@@ -63,9 +90,9 @@ fn example(route: &Route) -> Option<Value> {
     Some(body["content"]["application/json"]["example"].clone())
 }
 
-async fn by_rest(rest: &Rest, route: &Route, id: &str) -> Answer {
+async fn by_rest(rest: &Rest, route: &Route, ids: &Ids) -> Answer {
     let method: Method = route.method.parse().expect("a method");
-    let request = rest.request(method, &format!("/{}", path(route, id)));
+    let request = rest.request(method, &format!("/{}", path(route, ids)));
     let request = request.header("x-request-id", "the-same");
     send(match example(route) {
         Some(body) => request.json(&body),
@@ -74,13 +101,14 @@ async fn by_rest(rest: &Rest, route: &Route, id: &str) -> Answer {
     .await
 }
 
-/// Calls an RPC with nothing but `id` in those fields that its path has.
-async fn by_grpc(orqit: &Orqit, rpc: &Rpc, key: &str, id: &str) -> Status {
+/// Calls an RPC with nothing but ids in those fields that its path has.
+async fn by_grpc(orqit: &Orqit, rpc: &Rpc, key: &str, ids: &Ids) -> Status {
     let service = pool().get_service_by_name(rpc.service).expect("a service");
     let method = service.methods().find(|method| method.name() == rpc.method);
     let input = method.expect("a method").input();
     let mut message = DynamicMessage::new(input.clone());
-    for name in rpc.routes.iter().flat_map(|route| variables(route.template)) {
+    for (collection, name) in rpc.routes.iter().flat_map(|route| variables(route.template)) {
+        let id = ids.of(collection);
         let field = input.get_field_by_name(name).expect("a field of the path");
         let value = match field.kind() {
             Kind::String => Reflected::String(id.to_owned()),
@@ -126,14 +154,14 @@ async fn every_rpc_that_is_not_public_needs_a_key() {
         let public = policy(rpc).access == Access::Public;
         for (key, reason) in [("", "MISSING_API_KEY"), ("nonsense", "INVALID_API_KEY")] {
             for route in rpc.routes {
-                let answer = by_rest(&orqit.rest(key), route, "1").await;
+                let answer = by_rest(&orqit.rest(key), route, &Ids::all("1")).await;
                 if public {
                     assert!(answer.status.is_success(), "{}", rpc.grpc_path);
                 } else {
                     answer.error(401, reason);
                 }
             }
-            let status = by_grpc(&orqit, rpc, key, "1").await;
+            let status = by_grpc(&orqit, rpc, key, &Ids::all("1")).await;
             if public {
                 // An empty message may lack what the call is about.
                 let answered = [Code::Ok, Code::InvalidArgument].contains(&status.code());
@@ -155,11 +183,11 @@ async fn every_rpc_refuses_a_key_with_every_scope_but_its_own() {
         let others: Vec<_> = Scope::ALL.iter().map(|(_, name)| *name).filter(lacks).collect();
         let key = orqit.key(&others).await;
         for route in rpc.routes {
-            let answer = by_rest(&orqit.rest(&key), route, "1").await;
+            let answer = by_rest(&orqit.rest(&key), route, &Ids::all("1")).await;
             let error = answer.error(403, "INSUFFICIENT_SCOPE");
             assert_eq!(error["requiredScope"], required, "{}", rpc.grpc_path);
         }
-        let status = by_grpc(&orqit, rpc, &key, "1").await;
+        let status = by_grpc(&orqit, rpc, &key, &Ids::all("1")).await;
         assert_refused(&status, Code::PermissionDenied, "INSUFFICIENT_SCOPE");
         assert_eq!(error_info(&status).metadata["requiredScope"], required);
     }
@@ -174,13 +202,13 @@ async fn every_rpc_lets_its_scope_alone_through() {
             _ => orqit.key(&[]).await,
         };
         for route in rpc.routes {
-            let answer = by_rest(&orqit.rest(&key), route, "1").await;
+            let answer = by_rest(&orqit.rest(&key), route, &Ids::all("1")).await;
             assert!(![401, 500].contains(&answer.status.as_u16()), "{}", rpc.grpc_path);
             // A service may still refuse what it is asked for, but not for want of this scope.
             let required = answer.json()["error"]["requiredScope"].clone();
             assert!(answer.status != 403 || required != scope_of(rpc), "{}", rpc.grpc_path);
         }
-        let code = by_grpc(&orqit, rpc, &key, "1").await.code();
+        let code = by_grpc(&orqit, rpc, &key, &Ids::all("1")).await.code();
         let refused = [
             Code::Unauthenticated,
             Code::PermissionDenied,
@@ -196,59 +224,59 @@ async fn every_rpc_lets_its_scope_alone_through() {
 async fn every_rpc_hides_the_rows_of_another_workspace() {
     let orqit = Orqit::start().await;
     let owner = orqit.rest_as(&["admin"]).await;
-    let created = create_all(&owner).await;
+    let (created, nowhere) = (create_all(&owner).await, Ids::all(NOWHERE));
     let other = orqit.workspace("other").await;
     let key = orqit.key_of(&other, &["admin"]).await;
     let stranger = orqit.rest(&key);
     let before = orqit.events().await;
-    for rpc in pb::RPCS {
-        for route in rpc.routes.iter().filter(|route| route.template.contains('{')) {
-            let collection = route.template.split("/{").next().expect("a first part");
-            let id = created.get(collection).map_or("1", String::as_str);
-            let name = format!("{} {}", route.method, route.template);
-            let (hidden, absent) =
-                (by_rest(&stranger, route, id).await, by_rest(&stranger, route, NOWHERE).await);
-            assert_eq!(hidden.status, 404, "{name}");
-            assert!(
-                hidden.json()["error"]["code"]
-                    .as_str()
-                    .is_some_and(|code| code.ends_with("_NOT_FOUND"))
-            );
-            assert_eq!(hidden.body, absent.body, "{name}");
-            let (hidden, absent) =
-                (by_grpc(&orqit, rpc, &key, id).await, by_grpc(&orqit, rpc, &key, NOWHERE).await);
-            assert_eq!(hidden.code(), Code::NotFound, "{name}");
-            assert_eq!(hidden.message(), absent.message(), "{name}");
-            assert_eq!(hidden.details(), absent.details(), "{name}");
+    for (rpc, route) in routes_with_variables() {
+        let name = format!("{} {}", route.method, route.template);
+        // Otherwise the path would name nothing that is there.
+        for (collection, _) in variables(route.template) {
+            assert!(created.known.contains_key(collection), "{name}: nothing is in {collection}");
         }
+        let hidden = by_rest(&stranger, route, &created).await;
+        let absent = by_rest(&stranger, route, &nowhere).await;
+        assert_eq!(hidden.status, 404, "{name}");
+        let code = hidden.json()["error"]["code"].clone();
+        assert!(code.as_str().is_some_and(|code| code.ends_with("_NOT_FOUND")), "{name}: {code}");
+        assert_eq!(hidden.body, absent.body, "{name}");
+        let hidden = by_grpc(&orqit, rpc, &key, &created).await;
+        let absent = by_grpc(&orqit, rpc, &key, &nowhere).await;
+        assert_eq!(hidden.code(), Code::NotFound, "{name}");
+        assert_eq!(hidden.message(), absent.message(), "{name}");
+        assert_eq!(hidden.details(), absent.details(), "{name}");
     }
     assert_eq!(orqit.events().await, before);
     // The rows are there, for who may see them.
-    for rpc in pb::RPCS {
-        for route in rpc.routes.iter().filter(|route| route.template.contains('{')) {
-            let collection = route.template.split("/{").next().expect("a first part");
-            if let Some(id) = created.get(collection) {
-                let answer = by_rest(&owner, route, id).await;
-                assert_ne!(answer.status, 404, "{} {}", route.method, route.template);
-            }
-        }
+    for (_, route) in routes_with_variables() {
+        let answer = by_rest(&owner, route, &created).await;
+        assert_ne!(answer.status, 404, "{} {}", route.method, route.template);
     }
 }
 
-/// Creates one of everything that can be created, as the documentation's examples show it; the ids
-/// by the collections they are in.
-async fn create_all(owner: &Rest) -> BTreeMap<&'static str, String> {
-    let mut created = BTreeMap::new();
-    let routes = pb::RPCS.iter().flat_map(|rpc| rpc.routes);
-    for route in routes.filter(|route| route.method == "POST" && !route.template.contains('{')) {
-        let answer = by_rest(owner, route, "").await;
+fn routes_with_variables() -> impl Iterator<Item = (&'static Rpc, &'static Route)> {
+    let routes = pb::RPCS.iter().flat_map(|rpc| rpc.routes.iter().map(move |route| (rpc, route)));
+    routes.filter(|(_, route)| route.template.contains('{'))
+}
+
+/// Creates one of everything that can be created, as the documentation's examples show it, parents
+/// first; the ids by the collections they are in.
+async fn create_all(owner: &Rest) -> Ids {
+    let mut created = Ids::all("");
+    let creates = |rpc: &&Rpc| policy(rpc).success_status == 201;
+    let routes = pb::RPCS.iter().filter(creates).flat_map(|rpc| rpc.routes);
+    let mut routes: Vec<_> = routes.filter(|route| route.method == "POST").collect();
+    routes.sort_by_key(|route| variables(route.template).count());
+    for route in routes {
+        let answer = by_rest(owner, route, &created).await;
         assert!(answer.status.is_success(), "the example of {}: {answer:?}", route.template);
         let id = match &answer.json()["data"]["id"] {
             Value::String(id) => id.clone(),
             number => number.to_string(),
         };
-        created.insert(route.template, id);
+        created.known.insert(route.template.to_owned(), id);
     }
-    assert!(!created.is_empty());
+    assert!(!created.known.is_empty());
     created
 }
