@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
+use crate::event_type::EventType;
 
 /// What kind of actor made a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +79,8 @@ impl From<Actor> for Origin {
 /// An event that a transaction is to record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Such as `ticket.updated`.
-    pub event_type: &'static str,
+    /// What kind of change it tells of.
+    pub event_type: EventType,
     /// What it can be subscribed to by: its type, and narrower ones such as
     /// `ticket.status_changed`.
     pub topics: Vec<String>,

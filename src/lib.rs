@@ -31,6 +31,7 @@ pub mod pb;
 pub mod service;
 
 pub mod event;
+pub mod event_type;
 pub mod store;
 pub mod usage;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
+use crate::event_type::EventType;
 
 /// A kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +26,8 @@ struct Names {
     /// is nowhere.
     remedy: &'static str,
     /// The events of a new one and of a changed one.
-    created: &'static str,
-    updated: &'static str,
+    created: EventType,
+    updated: EventType,
 }
 
 impl Resource {
@@ -36,22 +37,22 @@ impl Resource {
                 resource_type: "ticket",
                 not_found: "TICKET_NOT_FOUND",
                 remedy: "There is no such ticket in this workspace. Check the id, such as 42 or TCK-42.",
-                created: "ticket.created",
-                updated: "ticket.updated",
+                created: EventType::TicketCreated,
+                updated: EventType::TicketUpdated,
             },
             Self::ApiKey => Names {
                 resource_type: "api_key",
                 not_found: "API_KEY_NOT_FOUND",
                 remedy: "There is no such API key in this workspace. The id is the 8 characters after orq_.",
-                created: "api_key.created",
-                updated: "api_key.updated",
+                created: EventType::ApiKeyCreated,
+                updated: EventType::ApiKeyUpdated,
             },
             Self::User => Names {
                 resource_type: "user",
                 not_found: "USER_NOT_FOUND",
                 remedy: "There is no such user in this workspace. Check the id, such as 7.",
-                created: "user.created",
-                updated: "user.updated",
+                created: EventType::UserCreated,
+                updated: EventType::UserUpdated,
             },
         }
     }
@@ -71,13 +72,13 @@ impl Resource {
         Error::new(Kind::NotFound(self), self.names().remedy)
     }
 
-    /// The type of the event of a new one, such as `ticket.created`.
-    pub fn created(self) -> &'static str {
+    /// The type of the event of a new one.
+    pub fn created(self) -> EventType {
         self.names().created
     }
 
-    /// The type of the event of a changed one, such as `ticket.updated`.
-    pub fn updated(self) -> &'static str {
+    /// The type of the event of a changed one.
+    pub fn updated(self) -> EventType {
         self.names().updated
     }
 }

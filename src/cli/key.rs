@@ -120,7 +120,7 @@ pub async fn insert(tx: &mut Tx, new: NewKey) -> Result<(), Error> {
     tx.insert_key(new).await?;
     let made = tx.find_key(&key_id).await?;
     let made = made.ok_or_else(|| Error::internal("a key that was just written is gone"))?;
-    tx.record(keys::event("api_key.created", &made, None, tx.now()));
+    tx.record(keys::created(&made, tx.now()));
     tx.audit(keys::audit("api_key.create", &key_id, None, Some(&made), tx.now()));
     Ok(())
 }

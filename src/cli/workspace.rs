@@ -7,7 +7,7 @@ use crate::caller::CAN_MANAGE_API_KEYS;
 use crate::config::DatabaseArgs;
 use crate::error::Error;
 use crate::event::Actor;
-use crate::service::workspace::{record_new, updated};
+use crate::service::workspace::{record_change, record_new};
 use crate::store::{NewWorkspace, Store, Workspace, WorkspaceChanges};
 
 /// What can be done with workspaces.
@@ -79,7 +79,7 @@ async fn update(args: UpdateArgs) -> Result<(), String> {
     let before = tx.find_workspace_for_update().await.map_err(failed)?;
     let after = tx.update_workspace(&before, &changes).await.map_err(failed)?;
     if after != before {
-        tx.audit(updated(&before, &after));
+        record_change(&mut tx, &before, &after);
     }
     tx.commit().await.map_err(failed)?;
     key::settle(&store).await.map_err(failed)?;

@@ -5,6 +5,7 @@ use serde_json::Map;
 
 use super::object;
 use crate::event::Event;
+use crate::event_type::EventType;
 use crate::resource::Resource;
 use crate::store::NewAuditLog;
 
@@ -13,19 +14,29 @@ pub fn created(of: Resource, resource: &impl Serialize) -> Event {
     let event_type = of.created();
     Event {
         event_type,
-        topics: vec![event_type.to_owned()],
+        topics: vec![event_type.name().to_owned()],
         object: object(resource).into(),
         changed_fields: Vec::new(),
         previous: Map::new(),
     }
 }
 
+/// The event of a changed resource, as [`changed`] makes it.
+pub fn updated<R: Serialize>(
+    of: Resource,
+    before: &R,
+    after: &R,
+    topics: impl IntoIterator<Item = &'static str>,
+) -> Event {
+    changed(of.updated(), before, after, topics)
+}
+
 /// The event of a change, with the fields that differ and what they were; `topics` are the narrower
 /// ones that it can be subscribed to by beside its type.
 ///
 /// `version`, `updatedAt` and `updatedBy` differ in every change and are not listed.
-pub fn updated<R: Serialize>(
-    of: Resource,
+pub fn changed<R: Serialize>(
+    event_type: EventType,
     before: &R,
     after: &R,
     topics: impl IntoIterator<Item = &'static str>,
@@ -38,8 +49,7 @@ pub fn updated<R: Serialize>(
             previous.insert(field, value);
         }
     }
-    let event_type = of.updated();
-    let topics = [event_type].into_iter().chain(topics).map(str::to_owned).collect();
+    let topics = [event_type.name()].into_iter().chain(topics).map(str::to_owned).collect();
     let changed_fields = previous.keys().cloned().collect();
     Event { event_type, topics, object: object.into(), changed_fields, previous }
 }

@@ -6,8 +6,9 @@ use rest::{Mask, Patch};
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
-use super::{accept, no_more, object, users};
+use super::{accept, changes, no_more, object, users};
 use crate::error::Error;
+use crate::event_type::EventType;
 use crate::keyring::KeyRing;
 use crate::pb;
 use crate::store::{NewAuditLog, Store, Tx, User, Workspace, WorkspaceChanges};
@@ -47,7 +48,7 @@ impl pb::workspace_service_server::WorkspaceService for Workspaces {
             accepted.preconditions.hold(before.version, accepted.message.version)?;
             let after = tx.update_workspace(&before, &changes).await?;
             if after != before {
-                tx.audit(updated(&before, &after));
+                record_change(tx, &before, &after);
             }
             Ok(pb::UpdateWorkspaceResponse { workspace: Some(message(&after)) })
         });
@@ -88,13 +89,12 @@ fn message(workspace: &Workspace) -> pb::Workspace {
     }
 }
 
-/// The audit log's entry of a change of the workspace.
-pub fn updated(before: &Workspace, after: &Workspace) -> NewAuditLog {
-    NewAuditLog {
-        action: "workspace.update".into(),
-        before: Some(object(&message(before))),
-        ..created(after)
-    }
+/// Records a change of the workspace's settings.
+pub fn record_change(tx: &mut Tx, before: &Workspace, after: &Workspace) {
+    let (was, is) = (message(before), message(after));
+    tx.record(changes::changed(EventType::WorkspaceUpdated, &was, &is, []));
+    let action = "workspace.update".into();
+    tx.audit(NewAuditLog { action, before: Some(object(&was)), ..created(after) });
 }
 
 /// The audit log's entry of a new workspace.

@@ -73,7 +73,7 @@ impl Conclusion<'_> {
         let (mut topics, mut data) = (Vec::new(), Vec::new());
         for PendingEvent { id, event } in self.events {
             topics.push(super::to_json(&event.topics));
-            types.push(event.event_type.to_owned());
+            types.push(event.event_type.name());
             data.push(event.data_json());
             ids.push(id);
         }

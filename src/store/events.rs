@@ -61,7 +61,7 @@ pub(super) async fn insert_events(
             sequence: Set(sequence),
             id: Set(id),
             data: Set(event.data_json()),
-            event_type: Set(event.event_type.to_owned()),
+            event_type: Set(event.event_type.name().to_owned()),
             topics: Set(super::to_json(&event.topics)),
             actor_type: Set(actor_number(actor.kind)),
             actor_id: Set(actor.id.clone()),

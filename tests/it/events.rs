@@ -1,11 +1,19 @@
 //! The event log: ordered, without a gap, and never ahead of what it tells of.
 
+use std::collections::BTreeSet;
+
+use http::Method;
 use orqit::clock::Timestamp;
 use orqit::event::{Actor, ActorKind, Event, RecordedEvent};
+use orqit::event_type::EventType;
+use orqit::server::OPENAPI;
 use orqit::store::{Store, WorkspaceId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::database::{TestStore, actor, insert_workspace};
+use crate::support::requests::vpn;
+use crate::support::rest::send;
+use crate::support::server::Orqit;
 use crate::support::tickets::{event, new_ticket};
 
 const WRITERS: i64 = 8;
@@ -40,15 +48,15 @@ async fn write_events(store: Store, workspace: WorkspaceId, writer: i64) {
         let mut tx = store.begin(workspace, actor()).await.unwrap();
         let ticket = tx.insert_ticket(new_ticket(&format!("{writer}/{change}"))).await.unwrap();
         for _ in 0..EVENTS_PER_CHANGE {
-            tx.record(event("ticket.created", json!({ "id": ticket.id })));
+            tx.record(event(EventType::TicketCreated, json!({ "id": ticket.id })));
         }
         // Every fifth change comes to nothing first, and must leave no trace.
         if change % 5 == 0 {
             drop(tx);
             tx = store.begin(workspace, actor()).await.unwrap();
             tx.insert_ticket(new_ticket("again")).await.unwrap();
-            tx.record(event("ticket.created", json!({})));
-            tx.record(event("ticket.created", json!({})));
+            tx.record(event(EventType::TicketCreated, json!({})));
+            tx.record(event(EventType::TicketCreated, json!({})));
         }
         tx.commit().await.unwrap();
     }
@@ -71,13 +79,13 @@ async fn a_change_that_is_rolled_back_leaves_no_event_and_no_gap() {
     for round in 0..3 {
         let mut dropped = test.store.begin(workspace, actor()).await.unwrap();
         dropped.insert_ticket(new_ticket("never")).await.unwrap();
-        dropped.record(event("ticket.created", json!({ "never": true })));
+        dropped.record(event(EventType::TicketCreated, json!({ "never": true })));
         drop(dropped);
 
         let mut tx = test.store.begin(workspace, actor()).await.unwrap();
         let ticket = tx.insert_ticket(new_ticket("kept")).await.unwrap();
         assert_eq!(ticket.id, round + 1, "ids have no gap either");
-        tx.record(event("ticket.created", json!({ "round": round })));
+        tx.record(event(EventType::TicketCreated, json!({ "round": round })));
         tx.commit().await.unwrap();
     }
 
@@ -93,7 +101,7 @@ async fn each_workspace_has_a_sequence_of_its_own() {
     let other = insert_workspace(&test.store, "other").await;
     for workspace in [test.workspace.id, other.id, test.workspace.id] {
         let mut tx = test.store.begin(workspace, actor()).await.unwrap();
-        tx.record(event("webhook.test", json!({})));
+        tx.record(event(EventType::WorkspaceUpdated, json!({})));
         tx.commit().await.unwrap();
     }
     assert_eq!(test.store.reader(test.workspace.id).list_events(0, 10).await.unwrap().len(), 2);
@@ -108,7 +116,7 @@ async fn an_event_reads_back_as_it_was_recorded() {
     let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     let previous = json!({ "status": "OPEN" }).as_object().unwrap().clone();
     let id = tx.record(Event {
-        event_type: "ticket.updated",
+        event_type: EventType::TicketUpdated,
         topics: vec!["ticket.updated".to_owned(), "ticket.status_changed".to_owned()],
         object: json!({ "id": 42, "title": "<b>\u{1f600}</b>" }),
         changed_fields: vec!["status".to_owned()],
@@ -130,10 +138,51 @@ async fn an_event_is_dated_when_it_commits() {
     let operator =
         Actor { kind: ActorKind::Operator, id: "cli".to_owned(), name: "root".to_owned() };
     let mut tx = test.store.begin(test.workspace.id, operator.clone()).await.unwrap();
-    tx.record(event("webhook.test", json!({})));
+    tx.record(event(EventType::WorkspaceUpdated, json!({})));
     test.clock.advance_millis(5_000);
     tx.commit().await.unwrap();
     let events = test.store.reader(test.workspace.id).list_events(0, 10).await.unwrap();
     assert_eq!(events[0].actor, operator);
     assert_eq!(events[0].created_at, Timestamp(crate::support::database::START.0 + 5_000));
+}
+
+/// The names of an object's members.
+fn members(object: &Value) -> BTreeSet<&str> {
+    object.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn every_type_of_event_is_made_and_shows_its_resource_as_the_documentation_has_it() {
+    let orqit = Orqit::start().await;
+    let admin = orqit.rest_as(&["admin"]).await;
+    let create = async |path: &str, body: Value| admin.post(path, body).await.data(201);
+    let ticket = create("/tickets", vpn()).await;
+    admin.patch(&format!("/tickets/{}", ticket["id"]), json!({"priority": "LOW"})).await.data(200);
+    let user = json!({"displayName": "Ana", "email": "ana@example.com"});
+    let user = create("/users", user).await;
+    admin.patch(&format!("/users/{}", user["id"]), json!({"phone": "1"})).await.data(200);
+    let key = create("/keys", json!({"name": "Portal", "scopes": ["read-only"]})).await;
+    let key = format!("/keys/{}", key["id"].as_str().expect("text"));
+    admin.patch(&key, json!({"name": "Sales portal"})).await.data(200);
+    admin.post(&format!("{key}/rotate"), json!({"gracePeriodSeconds": 60})).await.data(201);
+    send(admin.request(Method::DELETE, &key)).await.data(200);
+    admin.patch("/workspace", json!({"maxActiveKeys": 9})).await.data(200);
+
+    let document: Value = serde_json::from_str(OPENAPI).expect("JSON");
+    let payloads = orqit.payloads().await;
+    for event_type in EventType::ALL {
+        let (name, message) = (event_type.name(), event_type.message());
+        let schema = &document["components"]["schemas"][message]["properties"];
+        let payload = payloads.iter().rfind(|payload| payload["type"] == name);
+        let data = &payload.unwrap_or_else(|| panic!("no {name}"))["data"];
+        assert_eq!(members(&data["object"]), members(schema), "{name}");
+        let changed = data["changedFields"].as_array().expect("a list").len();
+        assert_eq!(changed == 0, name.ends_with(".created"), "{name}: {data}");
+        assert_eq!(members(&data["previous"]).len(), changed, "{name}: {data}");
+    }
+    // Nothing is recorded but what is on the list.
+    let known: BTreeSet<_> = EventType::ALL.iter().map(|event_type| event_type.name()).collect();
+    for payload in &payloads {
+        assert!(known.contains(payload["type"].as_str().expect("text")), "{payload}");
+    }
 }

@@ -8,11 +8,13 @@ use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Transition};
 use crate::event::{Actor, Event};
+use crate::event_type::EventType;
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
 use crate::pb;
+use crate::resource::Resource;
 use crate::scope::Scopes;
-use crate::service::object;
+use crate::service::{changes, object};
 use crate::store::{
     KeyChanges, KeyRecord, KeyStatus, MadeBy, NewAuditLog, NewKey, Store, Tx, WorkspaceId,
 };
@@ -116,7 +118,7 @@ pub async fn revoke(tx: &mut Tx, before: KeyRecord) -> Result<KeyRecord, Error> 
     }
     tx.revoke_key(&before.key_id).await?;
     let after = made(tx, &before.key_id).await?;
-    tx.record(event("api_key.revoked", &after, Some(&before), tx.now()));
+    tx.record(changed(EventType::ApiKeyRevoked, &before, &after, tx.now()));
     tx.audit(audit("api_key.revoke", &before.key_id, Some(&before), Some(&after), tx.now()));
     Ok(after)
 }
@@ -181,8 +183,8 @@ pub async fn successor(
     let old_expiry = old.expires_at.map_or(end, |expiry| expiry.min(end));
     tx.rotate_key(old, text.id(), old_expiry).await?;
     let (after, new) = (made(tx, &old.key_id).await?, made(tx, text.id()).await?);
-    tx.record(event("api_key.rotated", &after, Some(old), tx.now()));
-    tx.record(event("api_key.created", &new, None, tx.now()));
+    tx.record(changed(EventType::ApiKeyRotated, old, &after, tx.now()));
+    tx.record(created(&new, tx.now()));
     tx.audit(audit("api_key.rotate", &old.key_id, Some(old), Some(&after), tx.now()));
     tx.audit(audit("api_key.create", &new.key_id, None, Some(&new), tx.now()));
     Ok(new)
@@ -193,28 +195,20 @@ pub async fn made(tx: &Tx, key_id: &str) -> Result<KeyRecord, Error> {
     tx.find_key(key_id).await?.ok_or_else(|| Error::internal("a key that was just written is gone"))
 }
 
-/// The event of a change of a key, with the fields that differ and what they were.
-pub fn event(
-    event_type: &'static str,
+/// The event of a new key.
+pub fn created(key: &KeyRecord, now: Timestamp) -> Event {
+    changes::created(Resource::ApiKey, &messages::api_key(key, now))
+}
+
+/// The event of a change of a key.
+pub fn changed(
+    event_type: EventType,
+    before: &KeyRecord,
     after: &KeyRecord,
-    before: Option<&KeyRecord>,
     now: Timestamp,
 ) -> Event {
-    // They differ in every change.
-    const EVERY_CHANGE: [&str; 2] = ["version", "updatedAt"];
-    let shown = |key: &KeyRecord| object(&messages::api_key(key, now));
-    let object = shown(after);
-    let was = before.map(shown).into_iter().flatten();
-    let was = was.filter(|(field, _)| !EVERY_CHANGE.contains(&field.as_str()));
-    let previous: serde_json::Map<_, _> =
-        was.filter(|(field, value)| object.get(field) != Some(value)).collect();
-    Event {
-        event_type,
-        topics: vec![event_type.to_owned()],
-        changed_fields: previous.keys().cloned().collect(),
-        object: object.into(),
-        previous,
-    }
+    let (before, after) = (messages::api_key(before, now), messages::api_key(after, now));
+    changes::changed(event_type, &before, &after, [])
 }
 
 /// The audit log's entry of a change of a key.

@@ -19,6 +19,7 @@ use super::rate_limits::rate_limits;
 use super::{accept, accept_public, no_more};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
+use crate::event_type::EventType;
 use crate::key::{KeyText, can_be_id};
 use crate::keyring::KeyRing;
 use crate::leaks::{Leaks, Reporter};
@@ -28,8 +29,8 @@ use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::store::{CursorError, CursorKey, KeyRecord, Position, Store, WorkspaceId};
 
-use lives::{admit, changes, check_rotation, made, new_key, successor};
-pub use lives::{audit, cap_reached, event, revoke, revoke_leaked};
+use lives::{admit, changed, changes, check_rotation, made, new_key, successor};
+pub use lives::{audit, cap_reached, created, revoke, revoke_leaked};
 
 /// Answers for keys.
 #[derive(Clone)]
@@ -128,7 +129,7 @@ impl pb::key_service_server::KeyService for Keys {
             admit(tx).await?;
             tx.insert_key(new).await?;
             let made = made(tx, text.id()).await?;
-            tx.record(event("api_key.created", &made, None, tx.now()));
+            tx.record(created(&made, tx.now()));
             tx.audit(audit("api_key.create", &made.key_id, None, Some(&made), tx.now()));
             let key = Some(messages::revealed(&made, &text, tx.now()));
             Ok(pb::CreateKeyResponse { key })
@@ -163,6 +164,7 @@ impl pb::key_service_server::KeyService for Keys {
             let after = made(tx, &before.key_id).await?;
             if after != before {
                 let id = &before.key_id;
+                tx.record(changed(EventType::ApiKeyUpdated, &before, &after, tx.now()));
                 tx.audit(audit("api_key.update", id, Some(&before), Some(&after), tx.now()));
             }
             Ok(pb::UpdateKeyResponse { key: Some(messages::api_key(&after, tx.now())) })

@@ -2,6 +2,7 @@
 
 use orqit::clock::Timestamp;
 use orqit::event::Event;
+use orqit::event_type::EventType;
 use orqit::store::nouns::{Direction, Noun, Order};
 use orqit::store::tickets::{Category, NewTicket, Priority, Source, Status, Ticket, TicketType};
 use orqit::store::{NewUser, Role, SYSTEM_USER_ID, Tx};
@@ -42,10 +43,10 @@ pub fn new_ticket(title: &str) -> NewTicket {
 }
 
 /// An event of which only the type matters.
-pub fn event(event_type: &'static str, object: serde_json::Value) -> Event {
+pub fn event(event_type: EventType, object: serde_json::Value) -> Event {
     Event {
         event_type,
-        topics: vec![event_type.to_owned()],
+        topics: vec![event_type.name().to_owned()],
         object,
         changed_fields: Vec::new(),
         previous: serde_json::Map::new(),
