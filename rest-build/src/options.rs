@@ -54,6 +54,8 @@ pub struct Rules {
     pub maximum: Option<i64>,
     pub one_of: Vec<String>,
     pub unique: bool,
+    /// Whether a string may be written as a JSON integer.
+    pub takes_number: bool,
 }
 
 /// The policy of an RPC; `None` when it has none, or one that does not say who may call.
@@ -133,6 +135,7 @@ pub fn rules(pool: &DescriptorPool, options: &DynamicMessage) -> Rules {
         maximum: bound("maximum").flatten(),
         one_of: one_of.map(str::to_owned).collect(),
         unique: bool_of(rules, "unique"),
+        takes_number: bool_of(rules, "takes_number"),
     }
 }
 

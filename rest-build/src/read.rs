@@ -72,6 +72,10 @@ fn read_field(api: &Api, owner: &Message, field: &Field) -> TokenStream {
             let (one, element) = (read(quote!(value)), read(quote!(json)));
             (one, quote!(|json, at, violations| #element))
         }
+        Kind::String if field.rules.takes_number => {
+            let read = quote!(::rest::read::string_or_number);
+            (quote!(#read(value, at, violations)), read)
+        }
         _ => (quote!(::rest::read::value(value, at, violations)), quote!(::rest::read::value)),
     };
     match &field.shape {

@@ -12,7 +12,7 @@ use prost_types::FieldMask;
 use crate::binding::Refusal;
 use crate::enums::EnumNames;
 use crate::from_json::FromJson;
-use crate::json::Json;
+use crate::json::{Json, Number};
 use crate::place::Place;
 use crate::text::FromText;
 use crate::violations::{Violations, Wrong};
@@ -155,6 +155,16 @@ pub(crate) fn given_twice() -> Wrong {
 /// [`FromJson::from_json`] as a function.
 pub fn value<T: FromJson>(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<T> {
     T::from_json(json, at, violations)
+}
+
+/// The text of a JSON string, or the digits of a JSON integer of at most 64 bits.
+pub fn string_or_number(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<String> {
+    let value = match json {
+        Json::String(text) => Ok(text),
+        Json::Number(Number::Integer(number)) => Ok(number.to_string()),
+        _ => Err(Wrong::wrong_type("must be a string or an integer")),
+    };
+    noted(value, at, violations)
 }
 
 /// The value of a path's variable.

@@ -152,7 +152,7 @@ pub fn unique<T: PartialEq>(
     let looked_at = if elements.len() > rules.max_items { &[] } else { elements };
     for (index, element) in looked_at.iter().enumerate() {
         if elements[..index].contains(element) {
-            let wrong = Wrong::new("DUPLICATE_ITEM", "stands in the list twice; leave it out");
+            let wrong = Wrong::new("DUPLICATE_ITEM", "is listed twice; leave one out");
             violations.note(&at.index(index), wrong);
         }
     }
@@ -178,7 +178,7 @@ pub fn map<K: ToString, V>(
 
 fn count(len: usize, rules: &Rules, at: &Place<'_>, violations: &mut Violations) -> bool {
     if len == 0 && rules.required {
-        violations.note(at, Wrong::new("REQUIRED", "must have an item at least"));
+        violations.note(at, Wrong::new("REQUIRED", "must have at least 1 item"));
     }
     if len > rules.max_items {
         let remedy = format!("must have at most {} items", rules.max_items);

@@ -213,7 +213,7 @@ fn scope(text: &str) -> Result<String, String> {
 fn unknown_scope(name: &str) -> String {
     let native: Vec<_> = Scope::ALL.iter().map(|(_, name)| *name).collect();
     format!(
-        "`{name}` is no scope; there are {} and the presets read-only, read-write, admin, \
+        "`{name}` is not a scope; there are {} and the presets read-only, read-write, admin, \
          ticket-index, create-ticket, ticket-respond and send-email",
         native.join(", ")
     )

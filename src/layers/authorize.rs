@@ -29,7 +29,7 @@ pub fn authorize(request: &Request) -> Result<(), Error> {
     match policy.and_then(|policy| policy.capability) {
         Some(capability) if !caller.has_capability(capability) => {
             let message = format!(
-                "The workspace lacks the capability `{capability}`. Ask whoever runs its plan to switch it on."
+                "The workspace lacks the capability `{capability}`. Ask a workspace admin to enable it."
             );
             Err(Error::new(Kind::FeatureNotEnabled, message))
         }

@@ -221,7 +221,7 @@ async fn a_workspace_and_its_users_are_made_by_command() {
 async fn a_bad_value_stops_the_command_with_a_sentence() {
     let machine = Machine::new().await;
     let wrong: [(&[&str], &str); 8] = [
-        (&["key", "create", "--name", "x", "--scope", "tickets:delete"], "is no scope"),
+        (&["key", "create", "--name", "x", "--scope", "tickets:delete"], "is not a scope"),
         (
             &["key", "create", "--name", "x", "--scope", "admin", "--workspace", "nowhere"],
             "orqit workspace create",

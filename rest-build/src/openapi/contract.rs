@@ -78,6 +78,7 @@ pub struct Rules {
     pub maximum: Option<i64>,
     pub one_of: Vec<String>,
     pub unique: bool,
+    pub takes_number: bool,
     pub example: Option<serde_json::Value>,
 }
 
@@ -236,6 +237,7 @@ fn read_rules(field: &FieldDescriptor, rules: &DynamicMessage) -> Rules {
             .filter_map(|value| Some(value.as_str()?.to_owned()))
             .collect(),
         unique: flag(rules, "unique"),
+        takes_number: flag(rules, "takes_number"),
         example,
     }
 }

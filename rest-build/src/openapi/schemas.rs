@@ -240,8 +240,9 @@ fn string(field: &FieldDescriptor, rules: &Rules, purpose: Use) -> Value {
     }
     // In a string without presence the empty value stands for none.
     let least = u32::from(rules.required && !field.is_list() && !field.supports_presence());
+    let kind = if rules.takes_number { json!(["string", "integer"]) } else { json!("string") };
     json!({
-        "type": "string",
+        "type": kind,
         "minLength": rules.min_length.max(least),
         "maxLength": or_default(rules.max_length, LENGTH_MAX),
         "pattern": NO_NUL,
@@ -274,8 +275,10 @@ fn nullable(mut schema: Value) -> Value {
     if let Some(Value::Array(values)) = schema.get_mut("enum") {
         values.push(Value::Null);
     }
-    if let Some(kind) = schema.get_mut("type") {
-        *kind = json!([kind.take(), "null"]);
+    match schema.get_mut("type") {
+        Some(Value::Array(kinds)) => kinds.push(json!("null")),
+        Some(kind) => *kind = json!([kind.take(), "null"]),
+        None => {}
     }
     schema
 }

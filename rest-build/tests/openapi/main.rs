@@ -377,5 +377,14 @@ fn a_summary_is_the_first_sentence() {
 fn a_message_that_goes_both_ways_has_two_schemas() {
     let document = shop();
     assert_eq!(schema(&document, "LineInput")["required"], json!(["count"]));
-    assert_eq!(schema(&document, "Line")["required"], json!(["count", "next", "extra", "words"]));
+    let every = json!(["count", "next", "extra", "words", "part"]);
+    assert_eq!(schema(&document, "Line")["required"], every);
+}
+
+#[test]
+fn a_string_that_takes_a_number_says_so_in_requests_and_is_a_string_in_answers() {
+    let document = shop();
+    let part = |name: &str| schema(&document, name)["properties"]["part"]["type"].clone();
+    assert_eq!(part("LineInput"), json!(["string", "integer", "null"]));
+    assert_eq!(part("Line"), json!(["string", "null"]));
 }

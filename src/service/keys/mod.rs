@@ -288,7 +288,7 @@ fn check_scopes(scopes: &[String], violations: &mut Violations) {
         if Scopes::named(name).is_none() {
             let field = format!("scopes[{at}]");
             let message = format!(
-                "{field} is no scope; use a native one such as tickets:read, or read-only, read-write, admin, ticket-index, create-ticket, ticket-respond, send-email"
+                "{field} is not a scope; use a native one such as tickets:read, or read-only, read-write, admin, ticket-index, create-ticket, ticket-respond, send-email"
             );
             violations.add(field, "INVALID_SCOPE", message);
         }

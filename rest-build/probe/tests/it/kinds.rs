@@ -111,7 +111,7 @@ async fn a_key_of_a_map_must_fit_its_type() {
 async fn what_is_not_set_is_null_and_lists_are_empty() {
     let data = send("POST", "/v1/echo", r#"{"everything": {}}"#).await.data();
     let fields = data.as_object().expect("an object");
-    assert_eq!(fields.len(), 30);
+    assert_eq!(fields.len(), 32);
     for name in ["ratio", "colour", "point", "extra", "any", "at", "span", "word", "paint", "shade"]
     {
         assert_eq!(fields[name], Value::Null, "{name}");
@@ -120,4 +120,43 @@ async fn what_is_not_set_is_null_and_lists_are_empty() {
     assert_eq!(fields["labels"], json!({}));
     assert_eq!(fields["text"], json!(""));
     assert_eq!(send("POST", "/v1/echo", "{}").await.data(), Value::Null);
+}
+
+#[tokio::test]
+async fn a_string_that_takes_a_number_has_its_digits() {
+    let pairs = [
+        (json!("TCK-1"), "TCK-1"),
+        (json!("007"), "007"),
+        (json!(7), "7"),
+        (json!(-7), "-7"),
+        (json!(u64::MAX), "18446744073709551615"),
+    ];
+    for (sent, answered) in pairs {
+        assert_eq!(echo("reference", sent.clone()).await.data()["reference"], answered, "{sent}");
+        let list = echo("references", json!([sent, "x"])).await.data();
+        assert_eq!(list["references"], json!([answered, "x"]));
+    }
+    for sent in [json!(1.5), json!(1e30), json!(true), json!([7]), json!({"a": 7})] {
+        let wrong = echo("reference", sent.clone()).await.violations();
+        assert_eq!(wrong, ["everything.reference WRONG_TYPE"], "{sent}");
+    }
+    // A string that does not say so takes none.
+    assert_eq!(echo("text", json!(7)).await.violations(), ["everything.text WRONG_TYPE"]);
+    // Its rules hold for the digits.
+    let long = echo("reference", json!("123456789012345678901")).await.violations();
+    assert_eq!(long, ["everything.reference LENGTH"]);
+}
+
+#[tokio::test]
+async fn a_list_has_as_many_items_as_its_rule_says() {
+    let items = |count: usize| json!(vec![1; count]);
+    assert!(echo("references", items(150)).await.data().is_object());
+    assert_eq!(
+        echo("references", items(151)).await.violations(),
+        ["everything.references TOO_MANY_ITEMS"]
+    );
+    // Without a rule 100.
+    let times = |count: usize| json!(vec!["2026-01-31T09:30:00Z"; count]);
+    assert!(echo("times", times(100)).await.data().is_object());
+    assert_eq!(echo("times", times(101)).await.violations(), ["everything.times TOO_MANY_ITEMS"]);
 }

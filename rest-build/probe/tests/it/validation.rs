@@ -55,7 +55,7 @@ fn lists_are_bounded_and_unique_where_asked() {
     assert!(violations(&update(&["a", "b", "c"])).is_empty());
     assert_eq!(
         violations(&update(&["a", "b", "a"])),
-        ["DUPLICATE_ITEM: tags[2] stands in the list twice; leave it out"]
+        ["DUPLICATE_ITEM: tags[2] is listed twice; leave one out"]
     );
     assert_eq!(
         violations(&update(&["a", "a", "a", "a"])),
