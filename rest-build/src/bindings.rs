@@ -91,14 +91,16 @@ impl Routed<'_> {
         let (function, input) = (self.function("read"), self.api.message(&self.rpc.input));
         let path = names::path(&input.name);
         let parameters = parameters::of_query(self.api, self.rpc, self.route);
-        let (fields, reads): (Vec<_>, Vec<_>) = parameters
-            .iter()
-            .enumerate()
-            .map(|(at, parameter)| {
-                let names = read::field_names(&parameter.json, &parameter.proto);
-                (names, self.read_parameter(at, parameter))
-            })
-            .unzip();
+        let (maps, parameters): (Vec<_>, Vec<_>) =
+            parameters.into_iter().partition(|parameter| parameter.field.is_text_map());
+        let names = |parameter: &Parameter| read::field_names(&parameter.json, &parameter.proto);
+        let (fields, map_fields) = (parameters.iter().map(names), maps.iter().map(names));
+        let reads = parameters.iter().enumerate();
+        let reads = reads.map(|(at, parameter)| self.read_parameter(at, parameter));
+        let map_reads = maps.iter().enumerate().map(|(at, map)| {
+            let set = map.set();
+            quote!(if let Some(value) = query.entries(#at, violations) { #set })
+        });
         let variables = parameters::variables(self.api, self.rpc, self.route)?;
         let captures =
             variables.iter().enumerate().map(|(at, variable)| self.read_capture(at, variable));
@@ -110,11 +112,14 @@ impl Routed<'_> {
                 violations: &mut ::rest::Violations,
             ) -> Result<#path, ::rest::Refusal> {
                 const PARAMETERS: &[::rest::Field] = &[#(#fields),*];
+                const MAPS: &[::rest::Field] = &[#(#map_fields),*];
                 let mut message = #path::default();
                 #body
                 #(#captures)*
-                let query = ::rest::Query::read(call.query.as_deref(), PARAMETERS, violations);
+                let query =
+                    ::rest::Query::read(call.query.as_deref(), PARAMETERS, MAPS, violations);
                 #(#reads)*
+                #(#map_reads)*
                 Ok(message)
             }
         })

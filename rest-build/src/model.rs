@@ -284,6 +284,12 @@ impl Field {
         }
     }
 
+    /// Whether it is a map to text: each of its entries can be a query parameter, named by the field
+    /// and the key.
+    pub fn is_text_map(&self) -> bool {
+        self.shape == Shape::Map && self.kind == Kind::String
+    }
+
     /// Whether text can write it: whether it can stand in a path or a query parameter.
     pub fn is_text(&self) -> bool {
         let structured =

@@ -56,7 +56,8 @@ impl Parameter<'_> {
     }
 }
 
-/// The query parameters of a route: every field that neither path nor body has.
+/// The query parameters of a route: every field that neither path nor body has. A map to text stands
+/// for a parameter per key, such as `labels.colour`.
 pub fn of_query<'a>(api: &'a Api, rpc: &Rpc, route: &Route) -> Vec<Parameter<'a>> {
     let rule = &route.rule;
     if rule.body == "*" {
@@ -73,6 +74,7 @@ pub fn of_query<'a>(api: &'a Api, rpc: &Rpc, route: &Route) -> Vec<Parameter<'a>
                 let fields = owner.fields.iter().rev();
                 open.extend(fields.map(|field| parameter.below(owner, field)));
             }
+            _ if parameter.field.is_text_map() => found.push(parameter),
             _ if parameter.field.is_text() && !route.variables.contains(&parameter.proto) => {
                 found.push(parameter);
             }

@@ -3,6 +3,9 @@
 //! Only the parameters that a route declares exist; every other name is refused. Nothing of a query
 //! is ever skipped but an empty part between two `&`.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use crate::enums::EnumNames;
 use crate::escape::{self, Part};
 use crate::place::Place;
@@ -14,14 +17,23 @@ use crate::violations::{Violations, Wrong};
 #[derive(Debug)]
 pub struct Query {
     fields: &'static [Field],
+    maps: &'static [Field],
     /// The index of the field, and a value that is not empty; in the order sent.
     values: Vec<(usize, String)>,
+    /// The index of the map, a key, and a value that is not empty; in the order sent.
+    entries: Vec<(usize, String, String)>,
 }
 
 impl Query {
-    /// Splits and decodes a raw query string, noting names that are not among `fields`.
-    pub fn read(raw: Option<&str>, fields: &'static [Field], violations: &mut Violations) -> Self {
-        let mut query = Self { fields, values: Vec::new() };
+    /// Splits and decodes a raw query string, noting names that are not among `fields`, nor one of
+    /// `maps` with a dot and a key behind it.
+    pub fn read(
+        raw: Option<&str>,
+        fields: &'static [Field],
+        maps: &'static [Field],
+        violations: &mut Violations,
+    ) -> Self {
+        let mut query = Self { fields, maps, values: Vec::new(), entries: Vec::new() };
         let mut spellings = vec![None; fields.len()];
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -30,6 +42,10 @@ impl Query {
                 continue;
             };
             let Some(index) = fields.iter().position(|field| is_called(field, &name)) else {
+                if let Some((map, key)) = entry(maps, &name) {
+                    query.push_entry(map, key, &name, raw_value, violations);
+                    continue;
+                }
                 let wrong = Wrong::new("UNKNOWN_FIELD", "is not a parameter here; leave it out");
                 violations.note(&Place::ROOT.field(&name), wrong);
                 continue;
@@ -47,6 +63,50 @@ impl Query {
             }
         }
         query
+    }
+
+    /// Adds an entry of a map, unless its key was given before or its value is none.
+    fn push_entry(
+        &mut self,
+        map: usize,
+        key: &str,
+        name: &str,
+        raw_value: &str,
+        violations: &mut Violations,
+    ) {
+        let is_given = |(other, given, _): &(usize, String, String)| *other == map && given == key;
+        let wrong = match escape::decode(raw_value, Part::Query) {
+            _ if self.entries.iter().any(is_given) => given_twice(),
+            Err(_) => bad_escape(),
+            Ok(value) if value.is_empty() => empty(),
+            Ok(value) => {
+                self.entries.push((map, key.to_owned(), value.into_owned()));
+                return;
+            }
+        };
+        violations.note(&Place::ROOT.field(name), wrong);
+    }
+
+    /// The entries of a map; `None` when there are none.
+    pub fn entries<K: FromText + Ord>(
+        &self,
+        map: usize,
+        violations: &mut Violations,
+    ) -> Option<BTreeMap<K, String>> {
+        let mut found = BTreeMap::new();
+        let map_place = Place::ROOT.field(self.maps[map].json);
+        for (_, key, value) in self.entries.iter().filter(|(of, ..)| *of == map) {
+            let at = map_place.field(key);
+            let Some(key) = noted(K::from_text(key), &at, violations) else { continue };
+            match found.entry(key) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(value.clone());
+                }
+                // The same number in two spellings.
+                Entry::Occupied(_) => violations.note(&at, given_twice()),
+            }
+        }
+        (!found.is_empty()).then_some(found)
     }
 
     /// The value of a parameter that may be given once.
@@ -118,6 +178,15 @@ impl Query {
         let of_field = move |(index, _): &&(usize, String)| *index == field;
         self.values.iter().filter(of_field).map(|(_, value)| value.as_str())
     }
+}
+
+/// The map that `name` begins with, and the key behind it.
+fn entry<'n>(maps: &[Field], name: &'n str) -> Option<(usize, &'n str)> {
+    maps.iter().enumerate().find_map(|(index, map)| {
+        let behind = |prefix| name.strip_prefix(prefix)?.strip_prefix('.');
+        let key = behind(map.json).or_else(|| behind(map.proto))?;
+        (!key.is_empty()).then_some((index, key))
+    })
 }
 
 /// Whether `name` means the field; each step of a nested name may be in either spelling.

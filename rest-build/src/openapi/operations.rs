@@ -22,6 +22,8 @@ pub struct Operation<'a> {
     /// The fields of the request by where they stand.
     path: Vec<FieldDescriptor>,
     query: Vec<FieldDescriptor>,
+    /// Maps whose entries are query parameters.
+    query_maps: Vec<FieldDescriptor>,
     body: Vec<FieldDescriptor>,
 }
 
@@ -85,9 +87,11 @@ impl<'a> Operation<'a> {
         let rest = request.fields().filter(|field| {
             !variables.contains(&field.name()) && !is(field, "google.protobuf.FieldMask")
         });
-        let (body, query) = rest.partition(|field| route.body == "*" || route.body == field.name());
+        let (body, query): (_, Vec<_>) =
+            rest.partition(|field| route.body == "*" || route.body == field.name());
+        let (query_maps, query) = query.into_iter().partition(FieldDescriptor::is_map);
         let alias_of = (index > 0).then(|| rpc.method.name().to_lower_camel_case());
-        Self { contract, rpc, route, id, alias_of, path, query, body }
+        Self { contract, rpc, route, id, alias_of, path, query, query_maps, body }
     }
 
     fn render(&self, codes: &[Code], schemas: &mut Schemas) -> Value {
@@ -149,9 +153,15 @@ impl<'a> Operation<'a> {
         let alias = self.alias_of.as_ref().map(|id| format!("The same as `{id}`."));
         let capability = self.rpc.policy.capability.as_ref();
         let plan = capability.map(|name| format!("The workspace needs the capability `{name}`."));
+        // OpenAPI has no style for parameters whose names hold a key.
+        let maps = self.query_maps.iter().map(|map| {
+            let comment = contract::comment(&map.parent_file(), map.path());
+            format!("Query parameters `{}.<key>`, each at most once: {comment}", map.json_name())
+        });
         [Some(self.comment()), alias, Some(demand), plan]
             .into_iter()
             .flatten()
+            .chain(maps)
             .collect::<Vec<_>>()
             .join("\n\n")
     }

@@ -348,6 +348,10 @@ fn a_named_body_leaves_the_other_fields_to_the_query() {
     let places: Vec<_> = parameters.map(|one| format!("{} {}", one["in"], one["name"])).collect();
     assert_eq!(places, [r#""path" "orderId""#, r#""path" "lineNo""#, r#""query" "notes""#]);
     assert_eq!(change["parameters"][2]["explode"], true, "in words a comma is data");
+    let description = change["description"].as_str().expect("text");
+    let of_map =
+        "Query parameters `having.<key>`, each at most once: A value that the order must have.";
+    assert!(description.contains(of_map), "{description}");
     let body = &change["requestBody"]["content"]["application/json"];
     assert_eq!(body["schema"]["$ref"], "#/components/schemas/LineInput");
     assert_eq!(body["example"], json!({ "count": 3 }));

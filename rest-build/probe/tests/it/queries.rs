@@ -136,3 +136,30 @@ async fn a_body_where_none_is_taken_is_refused() {
     assert_eq!(wrong.violations(), ["body UNKNOWN_FIELD"]);
     assert!(matches!(get("/v1/books").await, Answer::Reply { .. }));
 }
+
+#[tokio::test]
+async fn a_map_to_text_takes_a_parameter_for_each_key() {
+    let got = request("cf.colour=dark+red&cf.a.b=1,2&cf.%C3%A9=x&pageNotes.7=n").await;
+    let cf = r#"cf: {"a.b": "1,2", "colour": "dark red", "é": "x"}"#;
+    assert!(got.contains(cf), "{got}");
+    assert!(got.contains(r#"page_notes: {7: "n"}"#), "{got}");
+    let by_proto_name = request("page_notes.-7=n").await;
+    assert!(by_proto_name.contains(r#"page_notes: {-7: "n"}"#), "{by_proto_name}");
+    assert!(request("cf.k=x&filter.labels.k=y").await.contains(r#"labels: {"k": "y"}"#));
+    for (query, wrong) in [
+        ("cf=1", "cf UNKNOWN_FIELD"),
+        ("cf.=1", "cf. UNKNOWN_FIELD"),
+        ("cf", "cf UNKNOWN_FIELD"),
+        ("cfa.b=1", "cfa.b UNKNOWN_FIELD"),
+        ("CF.a=1", "CF.a UNKNOWN_FIELD"),
+        ("cf.a=", "cf.a EMPTY"),
+        ("cf.a=%FF", "cf.a BAD_ESCAPE"),
+        ("cf.a=1&cf.a=1", "cf.a DUPLICATE_FIELD"),
+        ("pageNotes.x=1", "pageNotes.x WRONG_TYPE"),
+        ("pageNotes.1=1&page_notes.1=2", "page_notes.1 DUPLICATE_FIELD"),
+        ("pageNotes.1=1&pageNotes.01=2", "pageNotes.01 DUPLICATE_FIELD"),
+        ("cf.a=1&cf.b=1&cf.c=1&cf.d=1", "cf TOO_MANY_ITEMS"),
+    ] {
+        assert_eq!(violations(query).await, [wrong], "{query}");
+    }
+}
