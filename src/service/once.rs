@@ -50,7 +50,7 @@ pub fn claim<M: Validate + Message + Clone>(
         hash.update([0]);
     }
     let fingerprint = hash.finalize().into();
-    Some(Claim { line: caller.key.lineage.clone(), key: key.clone(), fingerprint })
+    Some(Claim { lineage: caller.key.lineage.clone(), key: key.clone(), fingerprint })
 }
 
 /// Makes a change: what `work` does commits together with its answer, once.

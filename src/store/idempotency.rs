@@ -19,11 +19,11 @@ use crate::config::{IDEMPOTENCY_KEPT, IDEMPOTENCY_WAIT};
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
 
-/// What a request is known by: unique within the workspace and the line of rotations of its key.
+/// What a request is known by: unique within the workspace and the lineage of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
-    /// The line of rotations that the caller's key stands in.
-    pub line: String,
+    /// The lineage of rotations that the caller's key stands in.
+    pub lineage: String,
     /// The `Idempotency-Key`.
     pub key: String,
     /// SHA-256 of the RPC and the request.
@@ -57,7 +57,7 @@ impl Store {
         workspace: WorkspaceId,
         claim: &Claim,
     ) -> Result<Turn<GateKey>, Error> {
-        let key = (workspace, claim.line.clone(), claim.key.clone());
+        let key = (workspace, claim.lineage.clone(), claim.key.clone());
         self.claims.turn(key, IDEMPOTENCY_WAIT).await.map_err(|_| in_progress())
     }
 
@@ -140,7 +140,7 @@ impl Tx {
                     WHERE idempotent_answers.created_at <= $9";
         let values = [
             self.workspace.0.into(),
-            claim.line.clone().into(),
+            claim.lineage.clone().into(),
             claim.key.clone().into(),
             claim.fingerprint.to_vec().into(),
             refused.into(),
@@ -162,8 +162,8 @@ fn find_answer(
     claim: &Claim,
     now: Timestamp,
 ) -> Statement {
-    let (line, key) = (claim.line.clone(), claim.key.clone());
-    let values = [workspace.0.into(), line.into(), key.into(), oldest_kept(now).into()];
+    let (lineage, key) = (claim.lineage.clone(), claim.key.clone());
+    let values = [workspace.0.into(), lineage.into(), key.into(), oldest_kept(now).into()];
     statement(backend, text, values)
 }
 
@@ -182,7 +182,7 @@ fn oldest_kept(now: Timestamp) -> i64 {
 
 /// A number for the lock of a claim. Two claims with one number only wait for each other.
 fn lock_number(workspace: WorkspaceId, claim: &Claim) -> i64 {
-    let text = format!("{} {} {}", workspace.0, claim.line, claim.key);
+    let text = format!("{} {} {}", workspace.0, claim.lineage, claim.key);
     let digest = Sha256::digest(text);
     let (head, _) = digest.split_first_chunk::<8>().expect("SHA-256 has 32 bytes");
     i64::from_be_bytes(*head)

@@ -4,7 +4,7 @@
 //! that accepts keys has applied it.
 
 mod grants;
-mod lives;
+mod lifecycle;
 mod messages;
 
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::store::{CursorError, CursorKey, KeyRecord, Position, Store, WorkspaceId};
 
-use lives::{admit, changed, changes, check_rotation, made, new_key, successor};
-pub use lives::{audit, cap_reached, created, revoke, revoke_leaked};
+use lifecycle::{admit, changed, changes, check_rotation, made, new_key, successor};
+pub use lifecycle::{audit, cap_reached, created, revoke, revoke_leaked};
 
 /// Answers for keys.
 #[derive(Clone)]

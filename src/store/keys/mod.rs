@@ -4,7 +4,7 @@
 //! key raises the key epoch, by which every process that accepts keys learns of it.
 
 mod epoch;
-mod lives;
+mod lifecycle;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
@@ -20,7 +20,7 @@ use crate::metrics::StoreOperation;
 
 pub use epoch::KeyChange;
 pub(super) use epoch::raise_key_epoch;
-pub use lives::KeyChanges;
+pub use lifecycle::KeyChanges;
 
 /// The most hashes that are read at once.
 const KEY_HASHES_PER_READ: usize = 1000;
@@ -234,7 +234,7 @@ impl Reader<'_> {
         let mut total = Total::Highest;
         if !statuses.is_empty() {
             let any = statuses.iter().fold(sea_orm::Condition::any(), |any, status| {
-                any.add(lives::has_status(*status, now))
+                any.add(lifecycle::has_status(*status, now))
             });
             select = select.filter(any);
             total = Total::Counted;

@@ -5,8 +5,8 @@
 //! [`Tx::insert`], [`Tx::find_for_update`] and [`Tx::update`], with counts, cursors and row locks.
 //! No module here knows which nouns there are.
 
+mod conditions;
 pub(in crate::store) mod counts;
-mod found;
 mod merge;
 mod page;
 mod plan;
