@@ -12,7 +12,7 @@ use super::table::{Narrow, Side};
 
 impl Sql<'_> {
     /// What to select from and on which conditions, without order or page.
-    pub(super) fn from_and_where(&mut self) -> (String, Vec<String>) {
+    pub(super) fn selection(&mut self) -> (String, Vec<String>) {
         let query = self.query;
         let (from, mut conditions) = self.driven();
         for condition in &query.conditions {

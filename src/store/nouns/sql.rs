@@ -151,7 +151,7 @@ impl<'a> List<'a> {
                 )
             }
             _ => {
-                let (from, mut conditions) = sql.from_and_where();
+                let (from, mut conditions) = sql.selection();
                 conditions.push(valued);
                 format!("SELECT COUNT(*) FROM {from} WHERE {}", conditions.join(" AND "))
             }
@@ -199,14 +199,14 @@ impl Sql<'_> {
                 side.table, self.workspace, side.value
             );
         }
-        let (from, conditions) = self.from_and_where();
+        let (from, conditions) = self.selection();
         format!("(SELECT COUNT(*) FROM {from} WHERE {})", conditions.join(" AND "))
     }
 
     /// Along an index that has the order.
     fn walk(&mut self, slice: &Slice) -> String {
         let total = self.total_beside();
-        let (from, mut conditions) = self.from_and_where();
+        let (from, mut conditions) = self.selection();
         let (key, id) = (self.key("t"), "t.id".to_owned());
         conditions.extend(self.beyond(slice, &key, &id));
         let (order, limit) = (self.order(&key, &id), self.limit(slice));
@@ -221,7 +221,7 @@ impl Sql<'_> {
     /// so that no more of them are carried through the sort.
     fn gather(&mut self, slice: &Slice) -> String {
         let total = self.total_beside();
-        let (from, mut conditions) = self.from_and_where();
+        let (from, mut conditions) = self.selection();
         let (key, id) = self.gathered_key();
         conditions.extend(self.beyond(slice, &key, &id));
         let (order, limit) = (self.order(&key, &id), self.limit(slice));
