@@ -75,6 +75,8 @@ pub enum Kind {
     TooManyFailedAttempts {
         retry_after_secs: u32,
     },
+    /// The key has as many open streams as it may have.
+    TooManyStreams,
     PayloadTooLarge,
     PageTooLarge,
     UnsupportedMediaType,
@@ -169,6 +171,9 @@ impl Kind {
             }
             Self::TooManyFailedAttempts { .. } => {
                 ("TOO_MANY_FAILED_ATTEMPTS", Http::TOO_MANY_REQUESTS, Code::ResourceExhausted)
+            }
+            Self::TooManyStreams => {
+                ("TOO_MANY_STREAMS", Http::TOO_MANY_REQUESTS, Code::ResourceExhausted)
             }
             Self::PayloadTooLarge => {
                 ("PAYLOAD_TOO_LARGE", Http::PAYLOAD_TOO_LARGE, Code::ResourceExhausted)

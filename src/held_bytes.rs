@@ -203,6 +203,17 @@ impl Held {
         Some(entry)
     }
 
+    fn take(&mut self, id: u64, bytes: usize) {
+        let Some(entry) = self.holds.get_mut(&id) else { return };
+        let bytes = bytes.min(entry.bytes);
+        entry.bytes -= bytes;
+        self.total -= bytes;
+        self.shown.decrement(bytes as f64);
+        if let Some(of_network) = self.of_networks.get_mut(&entry.network) {
+            *of_network -= bytes;
+        }
+    }
+
     fn add(&mut self, id: u64, bytes: usize) {
         if let Some(entry) = self.holds.get_mut(&id) {
             entry.bytes += bytes;
@@ -228,6 +239,13 @@ impl Hold {
     pub fn grow_anyway(&self, bytes: usize) {
         if self.grow(bytes).is_err() {
             self.of.lock().add(self.id, bytes);
+        }
+    }
+
+    /// Holds so many bytes less.
+    pub fn shrink(&self, bytes: usize) {
+        if bytes > 0 {
+            self.of.lock().take(self.id, bytes);
         }
     }
 
@@ -334,6 +352,8 @@ mod tests {
         let new = bodies.hold(client(1));
         new.grow_anyway(5);
         assert_eq!(bodies.total(), 45);
+        new.shrink(3);
+        assert_eq!(bodies.total(), 42);
         drop((kept, new));
         assert_eq!(bodies.total(), 0);
     }

@@ -24,6 +24,7 @@ pub mod rpc;
 pub mod scope;
 pub mod trail;
 
+pub mod api;
 pub mod body;
 pub mod gateway;
 pub mod grpc;

@@ -36,13 +36,14 @@ const HISTOGRAMS: [(&str, &str); 2] = [
     (STORE_OPERATIONS, "Operations of the store, by what they do and to what."),
 ];
 
-const GAUGES: [(&str, &str); 6] = [
+const GAUGES: [(&str, &str); 7] = [
     ("orqit_changes_open", "Database transactions that write and have not ended."),
     ("orqit_changes_waiting", "Changes that wait for the one that writes, or for a connection."),
     ("orqit_connections", "Client connections that are open."),
     ("orqit_database_connections", "Connections of the pool that reads, idle or used."),
     ("orqit_held_bytes", "Bytes of request bodies, or of answers that are not read yet."),
     ("orqit_request_log_queued", "Requests that waited to be written to the request log."),
+    ("orqit_streams", "Streams of RPCs that are open."),
 ];
 
 /// The upper bounds of the buckets of both histograms, in seconds: a read by key takes tens of

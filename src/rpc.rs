@@ -69,6 +69,11 @@ fn demand(rpc: &Rpc) -> Result<Demand, String> {
             "{name} demands the capability `{capability}`, which does not exist: name one that a workspace can have"
         ));
     }
+    if rpc.streams && policy.access == Access::Public {
+        return Err(format!(
+            "{name} streams and demands no key: a stream is bounded by its key, so demand one"
+        ));
+    }
     match policy.access {
         Access::Public => Ok(Demand::Nothing),
         Access::Authenticated => Ok(Demand::Key),
@@ -94,18 +99,21 @@ mod tests {
             routes: &[],
             versioned: false,
             has_figures: false,
+            streams: false,
         }
     }
 
+    const POLICY: Policy = Policy {
+        access: Access::Authenticated,
+        group: None,
+        success_status: 200,
+        idempotency_key: IdempotencyKeyUse::Ignored,
+        capability: None,
+        limited_by_address: false,
+    };
+
     const fn scoped(scope: &'static str) -> Rpc {
-        rpc(Some(Policy {
-            access: Access::Scope(scope),
-            group: None,
-            success_status: 200,
-            idempotency_key: IdempotencyKeyUse::Ignored,
-            capability: None,
-            limited_by_address: false,
-        }))
+        rpc(Some(Policy { access: Access::Scope(scope), ..POLICY }))
     }
 
     #[test]
@@ -123,5 +131,15 @@ mod tests {
         let rpcs = Rpcs::new(&GOOD).expect("a table");
         let found = rpcs.find("/orqit.v1.TicketService/DeleteTicket").expect("its path");
         assert_eq!(found.1, Demand::Scope(Scope::TicketsWrite));
+    }
+
+    #[test]
+    fn a_stream_that_demands_no_key_is_named() {
+        static RPCS: [Rpc; 1] = [Rpc {
+            streams: true,
+            policy: Some(Policy { access: Access::Public, ..POLICY }),
+            ..rpc(None)
+        }];
+        assert!(Rpcs::new(&RPCS).expect_err("no key").contains("demand one"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Version};
 use ipnet::IpNet;
-use rest::Routes;
+use rest::{Routes, Rpc, StreamFormat};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
@@ -15,12 +15,13 @@ use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
+use crate::api::{self, Api, MakeApi, Shared};
 use crate::attempts::{Budget, FailedAttempts};
 use crate::body::Bodies;
 use crate::clock::Clock;
-use crate::config::{BODY_BYTES_MAX, COMPRESS_BYTES_MIN};
+use crate::config::COMPRESS_BYTES_MIN;
 use crate::connections::{self, Bounds};
 use crate::gateway::github::{Github, GithubKeys};
 use crate::gateway::{Gateway, OpenApi};
@@ -37,6 +38,7 @@ use crate::layers::bound_answers::Answer;
 use crate::layers::cors::Cors;
 use crate::layers::deadline::{self, Deadline};
 use crate::layers::drain::Drain;
+use crate::layers::guard_stream::Streams;
 use crate::layers::head::without_body;
 use crate::layers::host;
 use crate::layers::idempotency::read_idempotency_key;
@@ -55,13 +57,6 @@ use crate::pb;
 use crate::readiness::{Health, Readiness};
 use crate::rpc::{self, Rpcs};
 use crate::service;
-use crate::service::audit::Audits;
-use crate::service::keys::Keys;
-use crate::service::system::Systems;
-use crate::service::tickets::Tickets;
-use crate::service::usage::Usages;
-use crate::service::users::Users;
-use crate::service::workspace::Workspaces;
 use crate::store::Store;
 use crate::trail::Transport;
 use crate::usage::Recorder;
@@ -99,13 +94,25 @@ impl Server {
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Result<(), String> {
+        self.run_api(pb::RPCS, Box::new(api::orqit), listener, stop).await
+    }
+
+    /// Serves other RPCs by the same stack: `rpcs` is the table of them.
+    pub async fn run_api(
+        self,
+        rpcs: &'static [Rpc],
+        api: MakeApi,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), String> {
         let (tls, bounds) = (self.tls.clone(), self.bounds.clone());
         let (stop_streams, stopping) = watch::channel(false);
         let ring = Arc::new(KeyRing::new(self.store.clone()));
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let (retention, usage) = (self.retention, self.usage.clone());
         let readiness = Readiness::new(self.store.clone());
-        let (stack, health) = self.stack(Arc::clone(&ring), readiness.clone(), stopping).await?;
+        let (stack, health) =
+            self.stack(rpcs, api, Arc::clone(&ring), readiness.clone(), stopping).await?;
         let (stop_usage, stopped) = oneshot::channel::<()>();
         // Ends when its sender is dropped.
         let usage = tokio::spawn(usage.run(async { drop(stopped.await) }));
@@ -134,6 +141,8 @@ impl Server {
 
     async fn stack(
         self,
+        rpcs: &'static [Rpc],
+        api: MakeApi,
         ring: Arc<KeyRing>,
         readiness: Readiness,
         stopping: watch::Receiver<bool>,
@@ -146,29 +155,19 @@ impl Server {
         String,
     > {
         metrics::install();
-        let groups = rpc::groups(pb::RPCS);
-        let limiter = Limiter::start(self.limits, &groups, self.clock.clone()).await?;
+        let limiter = Limiter::start(self.limits, &rpc::groups(rpcs), self.clock.clone()).await?;
         let limiter = Arc::new(limiter);
         let leaks = Arc::new(leaks(&self.store, &ring, self.failed_attempts));
-        let store = || self.store.clone();
-        let services = pb::Services {
-            system_service: Arc::new(Systems),
-            key_service: Arc::new(Keys {
-                store: store(),
-                ring: Arc::clone(&ring),
-                leaks: Arc::clone(&leaks),
-                limiter: Arc::clone(&limiter),
-                clock: self.clock.clone(),
-            }),
-            workspace_service: Arc::new(Workspaces { store: store(), ring: Arc::clone(&ring) }),
-            user_service: Arc::new(Users { store: store() }),
-            audit_service: Arc::new(Audits { store: store() }),
-            ticket_service: Arc::new(Tickets { store: store() }),
-            usage_service: Arc::new(Usages { store: store(), clock: self.clock.clone() }),
-        };
+        let Api { bindings, add_servers } = api(Shared {
+            store: self.store.clone(),
+            ring: Arc::clone(&ring),
+            leaks: Arc::clone(&leaks),
+            limiter: Arc::clone(&limiter),
+            clock: self.clock.clone(),
+        });
         let resolver = Resolver {
-            rpcs: Rpcs::new(pb::RPCS)?,
-            routes: Routes::new(services.bindings())?,
+            rpcs: Rpcs::new(rpcs)?,
+            routes: Routes::new(bindings)?,
             reflection: self.reflection,
             github_secret_scanning: self.github_keys.is_some(),
         };
@@ -176,8 +175,13 @@ impl Server {
             within: self.body_timeout,
             held: HeldBytes::new("request bodies", self.bodies),
         };
-        let add = |routes: &mut _| services.add_servers(routes, BODY_BYTES_MAX);
-        let (grpc, health) = Grpc::new(add, self.reflection, bodies.clone(), stopping).await?;
+        let streams = Streams {
+            keys: Arc::clone(&ring),
+            clock: self.clock.clone(),
+            stopping: stopping.clone(),
+        };
+        let (grpc, health) =
+            Grpc::new(add_servers, self.reflection, bodies.clone(), stopping).await?;
         let github = self.github_keys.map(|keys| Github { keys, leaks: Arc::clone(&leaks) });
         let gateway = Gateway { readiness, bodies, openapi: OpenApi::new(OPENAPI)?, github };
         let inner = Inner {
@@ -189,6 +193,7 @@ impl Server {
             limiter,
             leaks,
             answers: HeldBytes::new("answers", self.answers),
+            streams,
             grpc,
             gateway,
         };
@@ -211,7 +216,7 @@ impl Server {
             // gRPC compresses by message, REST by answer.
             rest: CompressionLayer::new()
                 .gzip(true)
-                .compress_when(SizeAbove::new(COMPRESS_BYTES_MIN))
+                .compress_when(is_compressed())
                 .layer(shared.clone()),
             shared,
         };
@@ -227,6 +232,13 @@ impl Server {
             .service(branches);
         Ok((stack, health))
     }
+}
+
+/// Which answers are compressed: large ones, and never a stream, whose frames would wait for more.
+fn is_compressed() -> impl Predicate {
+    SizeAbove::new(COMPRESS_BYTES_MIN)
+        .and(NotForContentType::const_new(StreamFormat::Sse.media_type()))
+        .and(NotForContentType::const_new(StreamFormat::Ndjson.media_type()))
 }
 
 /// What ends keys that leaked: how a key is revoked, the service of keys knows.
@@ -303,6 +315,7 @@ struct Inner {
     limiter: Arc<Limiter>,
     leaks: Arc<Leaks>,
     answers: HeldBytes,
+    streams: Streams,
     grpc: Grpc,
     gateway: Gateway,
 }
@@ -339,6 +352,7 @@ impl Inner {
         deadline::check(&request)?;
         // Nothing is done whose answer would find no room.
         let answer = Answer::begin(&self.answers, &request)?;
+        self.streams.guard(&mut request)?;
         let response = match request.extensions().get::<Target>() {
             Some(Target::Grpc { .. } | Target::GrpcStream { .. }) => {
                 self.grpc.answer(request).await?

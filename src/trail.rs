@@ -38,6 +38,8 @@ pub struct Trail {
     pub idempotency_key: OnceLock<String>,
     /// What every answer says, a refusal too, in its headers or metadata.
     pub headers: OnceLock<HeaderMap>,
+    /// The HTTP status and the code of the error by which a stream ended after it had begun.
+    pub ended: OnceLock<(u16, &'static str)>,
 }
 
 impl Trail {
@@ -57,6 +59,7 @@ impl Trail {
             rpc: OnceLock::new(),
             idempotency_key: OnceLock::new(),
             headers: OnceLock::new(),
+            ended: OnceLock::new(),
         }
     }
 

@@ -10,13 +10,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut compiler = protox::Compiler::new(["proto", "../../proto"])?;
     compiler.include_source_info(true).include_imports(true);
-    compiler.open_file("probe/v1/library.proto")?;
+    compiler.open_files(["probe/v1/library.proto", "probe/streams/v1/tower.proto"])?;
 
     let descriptors = compiler.encode_file_descriptor_set();
     tonic_prost_build::configure()
         .btree_map(".")
         .out_dir(&out_dir)
         .compile_fds(compiler.file_descriptor_set())?;
-    rest_build::generate(&descriptors, "probe.v1", &out_dir)?;
+    for package in ["probe.v1", "probe.streams.v1"] {
+        rest_build::generate(&descriptors, package, &out_dir)?;
+    }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::names;
 use crate::parameters::{self, Parameter};
 use crate::read;
 use crate::rpcs;
+use crate::streams;
 use crate::write;
 
 /// The function of each service that makes its bindings, and what they call.
@@ -18,7 +19,11 @@ pub fn code(api: &Api) -> Result<TokenStream, String> {
         for (number, route) in rpc.routes.iter().enumerate() {
             let routed = Routed { api, rpc, route, index, number };
             functions.extend(routed.reader()?);
-            functions.extend(routed.writer()?);
+            functions.extend(if rpc.streams {
+                streams::frame(&routed)
+            } else {
+                routed.writer()?
+            });
         }
     }
     let mut first = 0;
@@ -50,16 +55,17 @@ fn service_bindings(api: &Api, service: &Service, first: usize) -> TokenStream {
 }
 
 /// One HTTP rule of an RPC, and where it stands in the table.
-struct Routed<'a> {
-    api: &'a Api,
-    rpc: &'a Rpc,
+pub struct Routed<'a> {
+    pub api: &'a Api,
+    pub rpc: &'a Rpc,
     route: &'a Route,
     index: usize,
     number: usize,
 }
 
 impl Routed<'_> {
-    fn function(&self, verb: &str) -> Ident {
+    /// The name of its function that does this.
+    pub fn function(&self, verb: &str) -> Ident {
         let method = names::snake(&self.rpc.name).to_string();
         format_ident!("{verb}_{}_{}", method.trim_start_matches("r#"), self.number)
     }
@@ -68,7 +74,27 @@ impl Routed<'_> {
         let (index, number) = (self.index, self.number);
         let takes_body = !self.route.rule.body.is_empty();
         let method = names::snake(&self.rpc.name);
-        let (read, write) = (self.function("read"), self.function("write"));
+        let read = self.function("read");
+        let answer = if self.rpc.streams {
+            let frame = self.function("frame");
+            quote! {
+                let format = call.stream_format;
+                let mut request = call.into_request(message, violations);
+                let guard = ::rest::StreamGuard::take(request.extensions_mut());
+                let response = service.#method(request).await.map_err(::rest::Refusal::Status)?;
+                let (metadata, messages, _) = response.into_parts();
+                let messages = ::rest::Guarded::new(messages, guard);
+                let frames = ::rest::stream::frames(messages, format, #frame);
+                Ok(::rest::Reply::stream(&RPCS[#index], frames, metadata))
+            }
+        } else {
+            let write = self.function("write");
+            quote! {
+                let request = call.into_request(message, violations);
+                let response = service.#method(request).await;
+                response.map(#write).map_err(::rest::Refusal::Status)
+            }
+        };
         quote! {
             ::rest::Binding::new(&RPCS[#index], &RPCS[#index].routes[#number], #takes_body, {
                 let service = service.clone();
@@ -77,9 +103,7 @@ impl Routed<'_> {
                     async move {
                         let mut violations = ::rest::Violations::default();
                         let message = #read(&call, &mut violations)?;
-                        let request = call.into_request(message, violations);
-                        let response = service.#method(request).await;
-                        response.map(#write).map_err(::rest::Refusal::Status)
+                        #answer
                     }
                 }
             })

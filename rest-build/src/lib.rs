@@ -14,6 +14,7 @@ mod parameters;
 mod read;
 mod rpcs;
 mod services;
+mod streams;
 mod validate;
 mod write;
 

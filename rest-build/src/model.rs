@@ -10,7 +10,8 @@ use prost_reflect::{
 };
 
 use crate::names;
-use crate::options::{self, HttpRule, Policy, Rules};
+use crate::options::{self, EventStream, HttpRule, Policy, Rules};
+use crate::streams;
 
 /// The services of a package with all messages and enums that they use, by full name.
 pub struct Api {
@@ -33,6 +34,10 @@ pub struct Rpc {
     pub output: String,
     pub policy: Option<Policy>,
     pub routes: Vec<Route>,
+    /// Whether it answers a stream of messages.
+    pub streams: bool,
+    /// How REST writes them, where each is not a document by itself.
+    pub event_stream: Option<EventStream>,
 }
 
 /// One HTTP rule, with the variables of its template.
@@ -180,10 +185,8 @@ impl Api {
     fn rpc(&mut self, method: &MethodDescriptor) -> Result<Rpc, String> {
         let pool = method.parent_pool();
         let rules = options::http_rules(pool, &method.options());
-        let is_streaming = method.is_client_streaming() || method.is_server_streaming();
-        if is_streaming && !rules.is_empty() {
-            let name = method.full_name();
-            return Err(format!("{name} is streaming and has an HTTP rule: not supported yet"));
+        if method.is_client_streaming() {
+            return Err(format!("{} takes a stream: not supported", method.full_name()));
         }
         for message in [method.input(), method.output()] {
             if message.package_name() != method.parent_service().package_name() {
@@ -192,13 +195,18 @@ impl Api {
             }
             self.add_message(&message)?;
         }
-        Ok(Rpc {
+        let rpc = Rpc {
             name: method.name().to_owned(),
             input: method.input().full_name().to_owned(),
             output: method.output().full_name().to_owned(),
             policy: options::policy(pool, &method.options()),
             routes: rules.into_iter().map(Route::new).collect(),
-        })
+            streams: method.is_server_streaming(),
+            event_stream: options::event_stream(pool, &method.options()),
+        };
+        let found = streams::check(self, &rpc);
+        found.map_err(|wrong| format!("{}: {wrong}", method.full_name()))?;
+        Ok(rpc)
     }
 
     fn add_message(&mut self, message: &MessageDescriptor) -> Result<(), String> {

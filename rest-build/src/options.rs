@@ -58,6 +58,15 @@ pub struct Rules {
     pub takes_number: bool,
 }
 
+/// An RPC's `(orqit.v1.event_stream)`: the names of fields.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EventStream {
+    pub data: String,
+    pub id: Option<String>,
+    pub event: Option<String>,
+    pub checkpoint: Option<String>,
+}
+
 /// The policy of an RPC; `None` when it has none, or one that does not say who may call.
 pub fn policy(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Policy> {
     let policy = extension(pool, options, "orqit.v1.policy")?;
@@ -137,6 +146,15 @@ pub fn rules(pool: &DescriptorPool, options: &DynamicMessage) -> Rules {
         unique: bool_of(rules, "unique"),
         takes_number: bool_of(rules, "takes_number"),
     }
+}
+
+/// How REST writes the messages of a stream; `None` where each is a document by itself.
+pub fn event_stream(pool: &DescriptorPool, options: &DynamicMessage) -> Option<EventStream> {
+    let stream = extension(pool, options, "orqit.v1.event_stream")?;
+    let stream = stream.as_message()?;
+    let name = |field| Some(string_of(stream, field)).filter(|name| !name.is_empty());
+    let data = string_of(stream, "data");
+    Some(EventStream { data, id: name("id"), event: name("event"), checkpoint: name("checkpoint") })
 }
 
 /// The full name of the resource that a request updates.

@@ -21,7 +21,7 @@ pub fn all(api: &Api) -> impl Iterator<Item = (&Service, &Rpc)> {
 }
 
 fn rpc(api: &Api, service: &Service, rpc: &Rpc) -> TokenStream {
-    let (service, method) = (&service.full_name, &rpc.name);
+    let (service, method, streams) = (&service.full_name, &rpc.name, rpc.streams);
     let grpc_path = format!("/{service}/{method}");
     let policy = match &rpc.policy {
         Some(found) => {
@@ -42,7 +42,8 @@ fn rpc(api: &Api, service: &Service, rpc: &Rpc) -> TokenStream {
     let has_version = |resource: &Message| {
         resource.field("version").is_some_and(|version| version.kind == Kind::Int64)
     };
-    let versioned = main.is_some_and(|route| !makes(route)) && resource.is_some_and(has_version);
+    let versioned =
+        main.is_some_and(|route| !makes(route)) && resource.is_some_and(has_version) && !streams;
     quote! {
         ::rest::Rpc {
             service: #service,
@@ -52,6 +53,7 @@ fn rpc(api: &Api, service: &Service, rpc: &Rpc) -> TokenStream {
             routes: &[#(#routes),*],
             versioned: #versioned,
             has_figures: #has_figures,
+            streams: #streams,
         }
     }
 }

@@ -6,6 +6,7 @@ use quote::{format_ident, quote};
 
 use crate::model::{Api, Service};
 use crate::names;
+use crate::streams;
 
 /// `Services`, with a field for each service.
 pub fn code(api: &Api) -> TokenStream {
@@ -16,8 +17,19 @@ pub fn code(api: &Api) -> TokenStream {
     let bindings = services.iter().map(|names| format_ident!("{}_bindings", names.field));
     let servers: Vec<_> =
         services.iter().map(|Names { module, server, .. }| quote!(#module::#server)).collect();
+    let guarded: Vec<_> = api.services.iter().map(|found| streams::guarded(api, found)).collect();
+    let make = services.iter().zip(&guarded).map(|(names, guarded)| {
+        let Names { field, module, server, .. } = names;
+        match guarded {
+            Some((guarded, _)) => quote!(#module::#server::new(#guarded(self.#field))),
+            None => quote!(#module::#server::from_arc(self.#field)),
+        }
+    });
+    let guarded = guarded.iter().flatten().map(|(_, code)| code);
     let docs = api.services.iter().map(|service| format!(" Answers `{}`.", service.full_name));
     quote! {
+        #(#guarded)*
+
         /// All services, each by what answers it.
         pub struct Services<#(#types),*> {
             #(#[doc = #docs] pub #fields: ::std::sync::Arc<#types>,)*
@@ -39,7 +51,7 @@ pub fn code(api: &Api) -> TokenStream {
                 message_bytes_max: usize,
             ) -> Vec<&'static str> {
                 #(
-                    let server = #servers::from_arc(self.#fields);
+                    let server = #make;
                     let server = server.max_decoding_message_size(message_bytes_max);
                     let server = server.accept_compressed(::tonic::codec::CompressionEncoding::Gzip);
                     routes.add_service(

@@ -27,9 +27,12 @@ pub fn code(api: &Api) -> TokenStream {
     let roots = rpcs.flat_map(|rpc| {
         let output = api.message(&rpc.output);
         let meta = page_meta(api, output).and_then(Field::message);
-        let data = rpc.routes.iter().filter_map(|route| match route.rule.response_body.as_str() {
-            "" => Some(rpc.output.clone()),
-            field => output.field(field).and_then(Field::message),
+        let data = rpc.routes.iter().filter_map(|route| {
+            let event = rpc.event_stream.as_ref().map(|stream| stream.data.as_str());
+            match event.unwrap_or(route.rule.response_body.as_str()) {
+                "" => Some(rpc.output.clone()),
+                field => output.field(field).and_then(Field::message),
+            }
         });
         data.chain(meta.filter(|_| !rpc.routes.is_empty())).collect::<Vec<_>>()
     });

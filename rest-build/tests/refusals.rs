@@ -49,13 +49,49 @@ fn refusal(rpc: &str, request: &str, response: &str) -> String {
 const GET: &str = r#"(Req) returns (Res) { option (google.api.http) = {get: "/v1/{id}"}; }"#;
 
 #[test]
-fn a_streaming_rpc_may_not_have_an_http_rule() {
-    let streaming = GET.replace("returns (Res)", "returns (stream Res)");
+fn a_stream_is_opened_by_get() {
+    let post = GET.replace("returns (Res)", "returns (stream Res)").replace("get:", "post:");
     assert_eq!(
-        refusal(&streaming, "string id = 1;", ""),
-        "refused.v1.S.Do is streaming and has an HTTP rule: not supported yet"
+        refusal(&post, "string id = 1;", ""),
+        "refused.v1.S.Do: a stream needs an HTTP rule that is `get` and has no response_body"
     );
     assert!(generate("(Req) returns (stream Res);", "string id = 1;", "").is_ok());
+}
+
+#[test]
+fn an_rpc_that_takes_a_stream_is_refused() {
+    assert_eq!(
+        refusal("(stream Req) returns (Res);", "string id = 1;", ""),
+        "refused.v1.S.Do takes a stream: not supported"
+    );
+}
+
+#[test]
+fn what_an_event_stream_names_must_be_there() {
+    let rpc = r#"(Req) returns (stream Res) {
+        option (orqit.v1.event_stream) = {data: "event" id: "id" checkpoint: "at"};
+    }"#;
+    let event = "message Event { int64 id = 1; }";
+    let fits = format!("{event} oneof told {{ Event event = 1; int64 at = 2; }}");
+    assert!(generate(rpc, "string id = 1;", &fits).is_ok());
+    let oneof = "refused.v1.S.Do: (event_stream) needs a stream whose message has a oneof of";
+    for (response, sentence) in [
+        ("int64 at = 2;".to_owned(), format!("{oneof} `event` and `at` alone")),
+        (
+            format!("{event} Event event = 1; int64 at = 2;"),
+            format!("{oneof} `event` and `at` alone"),
+        ),
+        (
+            fits.replace("int64 at", "string text = 3; int64 at"),
+            format!("{oneof} `event` and `at` alone"),
+        ),
+        (
+            fits.replace("int64 id", "string id"),
+            "refused.v1.S.Do: (event_stream) needs an int64 for `id` and `checkpoint`".to_owned(),
+        ),
+    ] {
+        assert_eq!(refusal(rpc, "string id = 1;", &response), sentence, "{response}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tonic::metadata::MetadataMap;
 
 use crate::place::Place;
 use crate::rpc::{Route, Rpc};
+use crate::stream::{Frames, StreamFormat};
 use crate::violations::{Violations, Wrong};
 
 type Answer = Pin<Box<dyn Future<Output = Result<Reply, Refusal>> + Send>>;
@@ -42,6 +43,8 @@ pub struct Call {
     pub metadata: MetadataMap,
     /// What layers before left for the service.
     pub extensions: Extensions,
+    /// How a stream is written, if the answer is one.
+    pub stream_format: StreamFormat,
 }
 
 /// An answer, ready to be sent.
@@ -49,12 +52,20 @@ pub struct Call {
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The complete envelope, as JSON.
-    pub body: Bytes,
+    /// What it says.
+    pub content: Content,
     /// The version of the resource, if it has one.
     pub version: Option<i64>,
     /// The metadata of the service's response.
     pub metadata: MetadataMap,
+}
+
+/// What an answer says.
+pub enum Content {
+    /// The complete envelope, as JSON.
+    Whole(Bytes),
+    /// The frames of a stream.
+    Stream(Frames),
 }
 
 /// Why there is no answer.
@@ -111,6 +122,21 @@ impl Reply {
     /// The answer to a success.
     pub fn new(rpc: &Rpc, body: Bytes, version: Option<i64>, metadata: MetadataMap) -> Self {
         let status = rpc.policy.map_or(200, |policy| policy.success_status);
-        Self { status, body, version, metadata }
+        Self { status, content: Content::Whole(body), version, metadata }
+    }
+
+    /// The answer to a stream that was opened.
+    pub fn stream(rpc: &Rpc, frames: Frames, metadata: MetadataMap) -> Self {
+        let status = rpc.policy.map_or(200, |policy| policy.success_status);
+        Self { status, content: Content::Stream(frames), version: None, metadata }
+    }
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(body) => write!(f, "{}", body.escape_ascii()),
+            Self::Stream(_) => f.write_str("a stream"),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What the generated REST bindings stand on: routes, JSON rules, query parameters, violations.
+//! What the generated REST bindings stand on: routes, JSON rules, query parameters, violations,
+//! streams.
 //!
 //! It knows no service and no store; `rest-build` writes code against it. It keeps no state and
 //! does no I/O: bytes come in with a [`Call`] and go out with a [`Reply`].
@@ -14,6 +15,7 @@ mod query;
 pub mod read;
 mod routes;
 mod rpc;
+pub mod stream;
 mod template;
 mod text;
 mod time;
@@ -24,7 +26,7 @@ pub mod write;
 #[cfg(test)]
 mod tests;
 
-pub use binding::{Binding, Call, Refusal, Reply};
+pub use binding::{Binding, Call, Content, Refusal, Reply};
 pub use enums::EnumNames;
 pub use from_json::FromJson;
 pub use json::{Json, MAX_DEPTH, Number};
@@ -34,6 +36,7 @@ pub use query::Query;
 pub use read::{Field, ReadJson};
 pub use routes::{Match, Routes};
 pub use rpc::{Access, IdempotencyKeyUse, Policy, Route, Rpc};
+pub use stream::{Guard, Guarded, StreamFormat, StreamGuard};
 pub use text::FromText;
 pub use time::{format_timestamp, parse_timestamp};
 pub use validate::{Rules, Validate};

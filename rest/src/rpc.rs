@@ -17,6 +17,8 @@ pub struct Rpc {
     pub versioned: bool,
     /// Whether its answer shows figures that change without a version.
     pub has_figures: bool,
+    /// Whether it answers a stream of messages.
+    pub streams: bool,
 }
 
 /// One HTTP rule of an RPC.

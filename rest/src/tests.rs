@@ -16,6 +16,7 @@ const fn rpc(method: &'static str) -> Rpc {
         routes: &[],
         versioned: false,
         has_figures: false,
+        streams: false,
     }
 }
 

@@ -25,6 +25,11 @@ pub const DRAIN_REFUSED_WITHIN: Duration = Duration::from_secs(2);
 pub const ANSWER_PIECE_BYTES: usize = 16 * 1024;
 /// The bytes that are charged for an open call of health or reflection.
 pub const OPEN_CALL_BYTES: usize = 64 * 1024;
+/// The bytes that are charged for an open stream of an RPC, beside a message that its client has not
+/// taken.
+pub const OPEN_STREAM_BYTES: usize = 16 * 1024;
+/// The most streams that a key may have open in one process.
+pub const STREAMS_PER_KEY_MAX: usize = 10;
 /// The most keys whose callers are kept in memory.
 pub const KEYS_CACHED_MAX: usize = 100_000;
 /// The most keys, in all workspaces, whose fingerprints are kept in memory: at most 18 bytes each.

@@ -25,7 +25,7 @@ use super::streams;
 use super::writing::{Writing, now_ms};
 use crate::config::ANSWER_PIECE_BYTES;
 use crate::held_bytes::Hold;
-use crate::layers::{Request, Response};
+use crate::layers::{IsStream, Request, Response};
 
 /// What a connection and its requests tell each other.
 pub struct Activity {
@@ -37,6 +37,8 @@ pub struct Activity {
     /// When the socket last took something, or hyper a piece of an answer.
     moved_at_ms: AtomicU64,
     http2: AtomicBool,
+    /// Whether the answer that is written by HTTP/1.1 is a stream.
+    streams: AtomicBool,
     unflushed: AtomicBool,
     /// The pieces of answers that hyper has and the socket has not taken.
     pieces: AtomicUsize,
@@ -64,6 +66,7 @@ impl Default for Activity {
             idle_since_ms: AtomicU64::new(now_ms()),
             moved_at_ms: AtomicU64::new(now_ms()),
             http2: AtomicBool::new(false),
+            streams: AtomicBool::new(false),
             unflushed: AtomicBool::new(false),
             pieces: AtomicUsize::new(0),
             done: AtomicWaker::new(),
@@ -119,6 +122,11 @@ impl Activity {
     /// Whether a request came by HTTP/2.
     pub fn http2(&self) -> bool {
         self.http2.load(Ordering::Relaxed)
+    }
+
+    /// Whether the answer that is being written by HTTP/1.1 is a stream.
+    pub fn streams(&self) -> bool {
+        self.streams.load(Ordering::Relaxed)
     }
 
     /// Whether bytes were written that the socket has not taken.
@@ -231,6 +239,8 @@ impl<F: Future<Output = Result<Response, BoxError>> + Unpin> Future for Answerin
         let writing = Arc::new(Writing::new(hold));
         let by_stream = streams::write(&writing);
         if !by_stream {
+            let is_stream = answer.extensions_mut().remove::<IsStream>().is_some();
+            self.in_flight.0.streams.store(is_stream, Ordering::Relaxed);
             self.in_flight.0.write(&writing);
         }
         let in_flight = self.in_flight.clone();
@@ -267,6 +277,14 @@ impl Answer {
     /// until a large answer is taken.
     fn may_end(&self, cx: &Context<'_>) -> bool {
         !(self.by_stream && self.writing.is_held()) || self.writing.is_taken(cx.waker())
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if !self.by_stream {
+            self.in_flight.0.streams.store(false, Ordering::Relaxed);
+        }
     }
 }
 

@@ -11,11 +11,14 @@ mod openapi;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
-use http_body_util::Full;
-use rest::{Binding, Call, Refusal, Reply};
+use futures_util::StreamExt;
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
+use rest::{Binding, Call, Content, Refusal, Reply, StreamFormat, stream};
 use sha2::{Digest, Sha256};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tower::BoxError;
@@ -24,8 +27,9 @@ use self::github::Github;
 pub use self::openapi::OpenApi;
 use crate::body::{Bodies, bytes_max};
 use crate::error::{Error, Kind};
+use crate::layers::request_id::RequestId;
 use crate::layers::resolve::{Page, Target};
-use crate::layers::respond::IDEMPOTENT_REPLAYED;
+use crate::layers::respond::{self, IDEMPOTENT_REPLAYED};
 use crate::layers::{Request, Response};
 use crate::metrics;
 use crate::preconditions::{Outcome, Preconditions};
@@ -33,6 +37,12 @@ use crate::readiness::Readiness;
 
 /// Metadata of an answer that become headers; no other metadata leave a service over REST.
 const ANSWERED: [HeaderName; 2] = [CACHE_CONTROL, IDEMPOTENT_REPLAYED];
+
+/// The headers that become metadata; no other header reaches a service over REST.
+const FORWARDED: [HeaderName; 1] = [HeaderName::from_static("last-event-id")];
+
+/// Has nginx hand on each frame of a stream as it comes.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Answers everything that is not gRPC.
 pub struct Gateway {
@@ -106,15 +116,22 @@ impl Gateway {
         };
         let query = parts.uri.query().map(str::to_owned);
         let conditions = parts.extensions.get::<Arc<Preconditions>>().cloned();
-        // No header reaches a service as it is.
-        let metadata = MetadataMap::new();
-        let call = Call { captures, query, body, metadata, extensions: parts.extensions };
+        let metadata = forwarded(&parts.headers);
+        let stream_format = stream_format(&parts.headers);
+        let request_id = parts.extensions.get::<RequestId>().cloned();
+        let extensions = parts.extensions;
+        let call = Call { captures, query, body, metadata, extensions, stream_format };
         match binding.call(call).await {
-            Ok(reply) => {
-                let tag = reply.version.map(|version| entity_tag(&binding, version, &reply.body));
+            Ok(Reply { status, content: Content::Stream(frames), .. }) => {
+                let status = StatusCode::from_u16(status).map_err(Error::internal)?;
+                Ok(streamed(status, frames, stream_format, request_id))
+            }
+            Ok(Reply { status, content: Content::Whole(body), version, metadata }) => {
+                let reply = Whole { status, body, metadata };
+                let tag = version.map(|version| entity_tag(&binding, version, &reply.body));
                 let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
                 if let (true, Some(conditions), Some(version), Some(tag)) =
-                    (is_read, conditions, reply.version, &tag)
+                    (is_read, conditions, version, &tag)
                     && conditions.answer(version, tag)? == Outcome::NotModified
                 {
                     return not_modified(reply, tag);
@@ -127,6 +144,13 @@ impl Gateway {
             }
         }
     }
+}
+
+/// An answer that is whole.
+struct Whole {
+    status: u16,
+    body: Bytes,
+    metadata: MetadataMap,
 }
 
 /// The layers before let through only what there is an answer for.
@@ -146,8 +170,8 @@ fn entity_tag(binding: &Binding, version: i64, body: &[u8]) -> String {
 }
 
 /// Tells who asks that they have the answer (RFC 9110 section 15.4.5).
-fn not_modified(reply: Reply, tag: &str) -> Result<Response, Error> {
-    let reply = Reply { status: StatusCode::NOT_MODIFIED.as_u16(), body: Bytes::new(), ..reply };
+fn not_modified(reply: Whole, tag: &str) -> Result<Response, Error> {
+    let reply = Whole { status: StatusCode::NOT_MODIFIED.as_u16(), body: Bytes::new(), ..reply };
     let mut response = respond(reply, Some(tag))?;
     *response.body_mut() = Body::empty();
     response.headers_mut().remove(CONTENT_TYPE);
@@ -156,7 +180,7 @@ fn not_modified(reply: Reply, tag: &str) -> Result<Response, Error> {
     Ok(response)
 }
 
-fn respond(reply: Reply, tag: Option<&str>) -> Result<Response, Error> {
+fn respond(reply: Whole, tag: Option<&str>) -> Result<Response, Error> {
     let status = StatusCode::from_u16(reply.status).map_err(Error::internal)?;
     let mut response = json(status, reply.body);
     if let Some(tag) = tag {
@@ -170,6 +194,46 @@ fn respond(reply: Reply, tag: Option<&str>) -> Result<Response, Error> {
         }
     }
     Ok(response)
+}
+
+fn forwarded(headers: &HeaderMap) -> MetadataMap {
+    let mut metadata = HeaderMap::new();
+    for name in FORWARDED {
+        for value in headers.get_all(&name) {
+            metadata.append(name.clone(), value.clone());
+        }
+    }
+    MetadataMap::from_headers(metadata)
+}
+
+/// How the client wants a stream to be written.
+fn stream_format(headers: &HeaderMap) -> StreamFormat {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    StreamFormat::of_accept(&accepts.collect::<Vec<_>>().join(","))
+}
+
+/// An open stream. The error by which it ends is its last frame.
+fn streamed(
+    status: StatusCode,
+    frames: stream::Frames,
+    format: StreamFormat,
+    request_id: Option<RequestId>,
+) -> Response {
+    let frames = frames.map(move |frame| {
+        Ok::<_, Status>(Frame::data(frame.unwrap_or_else(|status| {
+            let error = Error::of_status(status).unwrap_or_else(Error::internal);
+            let request_id = request_id.as_ref().map_or("", RequestId::as_str);
+            stream::error(format, &respond::bytes(&error, request_id))
+        })))
+    });
+    let mut response = http::Response::new(Body::new(StreamBody::new(frames)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response {

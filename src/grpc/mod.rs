@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderName, Uri};
 use http_body::Frame;
 use http_body_util::Full;
 use tokio::sync::watch;
@@ -34,6 +34,7 @@ use reflection::Reflection;
 
 /// What stands before a message: whether it is compressed, and its length in four bytes.
 const FRAME_HEAD_BYTES: usize = 5;
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 /// The RPC of server reflection, in each of its versions.
 const REFLECTION_METHOD: &str = "/ServerReflectionInfo";
 const REFLECTION_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
@@ -79,6 +80,7 @@ impl Grpc {
                 self.reflect(request).await
             }
             Some(Target::GrpcStream { .. }) => self.health(request).await,
+            Some(Target::Grpc { rpc, .. }) if rpc.streams => self.stream(request).await,
             _ => self.unary(request).await,
         }
     }
@@ -88,6 +90,14 @@ impl Grpc {
         let request = self.whole(request).await?;
         let response = refusal_in(self.routes.clone().call(request).await?)?;
         Ok(answers::whole(response).await?)
+    }
+
+    /// A call of an RPC of ours that answers a stream. Its guard, which the layers made, ends it.
+    async fn stream(&self, request: Request) -> Result<Response, BoxError> {
+        let mut request = self.whole(request).await?;
+        // Each message would be compressed by itself: it costs more than it saves.
+        request.headers_mut().remove(GRPC_ACCEPT_ENCODING);
+        Ok(refusal_in(self.routes.clone().call(request).await?)?)
     }
 
     /// A call of health: one message from the client, and one answer or a stream of them.

@@ -12,6 +12,7 @@
 
 mod fingerprints;
 mod flights;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -32,7 +33,9 @@ use crate::store::{KeyRecord, Store};
 
 use fingerprints::{Fingerprints, Held};
 use flights::Flights;
+use streams::Streams;
 
+pub use streams::{OpenStream, Rights};
 pub use watch::settle;
 
 /// The most times that a key is read anew because the read took longer than a lease.
@@ -60,6 +63,7 @@ pub struct KeyRing {
     callers: Cache<KeyHash, Arc<Caller>>,
     fingerprints: Fingerprints,
     flights: Flights,
+    streams: Streams,
     /// Counts the times that something was taken from the cache or replaced in it. Who fills the
     /// cache holds it, and does not put in what may have been taken out since it was read.
     generation: Mutex<u64>,
@@ -75,6 +79,7 @@ impl KeyRing {
             callers: Cache::new(KEYS_CACHED_MAX),
             fingerprints: Fingerprints::new(KEY_FINGERPRINTS_MAX),
             flights: Flights::default(),
+            streams: Streams::default(),
             generation: Mutex::new(0),
             watch: watch::Watch::new(id::watcher()),
         }
@@ -96,10 +101,14 @@ impl KeyRing {
     /// The caller with this key by the store, if the key exists and was not revoked. Its expiry is
     /// for whoever asks.
     pub async fn find(&self, key: &KeyText, hash: KeyHash) -> Result<Option<Arc<Caller>>, Error> {
+        self.find_by_id(key.id(), hash).await
+    }
+
+    async fn find_by_id(&self, key_id: &str, hash: KeyHash) -> Result<Option<Arc<Caller>>, Error> {
         for _ in 0..READS_MAX {
             let seat = self.flights.join(hash, || self.generation());
             let flight = &seat.flight;
-            let found = flight.found.get_or_init(|| self.store.find_key(key.id())).await.clone();
+            let found = flight.found.get_or_init(|| self.store.find_key(key_id)).await.clone();
             // A read that began before this request may have missed what has changed since.
             let is_current = seat.is_first || self.generation() == flight.generation;
             // Read, and then not run for so long that it may have been revoked and be settled.
@@ -142,12 +151,15 @@ impl KeyRing {
         if record.revoked_at.is_some() {
             self.fingerprints.remove(&hash.0);
             self.callers.remove(&hash);
+            self.streams.tell(&hash, Rights::Revoked);
             return Ok(());
         }
         self.fingerprints.insert(&hash.0);
+        let caller = caller(record)?;
         if self.callers.peek(&hash).is_some() {
-            self.callers.insert(hash, caller(record)?);
+            self.callers.insert(hash, Arc::clone(&caller));
         }
+        self.streams.tell(&hash, Rights::Known(caller));
         Ok(())
     }
 
@@ -172,6 +184,7 @@ impl KeyRing {
         let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
         *generation += 1;
         self.callers.clear();
+        self.streams.forget();
     }
 }
 

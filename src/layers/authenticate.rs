@@ -62,8 +62,7 @@ async fn identify(
         }
     };
     if caller.is_expired(clock.now()) {
-        let message = "The API key has expired. Ask a workspace admin for a new one.";
-        return Err(Error::new(Kind::ApiKeyExpired, message));
+        return Err(expired());
     }
     Ok(caller)
 }
@@ -118,8 +117,14 @@ fn ambiguous() -> Error {
     Error::new(Kind::AmbiguousCredentials, message)
 }
 
+/// The refusal of a key whose expiry has passed.
+pub fn expired() -> Error {
+    let message = "The API key has expired. Ask a workspace admin for a new one.";
+    Error::new(Kind::ApiKeyExpired, message)
+}
+
 /// One text for a malformed, mistyped, unknown, wrong and revoked key: which it is, is not told.
-fn invalid() -> Error {
+pub fn invalid() -> Error {
     let message = "The API key is not valid. Check that it is sent whole, as `Authorization: Bearer orq_…` or `X-API-Key: orq_…`, and that it was not revoked.";
     Error::new(Kind::InvalidApiKey, message)
 }

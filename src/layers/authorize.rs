@@ -12,20 +12,23 @@ use crate::rpc::Demand;
 /// Lets the request through if its caller has the scope and its workspace the capability.
 pub fn authorize(request: &Request) -> Result<(), Error> {
     let extensions = request.extensions();
-    let target = extensions.get::<Target>();
-    let demand = target.map_or(Demand::Key, Target::demand);
-    let Demand::Scope(scope) = demand else {
+    let caller = extensions.get::<Arc<Caller>>().map(Arc::as_ref);
+    extensions.get::<Target>().map_or(Ok(()), |target| check(target, caller))
+}
+
+/// Refuses a caller whom the target is not for.
+pub fn check(target: &Target, caller: Option<&Caller>) -> Result<(), Error> {
+    let Demand::Scope(scope) = target.demand() else {
         return Ok(());
     };
-    let Some(caller) = extensions.get::<Arc<Caller>>().filter(|caller| caller.scopes.has(scope))
-    else {
+    let Some(caller) = caller.filter(|caller| caller.scopes.has(scope)) else {
         let required = scope.name();
         let message = format!(
             "The key lacks the scope `{required}`. Use a key that has it, or ask a workspace admin for one."
         );
         return Err(Error::new(Kind::InsufficientScope { required: Some(required) }, message));
     };
-    let policy = target.and_then(Target::rpc).and_then(|(rpc, _)| rpc.policy);
+    let policy = target.rpc().and_then(|(rpc, _)| rpc.policy);
     match policy.and_then(|policy| policy.capability) {
         Some(capability) if !caller.has_capability(capability) => {
             let message = format!(

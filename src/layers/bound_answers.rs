@@ -2,20 +2,25 @@
 //!
 //! A request is refused while the answers that are held leave no room, and so is a large answer that
 //! finds none. The answer to a change is given all the same: to refuse it would hide that the change
-//! was made.
+//! was made. A stream counts for as long as it is open, with the frame that its client has not taken.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use http_body::Body as _;
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
 use rest::IdempotencyKeyUse;
+use tonic::Status;
+use tonic::body::Body;
 
 use super::resolve::{Page, Target};
-use super::{Request, Response};
-use crate::config::ANSWER_PIECE_BYTES;
+use super::{IsStream, Request, Response};
+use crate::config::{ANSWER_PIECE_BYTES, OPEN_STREAM_BYTES};
 use crate::error::Error;
 use crate::grpc::AnswerBytes;
-use crate::held_bytes::HeldBytes;
+use crate::held_bytes::{HeldBytes, Hold};
 use crate::trail::Trail;
 
 /// What is known of an answer before it is made.
@@ -25,6 +30,7 @@ pub struct Answer {
     is_of_change: bool,
     /// The OpenAPI document is in memory once, whoever reads it.
     is_shared: bool,
+    is_stream: bool,
 }
 
 impl Answer {
@@ -34,18 +40,23 @@ impl Answer {
         let trail = extensions.get::<Arc<Trail>>();
         let client = trail.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |trail| trail.client);
         let target = extensions.get::<Target>();
-        let policy = target.and_then(Target::rpc).and_then(|(rpc, _)| rpc.policy);
+        let rpc = target.and_then(Target::rpc).map(|(rpc, _)| rpc);
+        let policy = rpc.and_then(|rpc| rpc.policy);
         if policy.is_some() {
             held.check(client)?;
         }
         let is_of_change =
             policy.is_some_and(|policy| policy.idempotency_key != IdempotencyKeyUse::Ignored);
         let is_shared = matches!(target, Some(Target::Page(Page::OpenApi)));
-        Ok(Self { client, is_of_change, is_shared })
+        let is_stream = rpc.is_some_and(|rpc| rpc.streams);
+        Ok(Self { client, is_of_change, is_shared, is_stream })
     }
 
     /// Counts the memory of the answer until it is written, if it is more than a piece.
     pub fn hold(self, held: &HeldBytes, mut response: Response) -> Result<Response, Error> {
+        if self.is_stream {
+            return self.hold_stream(held, response);
+        }
         let told = response.extensions().get::<AnswerBytes>().map(|bytes| bytes.0);
         let exact = || response.body().size_hint().exact().map(|bytes| bytes as usize);
         let bytes = told.or_else(exact).unwrap_or_default();
@@ -60,5 +71,56 @@ impl Answer {
         }
         response.extensions_mut().insert(Arc::new(hold));
         Ok(response)
+    }
+
+    fn hold_stream(self, held: &HeldBytes, mut response: Response) -> Result<Response, Error> {
+        let hold = held.hold(self.client);
+        hold.grow(OPEN_STREAM_BYTES)?;
+        let hold = Arc::new(hold);
+        response.extensions_mut().insert(Arc::clone(&hold));
+        response.extensions_mut().insert(IsStream);
+        Ok(response.map(|body| Body::new(Held { body, hold, frame_bytes: 0 })))
+    }
+}
+
+/// The body of a stream, whose large frames count until the next one is asked for.
+struct Held {
+    body: Body,
+    hold: Arc<Hold>,
+    frame_bytes: usize,
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let taken = std::mem::take(&mut self.frame_bytes);
+        self.hold.shrink(taken);
+        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)?) else {
+            return Poll::Ready(None);
+        };
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        if bytes > OPEN_STREAM_BYTES {
+            if self.hold.grow(bytes).is_err() {
+                // There is no frame that could tell: the client opens the stream again where it was.
+                return Poll::Ready(Some(Err(Status::unavailable(
+                    "there is no memory for a frame",
+                ))));
+            }
+            self.frame_bytes = bytes;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

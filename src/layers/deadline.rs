@@ -1,7 +1,7 @@
 //! Bounds how long a request may take until its answer begins.
 //!
 //! The bound is the server's own, or the client's `grpc-timeout` when that is sooner. A stream has
-//! begun its answer once it is open, so it is not cut.
+//! begun its answer once it is open; from then on its client's bound alone counts (`guard_stream`).
 
 use std::time::Duration;
 
@@ -26,8 +26,7 @@ impl Around for Deadline {
         request: Request,
         next: impl FnOnce(Request) -> F,
     ) -> ResponseFuture {
-        let asked = asked(&request).ok().flatten();
-        let allowed = asked.map_or(self.longest, |asked| asked.min(self.longest));
+        let allowed = of_client(&request).map_or(self.longest, |asked| asked.min(self.longest));
         let answered = next(request);
         Box::pin(async move {
             tokio::time::timeout(allowed, answered)
@@ -42,9 +41,15 @@ pub fn check(request: &Request) -> Result<(), Error> {
     asked(request).map(|_| ())
 }
 
-fn exceeded(allowed: Duration) -> Error {
+/// The refusal of what was not done within `allowed`.
+pub fn exceeded(allowed: Duration) -> Error {
     let message = format!("The request was not done within its deadline of {allowed:?}.");
     Error::new(Kind::DeadlineExceeded, message)
+}
+
+/// The bound that the client set, if it did.
+pub fn of_client(request: &Request) -> Option<Duration> {
+    asked(request).ok().flatten()
 }
 
 /// The `grpc-timeout` of a gRPC request: at most eight digits and a unit.

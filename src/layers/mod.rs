@@ -13,6 +13,7 @@ mod client_address;
 pub mod cors;
 pub mod deadline;
 pub mod drain;
+pub mod guard_stream;
 pub mod head;
 pub mod host;
 pub mod idempotency;
@@ -34,6 +35,10 @@ pub type Response = http::Response<Body>;
 /// The answer of a layer that has its own future.
 pub type ResponseFuture =
     std::pin::Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
+
+/// Marks the answer to an RPC that streams, as an extension of it.
+#[derive(Debug, Clone, Copy)]
+pub struct IsStream;
 
 /// Which of the protocols a request speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,22 @@
 //! Starts the [`Trail`] of a request, and when it is answered writes down what it was: the headers
 //! that every answer to the caller has, and the entry of the request log, also when the client has
-//! gone before there was an answer.
+//! gone before there was an answer. The entry of a stream is taken at its end, and tells how long it
+//! was open.
 //!
 //! It stands outside of what renders refusals, so that nothing is answered behind its back.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
+use http_body::{Frame, SizeHint};
 use ipnet::IpNet;
+use tonic::Status;
+use tonic::body::Body;
 
 use super::around::{Answered, Around};
 use super::client_address::client_address;
@@ -56,14 +63,26 @@ impl Around for Record {
         let head = request.method() == Method::HEAD;
         request.extensions_mut().insert(Arc::clone(&trail));
         let usage = self.usage.clone();
-        let mut open = Open { usage, trail: Arc::clone(&trail), head, begun, outcome: CLIENT_GONE };
+        let mut open = Open {
+            usage,
+            trail: Arc::clone(&trail),
+            head,
+            begun,
+            outcome: CLIENT_GONE,
+            measured: false,
+        };
         let answered = next(request);
         Box::pin(async move {
             let mut response = answered.await?;
             open.outcome = outcome(&trail, &response);
-            drop(open);
+            open.measure();
             if let Some(headers) = trail.headers.get() {
                 response.headers_mut().extend(headers.clone());
+            }
+            let is_refused = response.extensions().get::<Refused>().is_some();
+            let is_stream = trail.rpc.get().is_some_and(|(rpc, _)| rpc.streams) && !is_refused;
+            if is_stream {
+                return Ok(response.map(|body| Body::new(Recorded { body, _open: open })));
             }
             Ok(response)
         })
@@ -95,7 +114,33 @@ fn outcome(trail: &Trail, response: &Response) -> (u16, Option<&'static str>) {
     }
 }
 
-/// A request without an answer yet. However it ends, its entry is taken: when its client goes, the
+/// The body of a stream, with the request that it answers.
+struct Recorded {
+    body: Body,
+    _open: Open,
+}
+
+impl http_body::Body for Recorded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A request that is not answered to the end yet. However it ends, its entry is taken: when its client goes, the
 /// future that holds this is dropped.
 struct Open {
     usage: Recorder,
@@ -103,11 +148,27 @@ struct Open {
     head: bool,
     begun: Instant,
     outcome: (u16, Option<&'static str>),
+    /// Whether the metrics have it.
+    measured: bool,
+}
+
+impl Open {
+    /// Records the latency of the answer's head in the metrics.
+    fn measure(&mut self) {
+        let (status, _) = self.outcome;
+        if let Some((rpc, _)) = self.trail.rpc.get().filter(|_| !self.measured) {
+            metrics::record_request(rpc, self.trail.transport, status, self.begun.elapsed());
+        }
+        self.measured = true;
+    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let (status, code) = self.outcome;
+        self.measure();
+        // How a stream ended is what counts of it.
+        let ended = self.trail.ended.get().map(|(status, code)| (*status, Some(*code)));
+        let (status, code) = ended.unwrap_or(self.outcome);
         let route = self.trail.rpc.get().and_then(|(_, route)| *route);
         let method = match route {
             Some(_) if self.head => "HEAD",
@@ -115,9 +176,6 @@ impl Drop for Open {
             None => "POST",
         };
         let (trail, latency) = (Arc::clone(&self.trail), self.begun.elapsed());
-        if let Some((rpc, _)) = trail.rpc.get() {
-            metrics::record_request(rpc, trail.transport, status, latency);
-        }
         self.usage.take(Entry { trail, method, status, code, latency });
     }
 }

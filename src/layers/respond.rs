@@ -24,6 +24,9 @@ use super::{Protocol, Request, ResponseFuture};
 use crate::error::{Error, Kind, causes};
 use crate::key::redact;
 
+pub use grpc::status;
+pub use json::bytes;
+
 /// Says of an answer that it was given before, to the same request.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -52,8 +55,7 @@ impl Around for Respond {
                 Err(panic) => Err(Error::of_panic(panic.as_ref())),
             };
             let response = answered.unwrap_or_else(|error| {
-                log(&error);
-                let error = redacted(error);
+                let error = logged(error);
                 let request_id = request_id.as_ref().map_or("", RequestId::as_str);
                 // An answer again is the first one to the letter, its request id too.
                 let request_id = error.replay_of.as_deref().unwrap_or(request_id);
@@ -108,19 +110,20 @@ impl Error {
         }
     }
 
-    fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+    pub(crate) fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         Self::internal(format!("a handler panicked: {}", text.unwrap_or("without a text")))
     }
 }
 
-/// What is internal is logged here, once, with its chain; a refusal is the caller's business.
-fn log(error: &Error) {
-    let Some(source) = error.source() else {
-        return;
-    };
-    tracing::error!(code = error.code(), cause = causes(source), "request failed");
+/// The error as the client may see it. What is internal is logged here, once, with its chain; a refusal
+/// is the caller's business.
+pub fn logged(error: Error) -> Error {
+    if let Some(source) = error.source() {
+        tracing::error!(code = error.code(), cause = causes(source), "request failed");
+    }
+    redacted(error)
 }
 
 /// The error without any key that the request had where it does not belong.

@@ -174,6 +174,7 @@ impl StoredKind {
             | Kind::RequestTimeout
             | Kind::DeadlineExceeded
             | Kind::ServiceUnavailable { .. }
+            | Kind::TooManyStreams
             | Kind::Internal => return None,
         })
     }

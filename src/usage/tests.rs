@@ -20,6 +20,7 @@ static RPC: Rpc = Rpc {
     routes: &[],
     versioned: false,
     has_figures: false,
+    streams: false,
 };
 
 fn caller(key_id: &str) -> Arc<Caller> {

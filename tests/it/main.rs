@@ -47,6 +47,8 @@ mod slow_peers;
 mod starts;
 mod stops;
 mod storage;
+mod stream_ends;
+mod streams;
 mod ticket_lists;
 mod ticket_writes;
 mod tickets;

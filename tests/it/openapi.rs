@@ -93,7 +93,8 @@ fn kinds() -> Vec<Kind> {
             Kind::ApiKeyCreationLimited { .. } => {
                 Kind::TooManyFailedAttempts { retry_after_secs: 1 }
             }
-            Kind::TooManyFailedAttempts { .. } => Kind::PayloadTooLarge,
+            Kind::TooManyFailedAttempts { .. } => Kind::TooManyStreams,
+            Kind::TooManyStreams => Kind::PayloadTooLarge,
             Kind::PayloadTooLarge => Kind::PageTooLarge,
             Kind::PageTooLarge => Kind::UnsupportedMediaType,
             Kind::UnsupportedMediaType => Kind::UnsupportedCoding,

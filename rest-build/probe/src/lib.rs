@@ -6,3 +6,10 @@ pub mod pb {
     tonic::include_proto!("probe.v1");
     include!(concat!(env!("OUT_DIR"), "/probe.v1.rest.rs"));
 }
+
+/// The part of it that streams.
+#[allow(clippy::all, clippy::pedantic, missing_docs)]
+pub mod streams {
+    tonic::include_proto!("probe.streams.v1");
+    include!(concat!(env!("OUT_DIR"), "/probe.streams.v1.rest.rs"));
+}

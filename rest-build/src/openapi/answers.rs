@@ -11,6 +11,9 @@ use super::{contract, examples};
 impl Operation<'_> {
     /// The response of a success.
     pub fn success(&self, schemas: &mut Schemas) -> Value {
+        if self.rpc.method.is_server_streaming() {
+            return self.stream(schemas);
+        }
         let response = self.rpc.method.output();
         let data = self.data_field(&response);
         let meta = response.fields().find(|field| data.is_some() && is(field, "orqit.v1.PageMeta"));
@@ -24,6 +27,48 @@ impl Operation<'_> {
                 "schema": self.named(schemas, &name, "Envelope", envelope),
                 "example": self.answer_example(data.as_ref(), meta.as_ref()),
             } },
+        })
+    }
+
+    /// The response of a stream, in both of its formats.
+    fn stream(&self, schemas: &mut Schemas) -> Value {
+        let response = self.rpc.method.output();
+        let event = self.contract.streamed(self.rpc, "data");
+        let data = match &event {
+            Some(event) => schemas.answer_field(event),
+            None => schemas.answer(&response),
+        };
+        let checkpoint = self.contract.streamed(self.rpc, "checkpoint");
+        let lines: Vec<_> =
+            event.iter().chain(&checkpoint).map(|field| line(field, schemas)).collect();
+        let error = super::schemas::reference("Error");
+        let mut lines = if lines.is_empty() { vec![data.clone()] } else { lines };
+        lines.push(error);
+        let line = json!({ "anyOf": lines });
+        let comment = contract::comment(&response.parent_file(), response.path());
+        let checkpoints = if checkpoint.is_some() {
+            " A frame that has an `id` and no `data` tells how far the stream has been read."
+        } else {
+            ""
+        };
+        let about = contract::about(response.name(), &comment);
+        json!({
+            "description": format!(
+                "{about}\n\nServer-Sent Events, each with one JSON document as its `data`; where `Accept` has `application/x-ndjson`, the same as lines of JSON.{checkpoints} A stream that ends by an error tells it in its last frame, whose `event` is `error`."
+            ),
+            "headers": self.success_headers(None),
+            "content": {
+                "text/event-stream": { "schema": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": data,
+                } },
+                "application/x-ndjson": { "schema": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": line,
+                } },
+            },
         })
     }
 
@@ -90,6 +135,16 @@ impl Operation<'_> {
         }
         example
     }
+}
+
+/// The schema of a line that tells of one field alone.
+fn line(field: &FieldDescriptor, schemas: &mut Schemas) -> Value {
+    json!({
+        "type": "object",
+        "required": [field.json_name()],
+        "properties": { field.json_name(): schemas.answer_field(field) },
+        "additionalProperties": false,
+    })
 }
 
 fn envelope(

@@ -18,6 +18,7 @@ pub struct Contract<'a> {
     policy: ExtensionDescriptor,
     rules: ExtensionDescriptor,
     updates: ExtensionDescriptor,
+    event_stream: ExtensionDescriptor,
 }
 
 /// An RPC with at least one HTTP rule.
@@ -97,6 +98,7 @@ impl<'a> Contract<'a> {
             policy: extension("orqit.v1.policy"),
             rules: extension("orqit.v1.rules"),
             updates: extension("orqit.v1.updates"),
+            event_stream: extension("orqit.v1.event_stream"),
         }
     }
 
@@ -112,7 +114,6 @@ impl<'a> Contract<'a> {
     fn rpc(&self, service: ServiceDescriptor, method: MethodDescriptor) -> Option<Rpc> {
         let rule = option(&method.options(), &self.http)?;
         let name = method.full_name().to_owned();
-        assert!(!method.is_server_streaming(), "{name}: streams cannot be documented yet");
         let policy = option(&method.options(), &self.policy)
             .unwrap_or_else(|| panic!("{name} has an HTTP rule but no policy"));
         let mut routes = vec![route(&rule)];
@@ -127,6 +128,19 @@ impl<'a> Contract<'a> {
             .map_or_else(Rules::default, |rules| read_rules(field, &rules))
     }
 
+    /// A field of the messages that an RPC streams, by what it is for, such as `data`; none where the
+    /// RPC does not say.
+    pub fn streamed(&self, rpc: &Rpc, purpose: &str) -> Option<FieldDescriptor> {
+        let stream = option(&rpc.method.options(), &self.event_stream)?;
+        rpc.method.output().get_field_by_name(&text(&stream, purpose))
+    }
+
+    /// Whether a client can resume a stream after the last event that it has seen.
+    pub fn resumes(&self, rpc: &Rpc) -> bool {
+        let stream = option(&rpc.method.options(), &self.event_stream);
+        stream.is_some_and(|stream| !text(&stream, "id").is_empty())
+    }
+
     /// Whether a route reads or changes a resource that has a version, and so an entity tag.
     pub fn is_versioned(&self, rpc: &Rpc, route: &Route) -> bool {
         let makes = route.verb == "post" && !route.template.contains('{');
@@ -138,7 +152,7 @@ impl<'a> Contract<'a> {
             None => output,
         };
         let version = resource.get_field_by_name("version").map(|field| field.kind());
-        !makes && version == Some(Kind::Int64)
+        !makes && version == Some(Kind::Int64) && !rpc.method.is_server_streaming()
     }
 
     /// Whether the request is an update, in which absent means unchanged and null cleared.

@@ -36,6 +36,8 @@ enum When {
     Of(&'static str),
     /// It answers a page of a list.
     Page,
+    /// It answers a stream.
+    Stream,
     /// A credential is looked at, also one that is reported.
     Credential,
     /// It takes an id of this kind of resource in its path.
@@ -45,7 +47,7 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 31] = [
+const CODES: [(&str, u16, When); 32] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
@@ -74,6 +76,7 @@ const CODES: [(&str, u16, When); 31] = [
     ("RATE_LIMIT_EXCEEDED", 429, When::Key),
     ("TOO_MANY_FAILED_ATTEMPTS", 429, When::Credential),
     ("API_KEY_CREATION_LIMITED", 429, When::Of("CreateKey")),
+    ("TOO_MANY_STREAMS", 429, When::Stream),
     ("INTERNAL_ERROR", 500, When::Always),
     ("SERVICE_UNAVAILABLE", 503, When::Always),
     ("DEADLINE_EXCEEDED", 504, When::Always),
@@ -168,6 +171,7 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
         When::Idempotent => rpc.policy.idempotency_key.is_some(),
         When::IdempotencyRequired => rpc.policy.idempotency_key == Some(Presence::Required),
         When::Page => request.get_field_by_name("per_page").is_some(),
+        When::Stream => rpc.method.is_server_streaming(),
         When::Credential => keyed || rpc.policy.limited_by_address,
         When::Of(method) => rpc.method.name() == method,
         When::Id => route.template.contains('{') && names(&rpc.method, &code.name),

@@ -132,6 +132,13 @@ fn parameters() -> Value {
             "schema": { "type": "string" },
             "example": "\"0\"",
         },
+        "Last-Event-ID": {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "The last `id` of a stream that broke off: the new one goes on after it.",
+            "schema": { "type": "integer", "minimum": 0 },
+            "example": 4711,
+        },
         "Idempotency-Key": idempotency_key(false),
         "Idempotency-Key-Required": idempotency_key(true),
     })

@@ -186,6 +186,9 @@ impl<'a> Operation<'a> {
                 parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
             }
         }
+        if self.contract.resumes(self.rpc) {
+            parameters.push(json!({ "$ref": "#/components/parameters/Last-Event-ID" }));
+        }
         if let Some(presence) = self.rpc.policy.idempotency_key {
             let name = match presence {
                 Presence::Optional => "Idempotency-Key",

@@ -15,8 +15,10 @@ const TICKET: &str = "/api/public/v1/tickets/{id}";
 
 fn compile(files: Vec<std::path::PathBuf>) -> DescriptorPool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut compiler = protox::Compiler::new([root.join("../proto"), root.join("tests/proto")])
-        .expect("the folders are there");
+    let mut compiler = protox::Compiler::new(
+        ["../proto", "tests/proto", "probe/proto"].map(|folder| root.join(folder)),
+    )
+    .expect("the folders are there");
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files(files).expect("the protos compile");
     compiler.descriptor_pool()
@@ -391,4 +393,30 @@ fn a_string_that_takes_a_number_says_so_in_requests_and_is_a_string_in_answers()
     let part = |name: &str| schema(&document, name)["properties"]["part"]["type"].clone();
     assert_eq!(part("LineInput"), json!(["string", "integer", "null"]));
     assert_eq!(part("Line"), json!(["string", "null"]));
+}
+
+#[test]
+fn a_stream_is_documented_in_both_of_its_formats() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tower = root.join("probe/proto/probe/streams/v1/tower.proto");
+    let document = write(&compile(vec![tower, root.join("../proto/orqit/v1/errors.proto")]));
+    let flights = &document["paths"]["/api/public/v1/towers/{tower}/flights"]["get"];
+    let content = &flights["responses"]["200"]["content"];
+    assert_eq!(keys(content), ["text/event-stream", "application/x-ndjson"]);
+    let of = |format: &str| content[format]["schema"]["contentSchema"].clone();
+    let flight = json!({ "$ref": "#/components/schemas/Flight" });
+    assert!(of("text/event-stream").to_string().contains(&flight["$ref"].to_string()));
+    let lines = of("application/x-ndjson");
+    let lines = lines["anyOf"].as_array().expect("kinds of lines");
+    let members = lines.iter().map(|line| keys(&line["properties"]).join(","));
+    assert_eq!(members.collect::<Vec<_>>(), ["flight", "checkpoint", ""]);
+    assert_eq!(lines[2], json!({ "$ref": "#/components/schemas/Error" }));
+    let parameters = flights["parameters"].as_array().expect("parameters");
+    let resumes = json!({ "$ref": "#/components/parameters/Last-Event-ID" });
+    assert!(parameters.contains(&resumes));
+    let refusals = flights["responses"]["429"]["description"].as_str().expect("text");
+    assert!(refusals.contains("`TOO_MANY_STREAMS`"), "{refusals}");
+    // One that is not resumed.
+    let wind = &document["paths"]["/api/public/v1/wind"]["get"];
+    assert_eq!(wind.get("parameters"), None);
 }

@@ -28,7 +28,7 @@ pub fn answer(error: &Error, request_id: &str) -> Response {
 }
 
 /// The status that tells of `error`.
-fn status(error: &Error, request_id: &str) -> Status {
+pub fn status(error: &Error, request_id: &str) -> Status {
     let facts = Facts::of(error);
     let mut details = ErrorDetails::new();
     let mut room = VIOLATION_BYTES_MAX;

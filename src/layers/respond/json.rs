@@ -38,6 +38,14 @@ struct Detail<'e> {
 
 /// The answer that tells of `error`.
 pub fn envelope(error: &Error, request_id: &str) -> Response {
+    let mut response = http::Response::new(Body::new(Full::new(bytes(error, request_id))));
+    *response.status_mut() = error.kind.table().1;
+    headers(error, response.headers_mut());
+    response
+}
+
+/// The envelope that tells of `error`, as JSON.
+pub fn bytes(error: &Error, request_id: &str) -> Bytes {
     let details = error.details.iter().map(|violation| Detail {
         field: &violation.field,
         code: violation.code,
@@ -53,11 +61,7 @@ pub fn envelope(error: &Error, request_id: &str) -> Response {
             facts: Facts::of(error),
         },
     };
-    let bytes = serde_json::to_vec(&body).expect("strings and numbers always serialize");
-    let mut response = http::Response::new(Body::new(Full::new(Bytes::from(bytes))));
-    *response.status_mut() = error.kind.table().1;
-    headers(error, response.headers_mut());
-    response
+    serde_json::to_vec(&body).expect("strings and numbers always serialize").into()
 }
 
 fn headers(error: &Error, headers: &mut HeaderMap) {

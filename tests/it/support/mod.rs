@@ -10,5 +10,6 @@ pub mod server;
 pub mod slow_link;
 pub mod tickets;
 pub mod tls;
+pub mod tower;
 pub mod usage;
 pub mod wire;

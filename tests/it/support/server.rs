@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use http::HeaderValue;
 use ipnet::IpNet;
+use orqit::api::Api;
 use orqit::attempts::Budget;
 use orqit::clock::Clock;
 use orqit::connections::Bounds;
@@ -22,6 +24,7 @@ use orqit::server::Server;
 use orqit::store::{MadeBy, NewKey, NewUser, NewWorkspace, Role, Settings, Store, Tx, Workspace};
 use orqit::usage::Recorder;
 use orqit::usage::retention::Retention;
+use rest::Rpc;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -44,6 +47,9 @@ pub struct Orqit {
     /// None for a replica: the database is the first server's.
     pub database: Option<TestDatabase>,
 }
+
+/// A table of RPCs, and what makes their services.
+type OtherApi = (&'static [Rpc], Arc<dyn Fn() -> Api + Send + Sync>);
 
 /// What a test may want otherwise.
 #[derive(Clone)]
@@ -73,6 +79,8 @@ pub struct Options {
     pub request_log_retention: Duration,
     /// How the store uses its database.
     pub store: Settings,
+    /// Other RPCs than Orqit's own, and what makes their services.
+    pub api: Option<OtherApi>,
 }
 
 impl Default for Options {
@@ -102,6 +110,7 @@ impl Default for Options {
             request_log_queue: 16_384,
             request_log_retention: Duration::from_secs(30 * 24 * 3600),
             store: Settings::default(),
+            api: None,
         }
     }
 }
@@ -210,7 +219,13 @@ impl Orqit {
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             let stop = async { drop(stopped.await) };
-            server.run(listener, stop).await.expect("a sound contract");
+            let served = match options.api {
+                Some((rpcs, api)) => {
+                    server.run_api(rpcs, Box::new(move |_| api()), listener, stop).await
+                }
+                None => server.run(listener, stop).await,
+            };
+            served.expect("a sound contract");
         });
         let (stop, running) = (Some(stop), Some(running));
         let _deadline = Deadline::start();

@@ -81,6 +81,8 @@ async fn the_json_is_compact_and_in_the_order_of_the_fields() {
         panic!("there is a route");
     };
     let answer: Result<_, Refusal> = binding.call(Call { captures, ..Call::default() }).await;
-    let body = answer.expect("it is answered").body;
+    let rest::Content::Whole(body) = answer.expect("it is answered").content else {
+        panic!("it streams");
+    };
     assert_eq!(body.as_ref(), br#"{"success":true,"data":{"genre":"NOVEL"}}"#);
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rest::{Call, Match, Patch, Refusal, Routes, Validate, Violations};
+use rest::{Call, Content, Match, Patch, Refusal, Routes, Validate, Violations};
 use rest_probe::pb;
 use serde_json::Value;
 use tonic::codegen::tokio_stream;
@@ -243,7 +243,10 @@ pub async fn send_with(method: &str, target: &str, body: impl Into<Vec<u8>>, cal
     match binding.call(Call { captures, query, body, ..call }).await {
         Ok(reply) => Answer::Reply {
             status: reply.status,
-            json: serde_json::from_slice(&reply.body).expect("an answer is JSON"),
+            json: match &reply.content {
+                Content::Whole(body) => serde_json::from_slice(body).expect("an answer is JSON"),
+                Content::Stream(_) => panic!("no RPC of the library streams over REST"),
+            },
             version: reply.version,
             metadata: reply.metadata,
         },

@@ -1,0 +1,61 @@
+//! What answers the RPCs of a server: the services of Orqit, or those of a test of the stack.
+
+use std::sync::Arc;
+
+use rest::Binding;
+use tonic::service::RoutesBuilder;
+
+use crate::clock::Clock;
+use crate::config::BODY_BYTES_MAX;
+use crate::keyring::KeyRing;
+use crate::leaks::Leaks;
+use crate::limits::Limiter;
+use crate::pb;
+use crate::service::audit::Audits;
+use crate::service::keys::Keys;
+use crate::service::system::Systems;
+use crate::service::tickets::Tickets;
+use crate::service::usage::Usages;
+use crate::service::users::Users;
+use crate::service::workspace::Workspaces;
+use crate::store::Store;
+
+/// Services, as each protocol reaches them.
+pub struct Api {
+    /// Their REST routes.
+    pub bindings: Vec<Binding>,
+    /// Adds their gRPC servers and answers the names of their services.
+    pub add_servers: AddServers,
+}
+
+/// What makes the services, once the server has what they share.
+pub type MakeApi = Box<dyn FnOnce(Shared) -> Api + Send>;
+
+type AddServers = Box<dyn FnOnce(&mut RoutesBuilder) -> Vec<&'static str> + Send>;
+
+/// What services have in common with the server around them.
+pub struct Shared {
+    pub store: Store,
+    pub ring: Arc<KeyRing>,
+    pub leaks: Arc<Leaks>,
+    pub limiter: Arc<Limiter>,
+    pub clock: Clock,
+}
+
+/// All services of Orqit.
+pub fn orqit(shared: Shared) -> Api {
+    let Shared { store, ring, leaks, limiter, clock } = shared;
+    let services = pb::Services {
+        system_service: Arc::new(Systems),
+        workspace_service: Arc::new(Workspaces { store: store.clone(), ring: Arc::clone(&ring) }),
+        user_service: Arc::new(Users { store: store.clone() }),
+        audit_service: Arc::new(Audits { store: store.clone() }),
+        ticket_service: Arc::new(Tickets { store: store.clone() }),
+        usage_service: Arc::new(Usages { store: store.clone(), clock: clock.clone() }),
+        key_service: Arc::new(Keys { store, ring, leaks, limiter, clock }),
+    };
+    Api {
+        bindings: services.bindings(),
+        add_servers: Box::new(|routes| services.add_servers(routes, BODY_BYTES_MAX)),
+    }
+}

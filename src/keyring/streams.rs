@@ -1,0 +1,141 @@
+//! The keys whose streams are open: how many each has, and what each stream is told when the rights
+//! of its key change.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::{KeyRing, Known};
+use crate::caller::Caller;
+use crate::config::STREAMS_PER_KEY_MAX;
+use crate::error::Error;
+use crate::key::KeyHash;
+
+/// What is known of the key of an open stream.
+#[derive(Debug, Clone)]
+pub enum Rights {
+    /// The caller as it is now.
+    Known(Arc<Caller>),
+    /// The key was revoked.
+    Revoked,
+    /// Something may have changed that was missed: only the database can tell.
+    Unknown,
+}
+
+/// The keys with open streams.
+#[derive(Default)]
+pub(super) struct Streams(Mutex<HashMap<KeyHash, Open>>);
+
+struct Open {
+    count: usize,
+    rights: watch::Sender<Rights>,
+}
+
+/// One open stream of a key, until it is dropped.
+pub struct OpenStream {
+    ring: Arc<KeyRing>,
+    key_id: String,
+    hash: KeyHash,
+    /// What is known of the key.
+    pub rights: watch::Receiver<Rights>,
+}
+
+impl Streams {
+    /// Tells the streams of a key what its rights are now.
+    pub(super) fn tell(&self, hash: &KeyHash, rights: Rights) {
+        if let Some(open) = self.lock().get(hash) {
+            open.rights.send_replace(rights);
+        }
+    }
+
+    /// Tells all streams that what is known of their keys does not count any more.
+    pub(super) fn forget(&self) {
+        for open in self.lock().values() {
+            open.rights.send_if_modified(|rights| {
+                let counts = matches!(rights, Rights::Known(_));
+                if counts {
+                    *rights = Rights::Unknown;
+                }
+                counts
+            });
+        }
+    }
+
+    /// Tells what the database says, unless something newer was told meanwhile.
+    fn settle(&self, hash: &KeyHash, found: Rights) {
+        if let Some(open) = self.lock().get(hash) {
+            open.rights.send_if_modified(|rights| {
+                let is_open = matches!(rights, Rights::Unknown);
+                if is_open {
+                    *rights = found;
+                }
+                is_open
+            });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<KeyHash, Open>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyRing {
+    /// Opens a stream of a caller; none when its key has as many as it may have in this process.
+    pub fn open_stream(self: &Arc<Self>, caller: &Caller) -> Option<OpenStream> {
+        let (key_id, hash) = (caller.key.key_id.clone(), KeyHash(caller.key.key_hash));
+        let mut streams = self.streams.lock();
+        let open = streams
+            .entry(hash)
+            .or_insert_with(|| Open { count: 0, rights: watch::Sender::new(Rights::Unknown) });
+        if open.count >= STREAMS_PER_KEY_MAX {
+            return None;
+        }
+        open.count += 1;
+        let rights = open.rights.subscribe();
+        drop(streams);
+        // Only now that changes are told: one that was applied before shows in what is known.
+        if let Known::Caller(caller) = self.known(&hash) {
+            self.streams.settle(&hash, Rights::Known(caller));
+        }
+        Some(OpenStream { ring: Arc::clone(self), key_id, hash, rights })
+    }
+}
+
+impl OpenStream {
+    /// Whether what is known of the key may be relied on without asking the database.
+    pub fn is_fresh(&self) -> bool {
+        self.ring.watch.is_fresh()
+    }
+
+    /// Asks the database for the key, and tells its streams what that says.
+    pub fn confirm(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (ring, key_id, hash) = (Arc::clone(&self.ring), self.key_id.clone(), self.hash);
+        async move {
+            let before = ring.generation();
+            let Some(caller) = ring.find_by_id(&key_id, hash).await? else {
+                ring.streams.tell(&hash, Rights::Revoked);
+                return Ok(());
+            };
+            let generation = ring.generation.lock().unwrap_or_else(PoisonError::into_inner);
+            if *generation == before {
+                ring.streams.tell(&hash, Rights::Known(caller));
+            } else {
+                ring.streams.settle(&hash, Rights::Known(caller));
+            }
+            Ok(())
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut open) = self.ring.streams.lock().entry(self.hash) {
+            open.get_mut().count -= 1;
+            if open.get().count == 0 {
+                open.remove();
+            }
+        }
+    }
+}
