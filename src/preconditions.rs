@@ -3,6 +3,8 @@
 //! An entity tag is the version of the resource, and where the answer shows figures that change
 //! without a version, a digest of the answer behind a hyphen.
 
+use std::sync::Arc;
+
 use headers::ETag;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderName};
@@ -28,6 +30,26 @@ pub struct Preconditions {
     pub violations: Violations,
     /// The lines themselves: the same request under another condition is another one.
     pub lines: Vec<Vec<u8>>,
+}
+
+/// The versions of a resource for which a change is meant, whichever way the request says so. Without
+/// a word about it, a change is meant for every version.
+#[derive(Debug, Clone, Default)]
+pub struct Precondition {
+    conditions: Arc<Preconditions>,
+    version: Option<i64>,
+}
+
+impl Precondition {
+    /// What the headers of a request ask for, and its message.
+    pub fn new(conditions: Arc<Preconditions>, version: Option<i64>) -> Self {
+        Self { conditions, version }
+    }
+
+    /// Refuses a change of a resource that is at another version.
+    pub fn hold(&self, at: i64) -> Result<(), Error> {
+        self.conditions.hold(at, self.version)
+    }
 }
 
 /// The tags of a condition.
@@ -98,7 +120,7 @@ impl Preconditions {
 
     /// Refuses a change of a resource at another version than the one that is meant. `version` is
     /// what the message itself asks for.
-    pub fn hold(&self, at: i64, version: Option<i64>) -> Result<(), Error> {
+    fn hold(&self, at: i64, version: Option<i64>) -> Result<(), Error> {
         let fails = self.if_match.as_ref().is_some_and(|tags| !self.names_version(tags, at, false));
         let exists = self.if_none_match.as_ref();
         let exists = exists.is_some_and(|tags| self.names_version(tags, at, true));

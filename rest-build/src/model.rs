@@ -152,6 +152,13 @@ impl Api {
         routes.flat_map(|route| &route.variables).map(String::as_str).collect()
     }
 
+    /// Whether the message is an item of a list whose items are judged one by one.
+    pub fn is_item(&self, full_name: &str) -> bool {
+        let fields = self.messages.values().flat_map(|message| &message.fields);
+        let mut judged = fields.filter(|field| field.rules.judged);
+        judged.any(|field| field.message().is_some_and(|name| name == full_name))
+    }
+
     /// The resource that the answer to a route is; none where it is a list.
     pub fn resource(&self, rpc: &Rpc, route: &Route) -> Option<&Message> {
         let output = self.message(&rpc.output);
@@ -204,9 +211,22 @@ impl Api {
             streams: method.is_server_streaming(),
             event_stream: options::event_stream(pool, &method.options()),
         };
-        let found = streams::check(self, &rpc);
+        let found = streams::check(self, &rpc).and_then(|()| self.check_judged(&rpc));
         found.map_err(|wrong| format!("{}: {wrong}", method.full_name()))?;
         Ok(rpc)
+    }
+
+    /// Items can be judged of one list alone, which stands in the request itself.
+    fn check_judged(&self, rpc: &Rpc) -> Result<(), String> {
+        let is_judged = |field: &&Field| field.rules.judged;
+        let lists: Vec<_> = self.message(&rpc.input).fields.iter().filter(is_judged).collect();
+        let fits = |field: &&Field| field.shape == Shape::List && field.message().is_some();
+        let below = self.below([rpc.input.clone()]);
+        let all = below.iter().flat_map(|name| &self.message(name).fields).filter(is_judged);
+        if lists.len() > 1 || !lists.iter().all(fits) || all.count() > lists.len() {
+            return Err("`judged` is for one list of messages in the request itself".to_owned());
+        }
+        Ok(())
     }
 
     fn add_message(&mut self, message: &MessageDescriptor) -> Result<(), String> {

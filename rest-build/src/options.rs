@@ -56,6 +56,8 @@ pub struct Rules {
     pub unique: bool,
     /// Whether a string may be written as a JSON integer.
     pub takes_number: bool,
+    /// Whether the items of a list are judged one by one.
+    pub judged: bool,
 }
 
 /// An RPC's `(orqit.v1.event_stream)`: the names of fields.
@@ -145,6 +147,7 @@ pub fn rules(pool: &DescriptorPool, options: &DynamicMessage) -> Rules {
         one_of: one_of.map(str::to_owned).collect(),
         unique: bool_of(rules, "unique"),
         takes_number: bool_of(rules, "takes_number"),
+        judged: bool_of(rules, "judged"),
     }
 }
 

@@ -65,6 +65,10 @@ pub fn field_names(json: &str, proto: &str) -> TokenStream {
 
 fn read_field(api: &Api, owner: &Message, field: &Field) -> TokenStream {
     let name = names::snake(&field.proto);
+    if field.rules.judged {
+        let read = judged(api, field);
+        return quote!(self.#name = #read);
+    }
     let (one, element) = match &field.kind {
         Kind::Enum(kind) => {
             let names = names::enum_names(&api.enums[kind].name);
@@ -85,6 +89,41 @@ fn read_field(api: &Api, owner: &Message, field: &Field) -> TokenStream {
         Shape::Map => quote!(self.#name = ::rest::read::map(value, at, violations, #element)),
         Shape::Member(oneof) => choose(owner, oneof, field, &quote!(self), &one, &quote!(at)),
     }
+}
+
+/// Reads the items of a list that are judged one by one. What an item names are the fields that it
+/// updates.
+fn judged(api: &Api, field: &Field) -> TokenStream {
+    let full_name = field.message().unwrap_or_default();
+    let item = api.message(&full_name);
+    let path = names::path(&item.name);
+    let max = usize::try_from(field.rules.max_items).ok().filter(|max| *max > 0);
+    let max = max.map_or(quote!(::rest::Rules::DEFAULT.max_items), |max| quote!(#max));
+    let names = |field: &Field| field_names(&field.json, &field.proto);
+    let resource = item.updates.iter().flat_map(|resource| &api.message(resource).fields);
+    let read_only = resource.filter(|field| item.field(&field.proto).is_none()).map(names);
+    let (elsewhere, finish) = if item.is_patch() {
+        let mask = item.field("update_mask").map(names);
+        let key = quote!(named.retain(|name| *name != "id"));
+        let finish = quote! {
+            |item: &mut #path, mut named| {
+                #key;
+                item.update_mask = Some(::rest::read::mask(named));
+            }
+        };
+        (mask, finish)
+    } else {
+        (None, quote!(|_: &mut #path, _| {}))
+    };
+    let elsewhere = elsewhere.iter();
+    quote!({
+        const ITEM: ::rest::read::Body = ::rest::read::Body {
+            required: true,
+            elsewhere: &[#(#elsewhere),*],
+            read_only: &[#(#read_only),*],
+        };
+        ::rest::read::judged(value, (&ITEM, #max), at, violations, #finish)
+    })
 }
 
 /// Sets a member of a oneof of `message` to an `Option` of its value.

@@ -26,7 +26,10 @@ pub fn code(api: &Api) -> TokenStream {
 /// The fields of a request that a mask may name.
 pub fn updatable<'a>(api: &'a Api, request: &str) -> Vec<&'a Field> {
     let bound = api.path_bound(request);
-    let is_other = |name: &str| matches!(name, "update_mask" | "version") || bound.contains(name);
+    let is_item = api.is_item(request);
+    let is_other = |name: &str| {
+        matches!(name, "update_mask" | "version") || bound.contains(name) || is_item && name == "id"
+    };
     let fields = api.message(request).fields.iter();
     fields.filter(|field| !is_other(&field.proto)).collect()
 }
@@ -70,13 +73,27 @@ fn validate(api: &Api, full_name: &str, updatable: &[&Field]) -> TokenStream {
     let mask = message
         .is_patch()
         .then(|| quote!(let mask = <Self as ::rest::Patch>::mask(self, violations);));
-    let normalize = message.is_patch().then(|| {
+    let own = message.is_patch().then(|| {
         quote! {
-            fn normalize(&mut self) {
-                let mask = <Self as ::rest::Patch>::mask(self, &mut ::rest::Violations::default());
-                self.update_mask = Some(mask.to_message());
-            }
+            let mask = <Self as ::rest::Patch>::mask(self, &mut ::rest::Violations::default());
+            self.update_mask = Some(mask.to_message());
         }
+    });
+    let judged = message.fields.iter().filter(|field| field.rules.judged).map(|field| {
+        let name = names::snake(&field.proto);
+        quote!(self.#name.iter_mut().for_each(::rest::Validate::normalize);)
+    });
+    let steps: Vec<_> = own.into_iter().chain(judged).collect();
+    let normalize = (!steps.is_empty()).then(|| quote!(fn normalize(&mut self) { #(#steps)* }));
+    let version = message.field("version");
+    let version =
+        version.filter(|field| field.kind == Kind::Int64 && field.shape == Shape::Optional);
+    let version = version.map(|_| {
+        quote!(
+            fn version(&self) -> Option<i64> {
+                self.version
+            }
+        )
     });
     let bound = api.path_bound(full_name);
     let checks = message.fields.iter().map(|field| {
@@ -105,6 +122,8 @@ fn validate(api: &Api, full_name: &str, updatable: &[&Field]) -> TokenStream {
             }
 
             #normalize
+
+            #version
         }
     }
 }
@@ -127,6 +146,9 @@ fn check_with(owner: &Message, field: &Field, check: Option<TokenStream>) -> Tok
     let arguments = quote!(&self.#name, #rules, #at, violations, #check);
     let list = |function: TokenStream| quote!(::rest::validate::#function(#arguments););
     match &field.shape {
+        Shape::List if field.rules.judged => {
+            quote!(::rest::validate::judged(&self.#name, #rules, #at, violations);)
+        }
         Shape::List => {
             let list = list(quote!(list));
             let unique = field

@@ -184,3 +184,21 @@ fn a_field_of_another_type_than_in_the_resource_is_for_the_service_to_merge() {
         assert_eq!(code.contains("rest::Merge for"), is_merged, "{field}");
     }
 }
+
+#[test]
+fn one_list_of_a_request_can_be_judged() {
+    let rpc = r#"(Req) returns (Res) { option (google.api.http) = {post: "/v1" body: "*"}; }"#;
+    let item = "message Item { string name = 1; }";
+    let judged = "[(orqit.v1.rules).judged = true];";
+    let list = format!("{item} repeated Item items = 1 {judged}");
+    assert!(generate(rpc, &list, "").is_ok());
+    let sentence = "refused.v1.S.Do: `judged` is for one list of messages in the request itself";
+    for request in [
+        format!("{list} repeated Item others = 2 {judged}"),
+        format!("repeated string names = 1 {judged}"),
+        format!("{item} Item item = 1 {judged}"),
+        format!("message Outer {{ {list} }} Outer outer = 1;"),
+    ] {
+        assert_eq!(refusal(rpc, &request, ""), sentence, "{request}");
+    }
+}

@@ -103,7 +103,7 @@ impl Call {
     /// The request of the service: the message, with everything that is wrong with it in the
     /// extensions, if anything is.
     pub fn into_request<T>(mut self, message: T, violations: Violations) -> tonic::Request<T> {
-        if !violations.is_empty() {
+        if !violations.is_blank() {
             self.extensions.insert(violations);
         }
         tonic::Request::from_parts(self.metadata, self.extensions, message)

@@ -235,6 +235,36 @@ pub fn list<T: Default>(
     elements.into_iter().enumerate().map(read).collect()
 }
 
+/// The items of a list that are judged one by one, each noted with what is wrong in it; `finish` gets
+/// an item with the fields that it names. Items beyond `max`, for which the request is refused, are not
+/// read.
+pub fn judged<T: ReadJson>(
+    json: Json,
+    (rules, max): (&Body, usize),
+    at: &Place<'_>,
+    violations: &mut Violations,
+    finish: impl Fn(&mut T, Vec<&'static str>),
+) -> Vec<T> {
+    let Json::Array(elements) = json else {
+        violations.note(at, Wrong::wrong_type("must be an array"));
+        return Vec::new();
+    };
+    let read = |(index, json)| {
+        let mut item = T::default();
+        match json {
+            Json::Object(_) if index >= max => {}
+            Json::Object(members) => {
+                let of_item = violations.item(index);
+                let named = object(members, rules, &mut item, &Place::ROOT, of_item);
+                finish(&mut item, named);
+            }
+            _ => violations.note(&at.index(index), Wrong::wrong_type("must be an object")),
+        }
+        item
+    };
+    elements.into_iter().enumerate().map(read).collect()
+}
+
 /// The entries of a JSON object whose names are data.
 pub fn map<K: FromText + Ord, V>(
     json: Json,

@@ -25,6 +25,11 @@ pub trait Validate {
     /// Makes requests that mean the same the same: the mask of an update names what is changed, in
     /// the order of the names, also where it was left out.
     fn normalize(&mut self) {}
+
+    /// The version that the resource must have for the change that it asks for, if it says one.
+    fn version(&self) -> Option<i64> {
+        None
+    }
 }
 
 // prost boxes the fields of messages that contain themselves.
@@ -138,6 +143,20 @@ pub fn list<T>(
     if count(elements.len(), rules, at, violations) {
         for (index, element) in elements.iter().enumerate() {
             check(element, &at.index(index), violations);
+        }
+    }
+}
+
+/// A list whose items are judged one by one: how many there are, and each item by itself.
+pub fn judged<T: Validate>(
+    items: &[T],
+    rules: &Rules,
+    at: &Place<'_>,
+    violations: &mut Violations,
+) {
+    if count(items.len(), rules, at, violations) {
+        for (index, item) in items.iter().enumerate() {
+            item.validate(violations.item(index));
         }
     }
 }

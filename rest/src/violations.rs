@@ -3,6 +3,7 @@
 //! It does not decide what is wrong, and it renders nothing.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::place::Place;
 
@@ -39,9 +40,13 @@ impl Wrong {
 }
 
 /// The wrong fields of one request, in the order they were found; at most [`Violations::MAX`].
+///
+/// Where the items of a list are judged one by one, each has violations of its own, whose places begin
+/// at the item; they do not refuse the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
     found: Vec<Violation>,
+    of_items: BTreeMap<usize, Violations>,
 }
 
 impl Violations {
@@ -77,14 +82,31 @@ impl Violations {
         }
     }
 
+    /// What is wrong with the item at this index, from 0, of the list whose items are judged.
+    pub fn item(&mut self, index: usize) -> &mut Self {
+        self.of_items.entry(index).or_default()
+    }
+
+    /// Takes out what is wrong with items, by their index; none stands there that is right.
+    pub fn take_items(&mut self) -> BTreeMap<usize, Self> {
+        let mut items = std::mem::take(&mut self.of_items);
+        items.retain(|_, violations| !violations.is_empty());
+        items
+    }
+
     /// Whether something was already said of `field`.
     pub fn names(&self, field: &str) -> bool {
         self.found.iter().any(|violation| violation.field == field)
     }
 
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong but what may be wrong with items.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// Whether nothing is wrong at all.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.is_empty() && self.of_items.values().all(Self::is_blank)
     }
 
     /// The wrong fields, in the order they were found.

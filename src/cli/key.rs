@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::event::Actor;
 use crate::key::KeyText;
 use crate::keyring;
+use crate::preconditions::Precondition;
 use crate::scope::{Scope, Scopes};
 use crate::service::keys;
 use crate::store::{KeyRecord, KeyStatus, MadeBy, NewKey, PageRequest, Position, Store, Tx};
@@ -130,7 +131,7 @@ async fn revoke(args: RevokeArgs) -> Result<(), String> {
     let workspace = workspace::find(&store, &args.workspace).await?;
     let failed = |error: Error| chain("cannot revoke the key", &error);
     let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
-    let found = tx.find_key_for_update(&args.id).await.map_err(failed)?;
+    let found = tx.find_key_for_update(&args.id, &Precondition::default()).await.map_err(failed)?;
     let before = found.ok_or_else(|| {
         let (id, slug) = (&args.id, &args.workspace);
         format!("there is no key `{id}` in the workspace `{slug}`; `orqit key list` shows them")

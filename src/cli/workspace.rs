@@ -7,6 +7,7 @@ use crate::caller::CAN_MANAGE_API_KEYS;
 use crate::config::DatabaseArgs;
 use crate::error::Error;
 use crate::event::Actor;
+use crate::preconditions::Precondition;
 use crate::service::workspace::{record_change, record_new};
 use crate::store::{NewWorkspace, Store, Workspace, WorkspaceChanges};
 
@@ -76,7 +77,7 @@ async fn update(args: UpdateArgs) -> Result<(), String> {
     };
     let failed = |error: Error| chain("cannot change the workspace", &error);
     let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
-    let before = tx.find_workspace_for_update().await.map_err(failed)?;
+    let before = tx.find_workspace_for_update(&Precondition::default()).await.map_err(failed)?;
     let after = tx.update_workspace(&before, &changes).await.map_err(failed)?;
     if after != before {
         record_change(&mut tx, &before, &after);

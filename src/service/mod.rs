@@ -26,7 +26,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Origin;
 use crate::held_bytes::Hold;
-use crate::preconditions::Preconditions;
+use crate::preconditions::{Precondition, Preconditions};
 use crate::store::Claim;
 use crate::trail::Trail;
 
@@ -39,7 +39,7 @@ struct Accepted<M> {
     /// What the request is known by, if it came with an idempotency key.
     claim: Option<Claim>,
     /// The versions of a resource for which it is meant.
-    preconditions: Arc<Preconditions>,
+    precondition: Precondition,
     /// Counts the memory of the message for as long as the service works on it.
     _memory: Option<Arc<Hold>>,
 }
@@ -71,7 +71,8 @@ fn accept<M: Validate + Message + Clone>(
         caller.ok_or_else(|| Error::internal("an RPC that needs a caller was called without"))?;
     let claim =
         trail.as_ref().and_then(|trail| once::claim(trail, &caller, &message, &preconditions));
-    Ok(Accepted { caller, message, trail, claim, preconditions, _memory: memory })
+    let precondition = Precondition::new(preconditions, message.version());
+    Ok(Accepted { caller, message, trail, claim, precondition, _memory: memory })
 }
 
 /// The same for an RPC that anybody may call.

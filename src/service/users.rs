@@ -76,9 +76,7 @@ impl pb::user_service_server::UserService for Users {
         let message = &accepted.message;
         let id = user_id(&message.id);
         let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_for_update::<User>(id?).await?;
-            let before = before.ok_or_else(|| Resource::User.not_found())?;
-            accepted.preconditions.hold(before.version, message.version)?;
+            let before = tx.find_for_update::<User>(id?, &accepted.precondition).await?;
             if before.role == Role::System {
                 let message = "The built-in SYSTEM user cannot be changed.";
                 return Err(Error::new(Kind::SystemUser, message));

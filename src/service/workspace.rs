@@ -44,8 +44,7 @@ impl pb::workspace_service_server::WorkspaceService for Workspaces {
         })?;
         let changes = changes(&accepted.message, &mask);
         let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_workspace_for_update().await?;
-            accepted.preconditions.hold(before.version, accepted.message.version)?;
+            let before = tx.find_workspace_for_update(&accepted.precondition).await?;
             let after = tx.update_workspace(&before, &changes).await?;
             if after != before {
                 record_change(tx, &before, &after);

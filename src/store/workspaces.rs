@@ -21,6 +21,7 @@ use crate::error::{Error, Kind};
 use crate::event::Actor;
 use crate::id;
 use crate::metrics::StoreOperation;
+use crate::preconditions::Precondition;
 
 /// The id of the administrator that every workspace begins with.
 pub const ADMIN_USER_ID: i64 = 1;
@@ -216,9 +217,13 @@ impl Tx {
         found.ok_or_else(|| Error::internal("a change without a workspace"))
     }
 
-    /// The workspace itself, which nobody else changes until this change has ended.
+    /// The workspace itself, which nobody else changes until this change has ended; refused at another
+    /// version than the change is meant for.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_workspace_for_update(&self) -> Result<Workspace, Error> {
+    pub async fn find_workspace_for_update(
+        &self,
+        meant_for: &Precondition,
+    ) -> Result<Workspace, Error> {
         let _timed = StoreOperation::begin("find_for_update", "workspaces");
         let lock = workspace::Entity::update_many()
             // Changes nothing: it takes the row's lock, on either database.
@@ -226,7 +231,9 @@ impl Tx {
             .filter(workspace::Column::Id.eq(self.workspace.0))
             .build(self.transaction.backend());
         self.transaction.execute(lock).await.map_err(failed)?;
-        self.find_workspace().await
+        let found = self.find_workspace().await?;
+        meant_for.hold(found.version)?;
+        Ok(found)
     }
 
     /// Changes the workspace, and answers it as it is then; it holds from the next request on.

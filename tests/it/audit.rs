@@ -1,6 +1,7 @@
 //! The audit log, the settings of a workspace, and its users: who changed what, and who tried to.
 
 use orqit::event::Actor;
+use orqit::preconditions::Precondition;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
@@ -271,7 +272,11 @@ async fn an_operator_is_named_as_the_actor() {
     let orqit = Orqit::start().await;
     let key = orqit.key(&["audit:read"]).await;
     let mut tx = orqit.store.begin(orqit.workspace.id, Actor::operator()).await.expect("begun");
-    let before = tx.find_key_for_update(&key[4..12]).await.expect("read").expect("a key");
+    let before = tx
+        .find_key_for_update(&key[4..12], &Precondition::default())
+        .await
+        .expect("read")
+        .expect("a key");
     orqit::service::keys::revoke(&mut tx, before).await.expect("revoked");
     tx.commit().await.expect("committed");
     let reader = orqit.rest_as(&["audit:read"]).await;

@@ -1,6 +1,7 @@
 //! What the store itself promises about making and changing tickets, users and keys.
 
 use orqit::error::Kind;
+use orqit::preconditions::Precondition;
 use orqit::store::tickets::{Status, Ticket};
 use orqit::store::{
     ADMIN_USER_ID, MadeBy, NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID, User,
@@ -148,7 +149,7 @@ async fn an_update_of_an_outdated_ticket_is_refused() {
 
     test.clock.advance_millis(1_500);
     let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    let before = tx.find_for_update::<Ticket>(1).await.unwrap().unwrap();
+    let before = tx.find_for_update::<Ticket>(1, &Precondition::default()).await.unwrap();
     let mut after = before.clone();
     after.status = Status::Resolved;
     after.tags = vec!["vpn".to_owned()];
@@ -194,7 +195,8 @@ async fn two_moves_at_once_cannot_close_a_circle() {
             tokio::spawn(async move {
                 let mut tx = store.begin(workspace, actor()).await.unwrap();
                 tx.lock_parents().await.unwrap();
-                let before = tx.find_for_update::<Ticket>(id).await.unwrap().unwrap();
+                let before =
+                    tx.find_for_update::<Ticket>(id, &Precondition::default()).await.unwrap();
                 if tx.ancestors(parent_id).await.unwrap().contains(&id) {
                     return false;
                 }
@@ -209,7 +211,7 @@ async fn two_moves_at_once_cannot_close_a_circle() {
         assert!(first.await.unwrap() != second.await.unwrap(), "exactly one of them may move");
         let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
         for id in [1, 2] {
-            let before = tx.find_for_update::<Ticket>(id).await.unwrap().unwrap();
+            let before = tx.find_for_update::<Ticket>(id, &Precondition::default()).await.unwrap();
             let mut after = before.clone();
             after.parent_id = None;
             tx.update(&before, after).await.unwrap();

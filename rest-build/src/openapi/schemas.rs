@@ -9,6 +9,7 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::contract::{self, Contract, Rules};
+use super::operations::is;
 
 /// The most characters of a string that says nothing of its length.
 const LENGTH_MAX: u32 = 65_536;
@@ -118,7 +119,9 @@ impl<'a> Schemas<'a> {
         let mut required = Vec::new();
         for field in fields {
             let rules = self.contract.rules(field);
-            if purpose == Use::Answer || (purpose == Use::Create && rules.required) {
+            // An item that updates a resource names it by its id.
+            let must_stand = purpose == Use::Create || field.name() == "id";
+            if purpose == Use::Answer || (must_stand && rules.required) {
                 required.push(field.json_name().to_owned());
             }
             properties.insert(field.json_name().to_owned(), self.property(field, &rules, purpose));
@@ -202,8 +205,12 @@ impl<'a> Schemas<'a> {
             }
             _ if purpose == Use::Answer => self.answer(message),
             _ => {
-                let all: Vec<_> = message.fields().collect();
-                self.message(&format!("{name}Input"), message, &all, Use::Create)
+                // What a mask says over gRPC, the keys of the item say here.
+                let all = message.fields().filter(|field| !is(field, "google.protobuf.FieldMask"));
+                let all: Vec<_> = all.collect();
+                let is_update = self.contract.updates(message);
+                let purpose = if is_update { Use::Update } else { Use::Create };
+                self.message(&format!("{name}Input"), message, &all, purpose)
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::event_type::EventType;
 use crate::key::KeyText;
 use crate::keyring::KeyRing;
 use crate::pb;
+use crate::preconditions::Precondition;
 use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::service::{changes, object};
@@ -132,7 +133,7 @@ pub async fn revoke_leaked(
     actor: Actor,
 ) -> Result<(), Error> {
     let mut tx = store.begin(workspace, actor).await?;
-    if let Some(key) = tx.find_key_for_update(key_id).await? {
+    if let Some(key) = tx.find_key_for_update(key_id, &Precondition::default()).await? {
         revoke(&mut tx, key).await?;
         tx.commit().await?;
     }

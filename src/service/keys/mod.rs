@@ -155,10 +155,10 @@ impl pb::key_service_server::KeyService for Keys {
         let changes = changes(&accepted.message, &mask)?;
         grants::may_change(caller, &changes)?;
         let answered = once(&self.store, &accepted, async |tx| {
-            let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
+            let id = key_id(&accepted.message.id)?;
+            let found = tx.find_key_for_update(id, &accepted.precondition).await?;
             let before = found.ok_or_else(|| Resource::ApiKey.not_found())?;
             grants::within(caller, &before)?;
-            accepted.preconditions.hold(before.version, accepted.message.version)?;
             grants::narrower(&before, &changes)?;
             tx.update_key(&before, &changes).await?;
             let after = made(tx, &before.key_id).await?;
@@ -180,9 +180,9 @@ impl pb::key_service_server::KeyService for Keys {
     ) -> Result<Response<pb::RevokeKeyResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let answered = once(&self.store, &accepted, async |tx| {
-            let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
+            let id = key_id(&accepted.message.id)?;
+            let found = tx.find_key_for_update(id, &accepted.precondition).await?;
             let found = found.ok_or_else(|| Resource::ApiKey.not_found())?;
-            accepted.preconditions.hold(found.version, None)?;
             let key = revoke(tx, found).await?;
             Ok(pb::RevokeKeyResponse { key: Some(messages::api_key(&key, tx.now())) })
         });
@@ -200,10 +200,10 @@ impl pb::key_service_server::KeyService for Keys {
         let grace = i64::from(accepted.message.grace_period_seconds.unwrap_or_default()) * 1000;
         let text = KeyText::generate();
         let answered = once(&self.store, &accepted, async |tx| {
-            let found = tx.find_key_for_update(key_id(&accepted.message.id)?).await?;
+            let id = key_id(&accepted.message.id)?;
+            let found = tx.find_key_for_update(id, &accepted.precondition).await?;
             let old = found.ok_or_else(|| Resource::ApiKey.not_found())?;
             grants::within(&accepted.caller, &old)?;
-            accepted.preconditions.hold(old.version, None)?;
             check_rotation(&old, tx.now())?;
             let new = successor(tx, &accepted.caller, &old, &text, grace).await?;
             Ok(pb::RotateKeyResponse { key: Some(messages::revealed(&new, &text, tx.now())) })

@@ -87,9 +87,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
             if mask.has("parent_id") {
                 tx.lock_parents().await?;
             }
-            let before = tx.find_for_update::<Ticket>(id).await?;
-            let before = before.ok_or_else(|| Resource::Ticket.not_found())?;
-            accepted.preconditions.hold(before.version, accepted.message.version)?;
+            let before = tx.find_for_update::<Ticket>(id, &accepted.precondition).await?;
             let mut after = changes::apply(&before, &accepted.message, &mask, tx.now())?;
             references::check_changed(tx, &before, &after).await?;
             if after != before {

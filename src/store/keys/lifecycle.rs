@@ -14,6 +14,7 @@ use super::{KeyChange, KeyRecord, KeyStatus, MadeBy, NewKey, from_row, made_by_n
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
+use crate::preconditions::Precondition;
 use crate::store::Tx;
 use crate::store::counters::advance;
 use crate::store::entity::api_key;
@@ -118,9 +119,14 @@ impl Tx {
         }
     }
 
-    /// The key with this id, which nobody else changes until this change has ended.
+    /// The key with this id, which nobody else changes until this change has ended; refused at another
+    /// version than the change is meant for.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_key_for_update(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
+    pub async fn find_key_for_update(
+        &self,
+        key_id: &str,
+        meant_for: &Precondition,
+    ) -> Result<Option<KeyRecord>, Error> {
         let _timed = StoreOperation::begin("find_for_update", "api_keys");
         let lock = api_key::Entity::update_many()
             // Changes nothing: it takes the row's lock, on either database.
@@ -131,7 +137,9 @@ impl Tx {
         if self.transaction.execute(lock).await.map_err(failed)? == 0 {
             return Ok(None);
         }
-        self.find_key(key_id).await
+        let found = self.find_key(key_id).await?;
+        found.as_ref().map_or(Ok(()), |key| meant_for.hold(key.version))?;
+        Ok(found)
     }
 
     /// The key with this id as it is by now in this change.

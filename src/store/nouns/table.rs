@@ -6,13 +6,15 @@
 
 use std::sync::OnceLock;
 
+use crate::resource::Resource;
+
 /// The table of a noun.
 #[derive(Debug)]
 pub struct Table {
     /// Its name in the schema, which is also the name of the counter that numbers its rows.
     pub name: &'static str,
-    /// What messages call one of its rows.
-    pub singular: &'static str,
+    /// What one of its rows is.
+    pub resource: Resource,
     /// Its number in `facet_counts`. A number, once given, keeps its meaning.
     pub noun: i16,
     /// What its rows are counted by, the highest bits of the facet first.

@@ -16,6 +16,7 @@ use super::table::Side;
 use super::{Noun, Tx};
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
+use crate::preconditions::Precondition;
 use crate::store::WorkspaceId;
 use crate::store::counters::advance;
 use crate::store::failure::failed;
@@ -59,9 +60,17 @@ impl Tx {
         Ok(row)
     }
 
-    /// The row with this id, as nobody else can change it until this change has ended.
-    pub async fn find_for_update<N: Noun>(&mut self, id: i64) -> Result<Option<N>, Error> {
-        Ok(self.find_all_for_update(&[id]).await?.into_iter().next())
+    /// The row with this id, as nobody else can change it until this change has ended; refused where
+    /// there is none, and at another version than the change is meant for.
+    pub async fn find_for_update<N: Noun>(
+        &mut self,
+        id: i64,
+        meant_for: &Precondition,
+    ) -> Result<N, Error> {
+        let found = self.find_all_for_update::<N>(&[id]).await?.into_iter().next();
+        let found = found.ok_or_else(|| N::table().resource.not_found())?;
+        meant_for.hold(found.version())?;
+        Ok(found)
     }
 
     /// The same of several rows; they are locked, and answered, by ascending id.
@@ -100,8 +109,8 @@ impl Tx {
             .build(self.transaction.backend());
         let updated = self.transaction.execute(updated).await;
         if updated.map_err(|error| refused(&after, error))? == 0 {
-            let singular = N::table().singular;
-            let message = format!("The {singular} was changed by somebody else. Read it again.");
+            let of = N::table().resource.resource_type();
+            let message = format!("The {of} was changed by somebody else. Read it again.");
             return Err(Error::new(Kind::VersionConflict, message));
         }
         for side in N::table().sides {

@@ -1,5 +1,6 @@
 //! The facts of the table of tickets: what they are counted by, and by what their lists are found.
 
+use crate::resource::Resource;
 use crate::store::nouns::{Dimension, Narrow, Order, Side, Table, Texts, Values};
 
 /// A workspace has at most 1,152 combinations of these.
@@ -27,7 +28,7 @@ pub(super) static WATCHERS: Side = Side {
 /// Tickets.
 pub(super) static TICKETS: Table = Table {
     name: "tickets",
-    singular: "ticket",
+    resource: Resource::Ticket,
     noun: 1,
     dimensions: &[&STATUS, &PRIORITY, &TYPE, &CATEGORY, &UNASSIGNED],
     orders: &[&CREATED_AT, &UPDATED_AT, &BY_PRIORITY, &DUE_AT],

@@ -6,6 +6,7 @@ use sea_orm::{DbErr, Set};
 use super::{Profile, Role, User, UserStatus};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
+use crate::resource::Resource;
 use crate::store::WorkspaceId;
 use crate::store::entity::user;
 use crate::store::failure::is_taken;
@@ -26,7 +27,7 @@ static DISPLAY_NAME: Order =
 /// Users.
 static USERS: Table = Table {
     name: "users",
-    singular: "user",
+    resource: Resource::User,
     noun: 2,
     dimensions: &[&ROLE, &STATUS],
     orders: &[&CREATED_AT, &UPDATED_AT, &DISPLAY_NAME],

@@ -9,7 +9,7 @@ fn rpc(method: &str) -> &'static Rpc {
 
 #[test]
 fn every_rpc_is_there_with_its_routes() {
-    assert_eq!(RPCS.len(), 13);
+    assert_eq!(RPCS.len(), 14);
     let list = rpc("ListBooks");
     assert_eq!(list.service, "probe.v1.LibraryService");
     assert_eq!(list.grpc_path, "/probe.v1.LibraryService/ListBooks");

@@ -4,6 +4,7 @@ mod answers;
 mod bodies;
 mod descriptors;
 mod fuzz;
+mod judged;
 mod kinds;
 mod masks;
 mod paths;

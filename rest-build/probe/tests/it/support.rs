@@ -96,6 +96,29 @@ impl pb::library_service_server::LibraryService for Library {
         Ok(Response::new(pb::UpdateBookResponse { changed }))
     }
 
+    async fn shelve_books(
+        &self,
+        mut request: Request<pb::ShelveBooksRequest>,
+    ) -> Result<Response<pb::ShelveBooksResponse>, Status> {
+        let mut violations: Violations = request.extensions_mut().remove().unwrap_or_default();
+        request.get_ref().validate(&mut violations);
+        let wrong = violations.take_items();
+        request.extensions_mut().insert(violations);
+        let items = accept(request)?.items;
+        let told = items.iter().enumerate().map(|(index, item)| match wrong.get(&index) {
+            Some(violations) => {
+                let found = violations.as_slice().iter();
+                let found = found.map(|it| format!("{} {}: {}", it.field, it.code, it.message));
+                found.collect::<Vec<_>>().join("; ")
+            }
+            None => {
+                let mask = item.mask(&mut Violations::default());
+                format!("{} {}", item.id, mask.iter().collect::<Vec<_>>().join(","))
+            }
+        });
+        Ok(Response::new(pb::ShelveBooksResponse { told: told.collect() }))
+    }
+
     async fn delete_book(
         &self,
         request: Request<pb::DeleteBookRequest>,
