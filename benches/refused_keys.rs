@@ -16,12 +16,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use orqit::attempts::Budget;
+use orqit::auth::attempts::Budget;
+use orqit::auth::key::KeyText;
 use orqit::clock::Clock;
 use orqit::connections::Bounds;
 use orqit::event::Actor;
 use orqit::held_bytes;
-use orqit::key::KeyText;
 use orqit::limits;
 use orqit::server::Server;
 use orqit::service::workspace::record_new;

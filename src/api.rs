@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rest::Binding;
 use tonic::service::RoutesBuilder;
 
+use crate::auth::keyring::KeyRing;
+use crate::auth::leaks::Leaks;
 use crate::clock::Clock;
 use crate::config::BODY_BYTES_MAX;
-use crate::keyring::KeyRing;
-use crate::leaks::Leaks;
 use crate::limits::Limiter;
 use crate::pb;
 use crate::service::audit::Audits;

@@ -11,17 +11,12 @@ pub mod server;
 
 pub mod layers;
 
-pub mod attempts;
-pub mod caller;
+pub mod auth;
 pub mod held_bytes;
-pub mod key;
-pub mod keyring;
-pub mod leaks;
 pub mod limits;
 pub mod network;
 pub mod preconditions;
 pub mod rpc;
-pub mod scope;
 pub mod trail;
 
 pub mod api;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rest::{Access, Rpc};
 
-use crate::caller::CAN_MANAGE_API_KEYS;
-use crate::scope::Scope;
+use crate::auth::caller::CAN_MANAGE_API_KEYS;
+use crate::auth::scope::Scope;
 
 /// What an RPC demands of its caller, as the layers read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, HeaderValue};
 use rest::{Route, Rpc};
 
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
 use crate::clock::Timestamp;
 
 /// The protocol that a request came by.

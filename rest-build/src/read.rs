@@ -80,7 +80,7 @@ fn read_field(api: &Api, owner: &Message, field: &Field) -> TokenStream {
             let read = quote!(::rest::read::string_or_number);
             (quote!(#read(value, at, violations)), read)
         }
-        _ => (quote!(::rest::read::value(value, at, violations)), quote!(::rest::read::value)),
+        _ => (quote!(::rest::value(value, at, violations)), quote!(::rest::value)),
     };
     match &field.shape {
         Shape::Implicit => quote!(::rest::read::set(&mut self.#name, #one)),

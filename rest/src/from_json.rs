@@ -6,7 +6,7 @@ use prost_types::{Duration, FieldMask, ListValue, Struct, Timestamp, Value};
 
 use crate::json::{Json, Number};
 use crate::place::Place;
-use crate::read::{self, list, map, noted};
+use crate::read::{Body, ReadJson, list, map, noted, object};
 use crate::text::{FromText, integer_name, narrow, out_of_range};
 use crate::violations::{Violations, Wrong};
 
@@ -14,6 +14,11 @@ use crate::violations::{Violations, Wrong};
 pub trait FromJson: Sized {
     /// The value, or `None` when it is wrong and that was noted.
     fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self>;
+}
+
+/// [`FromJson::from_json`] as a function.
+pub fn value<T: FromJson>(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<T> {
+    T::from_json(json, at, violations)
 }
 
 impl FromJson for bool {
@@ -140,14 +145,14 @@ fn from_string<T: FromText>(json: &Json, remedy: &'static str) -> Result<T, Wron
 
 impl FromJson for Struct {
     fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        let fields = map(json, at, violations, read::value);
+        let fields = map(json, at, violations, value);
         Some(Self { fields })
     }
 }
 
 impl FromJson for ListValue {
     fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        let values = list(json, at, violations, read::value);
+        let values = list(json, at, violations, value);
         Some(Self { values })
     }
 }
@@ -158,11 +163,24 @@ impl FromJson for Value {
         let kind = match json {
             Json::Null => Kind::NullValue(0),
             Json::Bool(value) => Kind::BoolValue(value),
-            Json::Number(_) => Kind::NumberValue(read::value(json, at, violations)?),
+            Json::Number(_) => Kind::NumberValue(value(json, at, violations)?),
             Json::String(value) => Kind::StringValue(value),
-            Json::Array(_) => Kind::ListValue(read::value(json, at, violations)?),
-            Json::Object(_) => Kind::StructValue(read::value(json, at, violations)?),
+            Json::Array(_) => Kind::ListValue(value(json, at, violations)?),
+            Json::Object(_) => Kind::StructValue(value(json, at, violations)?),
         };
         Some(Self { kind: Some(kind) })
+    }
+}
+
+impl<T: ReadJson> FromJson for T {
+    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
+        const NO_RULES: Body = Body { required: false, elsewhere: &[], read_only: &[] };
+        let Json::Object(members) = json else {
+            violations.note(at, Wrong::wrong_type("must be an object"));
+            return None;
+        };
+        let mut message = T::default();
+        object(members, &NO_RULES, &mut message, at, violations);
+        Some(message)
     }
 }

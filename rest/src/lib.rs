@@ -28,7 +28,7 @@ mod tests;
 
 pub use binding::{Binding, Call, Content, Refusal, Reply};
 pub use enums::EnumNames;
-pub use from_json::FromJson;
+pub use from_json::{FromJson, value};
 pub use json::{Json, MAX_DEPTH, Number};
 pub use mask::{Mask, Merge, Patch};
 pub use place::Place;

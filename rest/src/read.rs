@@ -11,7 +11,6 @@ use prost_types::FieldMask;
 
 use crate::binding::Refusal;
 use crate::enums::EnumNames;
-use crate::from_json::FromJson;
 use crate::json::{Json, Number};
 use crate::place::Place;
 use crate::text::FromText;
@@ -102,7 +101,7 @@ pub fn mask(named: Vec<&'static str>) -> FieldMask {
     FieldMask { paths: paths.map(str::to_owned).collect() }
 }
 
-fn object<T: ReadJson>(
+pub(crate) fn object<T: ReadJson>(
     members: Vec<(String, Json)>,
     rules: &Body,
     message: &mut T,
@@ -150,11 +149,6 @@ pub(crate) fn twice(field: &Field) -> Wrong {
 /// What is wrong with a name that stands there a second time.
 pub(crate) fn given_twice() -> Wrong {
     Wrong::new("DUPLICATE_FIELD", "must be given only once")
-}
-
-/// [`FromJson::from_json`] as a function.
-pub fn value<T: FromJson>(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<T> {
-    T::from_json(json, at, violations)
 }
 
 /// The text of a JSON string, or the digits of a JSON integer of at most 64 bits.
@@ -299,17 +293,4 @@ pub(crate) fn noted<T>(
     violations: &mut Violations,
 ) -> Option<T> {
     value.map_err(|wrong| violations.note(at, wrong)).ok()
-}
-
-impl<T: ReadJson> FromJson for T {
-    fn from_json(json: Json, at: &Place<'_>, violations: &mut Violations) -> Option<Self> {
-        const NO_RULES: Body = Body { required: false, elsewhere: &[], read_only: &[] };
-        let Json::Object(members) = json else {
-            violations.note(at, Wrong::wrong_type("must be an object"));
-            return None;
-        };
-        let mut message = T::default();
-        object(members, &NO_RULES, &mut message, at, violations);
-        Some(message)
-    }
 }

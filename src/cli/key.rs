@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{chain, migrate, workspace};
+use super::settings::{self, DatabaseArgs};
+use super::{chain, database};
+use crate::auth::key::KeyText;
+use crate::auth::scope::{Scope, Scopes};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, DatabaseArgs, LIMITS_DEFAULT};
+use crate::config::LIMITS_DEFAULT;
 use crate::error::Error;
 use crate::event::Actor;
-use crate::key::KeyText;
-use crate::keyring;
 use crate::preconditions::Precondition;
-use crate::scope::{Scope, Scopes};
 use crate::service::keys;
-use crate::store::{KeyRecord, KeyStatus, MadeBy, NewKey, PageRequest, Position, Store, Tx};
+use crate::store::{KeyRecord, KeyStatus, MadeBy, NewKey, PageRequest, Position, Tx};
 
 /// What can be done with keys.
 #[derive(Debug, clap::Subcommand)]
@@ -44,7 +44,7 @@ pub struct CreateArgs {
     #[arg(long = "scope", required = true, value_parser = scope)]
     scopes: Vec<String>,
     /// When the key stops being accepted, from now, such as 30d; never by default.
-    #[arg(long, value_parser = config::duration)]
+    #[arg(long, value_parser = settings::duration)]
     expires_in: Option<Duration>,
     /// Requests a minute over all, or `unlimited`.
     #[arg(long, default_value = "60", value_parser = limit)]
@@ -88,8 +88,8 @@ pub async fn run(command: Command) -> Result<(), String> {
 }
 
 async fn create(args: CreateArgs) -> Result<(), String> {
-    let store = migrate::open(&args.database).await?;
-    let workspace = workspace::find(&store, &args.workspace).await?;
+    let store = database::open(&args.database).await?;
+    let workspace = database::find_workspace(&store, &args.workspace).await?;
     let expires_at = match args.expires_in {
         None => None,
         Some(after) => Some(expiry(after)?),
@@ -106,7 +106,7 @@ async fn create(args: CreateArgs) -> Result<(), String> {
     let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
     insert(&mut tx, new).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
-    settle(&store).await.map_err(failed)?;
+    database::settle(&store).await.map_err(failed)?;
     println!("{}", key.reveal());
     Ok(())
 }
@@ -127,8 +127,8 @@ pub async fn insert(tx: &mut Tx, new: NewKey) -> Result<(), Error> {
 }
 
 async fn revoke(args: RevokeArgs) -> Result<(), String> {
-    let store = migrate::open(&args.database).await?;
-    let workspace = workspace::find(&store, &args.workspace).await?;
+    let store = database::open(&args.database).await?;
+    let workspace = database::find_workspace(&store, &args.workspace).await?;
     let failed = |error: Error| chain("cannot revoke the key", &error);
     let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
     let found = tx.find_key_for_update(&args.id, &Precondition::default()).await.map_err(failed)?;
@@ -138,15 +138,8 @@ async fn revoke(args: RevokeArgs) -> Result<(), String> {
     })?;
     keys::revoke(&mut tx, before).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
-    settle(&store).await.map_err(failed)?;
+    database::settle(&store).await.map_err(failed)?;
     println!("{} is revoked", args.id);
-    Ok(())
-}
-
-/// Returns when every running service knows of the changes of keys that are committed by now.
-pub async fn settle(store: &Store) -> Result<(), Error> {
-    let (epoch, _) = store.read_key_epoch("").await?;
-    keyring::settle(store, epoch, "").await;
     Ok(())
 }
 
@@ -179,8 +172,8 @@ fn expiry(after: Duration) -> Result<Timestamp, String> {
 }
 
 async fn list(args: ListArgs) -> Result<(), String> {
-    let store = migrate::open(&args.database).await?;
-    let workspace = workspace::find(&store, &args.workspace).await?;
+    let store = database::open(&args.database).await?;
+    let workspace = database::find_workspace(&store, &args.workspace).await?;
     let reader = store.reader(workspace.id);
     let now = Clock::System.now();
     println!("{:<10} {:<8} {:<26} {:<30} SCOPES", "ID", "STATUS", "EXPIRES", "NAME");

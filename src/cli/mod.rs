@@ -1,10 +1,12 @@
 //! The commands of the `orqit` binary, one file each.
 
 mod client;
+mod database;
 mod import;
 mod key;
 mod migrate;
 mod serve;
+pub mod settings;
 mod user;
 mod whoami;
 mod workspace;
@@ -18,9 +20,9 @@ use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{DatabaseArgs, ServeArgs};
 use crate::error::causes;
 use crate::service::users::is_address;
+use settings::{DatabaseArgs, ServeArgs};
 
 /// Migrations tell each step; an operator wants to know only that they failed.
 const LOG_DEFAULT: &str = "info,sea_orm_migration=warn";

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{chain, key};
-use crate::attempts::Budget;
-use crate::caller::Caller;
+use super::settings::ServeArgs;
+use super::{chain, database, key};
+use crate::auth::attempts::Budget;
+use crate::auth::caller::Caller;
+use crate::auth::key::KeyText;
+use crate::auth::keyring::KeyRing;
 use crate::clock::Clock;
-use crate::config::{SERVER_LOCK_WAIT, ServeArgs};
+use crate::config::SERVER_LOCK_WAIT;
 use crate::connections;
 use crate::error::Error;
 use crate::gateway::github::GithubKeys;
-use crate::key::KeyText;
-use crate::keyring::KeyRing;
 use crate::server::Server;
 use crate::service::workspace::record_new;
 use crate::store::{NewWorkspace, Store};
@@ -44,7 +45,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     // Before the database is opened, and until everything of it is closed.
     let server_lock = lock::take(&args.database.database_url, SERVER_LOCK_WAIT).await?;
-    let store = super::migrate::open(&args.database).await?;
+    let store = database::open(&args.database).await?;
     let first = first_start(&store).await?;
     if let Some(admin) = first.as_ref().filter(|_| args.demo) {
         let failed = |error: Error| chain("cannot load the demo", &error);

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{chain, migrate, workspace};
-use crate::config::DatabaseArgs;
+use super::settings::DatabaseArgs;
+use super::{chain, database};
 use crate::event::Actor;
 use crate::service::users;
 use crate::store::{self, NewUser};
@@ -44,8 +44,8 @@ enum Role {
 /// Runs a user command.
 pub async fn run(command: Command) -> Result<(), String> {
     let Command::Create(args) = command;
-    let store = migrate::open(&args.database).await?;
-    let workspace = workspace::find(&store, &args.workspace).await?;
+    let store = database::open(&args.database).await?;
+    let workspace = database::find_workspace(&store, &args.workspace).await?;
     let role = match args.role {
         Role::EndUser => store::Role::EndUser,
         Role::Agent => store::Role::Agent,

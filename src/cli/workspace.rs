@@ -2,14 +2,14 @@
 
 use clap::Args;
 
-use super::{chain, key, migrate};
-use crate::caller::CAN_MANAGE_API_KEYS;
-use crate::config::DatabaseArgs;
+use super::settings::DatabaseArgs;
+use super::{chain, database};
+use crate::auth::caller::CAN_MANAGE_API_KEYS;
 use crate::error::Error;
 use crate::event::Actor;
 use crate::preconditions::Precondition;
 use crate::service::workspace::{record_change, record_new};
-use crate::store::{NewWorkspace, Store, Workspace, WorkspaceChanges};
+use crate::store::{NewWorkspace, WorkspaceChanges};
 
 /// What can be done with workspaces.
 #[derive(Debug, clap::Subcommand)]
@@ -66,8 +66,8 @@ pub async fn run(command: Command) -> Result<(), String> {
 }
 
 async fn update(args: UpdateArgs) -> Result<(), String> {
-    let store = migrate::open(&args.database).await?;
-    let workspace = find(&store, &args.slug).await?;
+    let store = database::open(&args.database).await?;
+    let workspace = database::find_workspace(&store, &args.slug).await?;
     let changes = WorkspaceChanges {
         name: args.name,
         max_active_keys: args.max_active_keys,
@@ -83,7 +83,7 @@ async fn update(args: UpdateArgs) -> Result<(), String> {
         record_change(&mut tx, &before, &after);
     }
     tx.commit().await.map_err(failed)?;
-    key::settle(&store).await.map_err(failed)?;
+    database::settle(&store).await.map_err(failed)?;
     let on = if after.can_manage_api_keys { "on" } else { "off" };
     println!(
         "{} {} max-active-keys={} key-creations-per-hour={} can_manage_api_keys={on}",
@@ -104,7 +104,7 @@ fn capability(text: &str) -> Result<(String, bool), String> {
 }
 
 async fn create(args: CreateArgs) -> Result<(), String> {
-    let store = migrate::open(&args.database).await?;
+    let store = database::open(&args.database).await?;
     let new = NewWorkspace {
         name: args.name.unwrap_or_else(|| args.slug.clone()),
         slug: args.slug,
@@ -114,15 +114,6 @@ async fn create(args: CreateArgs) -> Result<(), String> {
     let made = made.map_err(|error| chain("cannot make the workspace", &error))?;
     println!("{} {}", made.public_id, made.slug);
     Ok(())
-}
-
-/// The workspace with this short name, or a sentence that says how to make it.
-pub async fn find(store: &Store, slug: &str) -> Result<Workspace, String> {
-    let found = store.find_workspace_by_slug(slug).await;
-    let found = found.map_err(|error| chain("cannot read the workspace", &error))?;
-    found.ok_or_else(|| {
-        format!("there is no workspace `{slug}`; make it with `orqit workspace create {slug}`")
-    })
 }
 
 fn slug(text: &str) -> Result<String, String> {

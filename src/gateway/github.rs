@@ -22,12 +22,12 @@ pub use public_keys::GithubKeys;
 
 use super::body::Received;
 use super::{body, json};
+use crate::auth::key::redact;
+use crate::auth::leaks::{Leaks, Reporter};
 use crate::body::Bodies;
 use crate::config::{BODY_BYTES_MAX, SCANNED_TOKENS_MAX};
 use crate::error::{Error, Kind};
-use crate::key::redact;
 use crate::layers::{Request, Response};
-use crate::leaks::{Leaks, Reporter};
 use crate::trail::Trail;
 
 /// The header that names the key which signed; in lower case to look it up, as GitHub writes it to

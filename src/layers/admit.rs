@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Request;
 use super::resolve::Target;
+use crate::auth::leaks::Leaks;
 use crate::error::Error;
-use crate::leaks::Leaks;
 use crate::trail::Trail;
 
 /// Refuses a client that calls too often. Reports of leaks are the only such calls.

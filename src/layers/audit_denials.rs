@@ -10,10 +10,10 @@ use tower::BoxError;
 
 use super::Request;
 use super::resolve::Target;
-use crate::caller::CAN_MANAGE_API_KEYS;
+use crate::auth::caller::CAN_MANAGE_API_KEYS;
+use crate::auth::key::can_be_id;
 use crate::error::{Error, Kind, causes};
 use crate::event::Origin;
-use crate::key::can_be_id;
 use crate::store::{NewAuditLog, Store};
 use crate::trail::Trail;
 

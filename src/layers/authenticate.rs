@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderName};
 
 use super::Request;
 use super::resolve::Target;
-use crate::attempts::FailedAttempts;
-use crate::caller::Caller;
+use crate::auth::attempts::FailedAttempts;
+use crate::auth::caller::Caller;
+use crate::auth::key::KeyText;
+use crate::auth::keyring::{KeyRing, Known};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::key::KeyText;
-use crate::keyring::{KeyRing, Known};
 use crate::rpc::Demand;
 use crate::trail::Trail;
 

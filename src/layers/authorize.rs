@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Request;
 use super::resolve::Target;
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
 use crate::error::{Error, Kind};
 use crate::rpc::Demand;
 

@@ -15,11 +15,11 @@ use tonic::Status;
 
 use super::resolve::Target;
 use super::{Request, authenticate, authorize, deadline, respond};
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
+use crate::auth::keyring::{KeyRing, OpenStream, Rights};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{KEY_EPOCH_POLLED, STREAMS_PER_KEY_MAX};
 use crate::error::{Error, Kind, causes};
-use crate::keyring::{KeyRing, OpenStream, Rights};
 use crate::metrics::Counted;
 use crate::trail::{Trail, Transport};
 

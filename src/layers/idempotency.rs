@@ -8,8 +8,8 @@ use http::{HeaderName, HeaderValue};
 use rest::IdempotencyKeyUse;
 
 use super::Request;
+use crate::auth::key::holds_key;
 use crate::error::{Error, Kind};
-use crate::key::holds_key;
 use crate::trail::Trail;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -4,8 +4,8 @@ use http::{HeaderName, HeaderValue};
 
 use super::around::{Answered, Around};
 use super::{Request, ResponseFuture};
+use crate::auth::key::holds_key;
 use crate::id;
-use crate::key::holds_key;
 
 /// The header that carries the id, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -21,8 +21,8 @@ use super::around::{Answered, Around};
 use super::record::Refused;
 use super::request_id::RequestId;
 use super::{Protocol, Request, ResponseFuture};
+use crate::auth::key::redact;
 use crate::error::{Error, Kind, causes};
-use crate::key::redact;
 
 pub use grpc::status;
 pub use json::bytes;

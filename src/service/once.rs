@@ -7,19 +7,15 @@
 use std::borrow::Cow;
 
 use prost::Message;
-use rest::{Validate, Violations};
+use rest::Violations;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tonic::Response;
 use tonic::metadata::MetadataValue;
 
-use super::Accepted;
-use crate::caller::Caller;
+use super::accept::Accepted;
 use crate::error::{Error, Kind, Transition};
-use crate::preconditions::Preconditions;
 use crate::resource::Resource;
 use crate::store::{Claim, IdempotentAnswer, Store, Tx};
-use crate::trail::Trail;
 
 const REPLAYED: &str = "idempotent-replayed";
 
@@ -27,30 +23,6 @@ const REPLAYED: &str = "idempotent-replayed";
 pub trait Answer: Message + Default + Clone {
     /// Takes out what may be told only once.
     fn forget_secrets(&mut self) {}
-}
-
-/// What a request is known by, if it came with an idempotency key: its RPC, its message, and its
-/// condition. Over which protocol it came does not matter.
-pub fn claim<M: Validate + Message + Clone>(
-    trail: &Trail,
-    caller: &Caller,
-    message: &M,
-    preconditions: &Preconditions,
-) -> Option<Claim> {
-    let (key, (rpc, _)) = (trail.idempotency_key.get()?, trail.rpc.get()?);
-    let mut message = message.clone();
-    message.normalize();
-    let mut hash = Sha256::new();
-    for part in [rpc.grpc_path.as_bytes(), &message.encode_to_vec()] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    for line in &preconditions.lines {
-        hash.update(line);
-        hash.update([0]);
-    }
-    let fingerprint = hash.finalize().into();
-    Some(Claim { lineage: caller.key.lineage.clone(), key: key.clone(), fingerprint })
 }
 
 /// Makes a change: what `work` does commits together with its answer, once.

@@ -1,6 +1,6 @@
 //! How the rate limits of a caller stand, as GetSelf tells it.
 
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
 use crate::limits::Limiter;
 use crate::pb;
 

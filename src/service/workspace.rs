@@ -7,9 +7,9 @@ use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
 use super::{accept, changes, no_more, object, users};
+use crate::auth::keyring::KeyRing;
 use crate::error::Error;
 use crate::event_type::EventType;
-use crate::keyring::KeyRing;
 use crate::pb;
 use crate::store::{NewAuditLog, Store, Tx, User, Workspace, WorkspaceChanges};
 

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::failure::{failed, is_lock_timeout};
 use super::gate::Turn;
-use super::rows::{Row, RowSource};
+use super::row::Row;
+use super::rows::RowSource;
 use super::sql::statement;
 use super::{Reader, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;

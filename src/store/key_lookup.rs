@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use super::entity::{api_key, workspace};
-use super::rows::Row;
+use super::row::Row;
 use super::{Store, sql};
 use crate::error::Error;
 use crate::metrics::StoreOperation;

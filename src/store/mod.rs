@@ -26,6 +26,7 @@ pub mod nouns;
 mod pages;
 mod postgres;
 mod request_logs;
+mod row;
 mod rows;
 mod sql;
 mod sqlite;
@@ -63,7 +64,7 @@ pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, Wor
 
 use failure::failed;
 use gate::Gate;
-use rows::Row;
+use row::Row;
 use sqlite::SqliteReads;
 use transaction::Writer;
 
@@ -221,7 +222,7 @@ impl Store {
     async fn read_short<T>(
         &self,
         statement: Statement,
-        decode: rows::Decode<T>,
+        decode: row::Decode<T>,
     ) -> Result<Vec<T>, Error> {
         if let Some(sqlite) = &self.sqlite_reads
             && let Some(rows) = sqlite.read(&statement, decode)?

@@ -1,17 +1,13 @@
-//! Who reads the rows of a statement, and a row whoever read it: sea-orm, or [`SqliteReads`].
+//! Who reads the rows of a statement: sea-orm, or [`SqliteReads`].
 //!
 //! [`SqliteReads`]: super::sqlite::SqliteReads
 
-use std::cell::Cell;
-
 use futures_util::{Stream, StreamExt};
-use rusqlite::types::{FromSql, ValueRef};
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, StreamTrait, TryGetable,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, StreamTrait};
 
+use super::Reader;
 use super::failure::failed;
-use super::{Reader, sqlite};
+use super::row::{Decode, Row};
 use crate::error::Error;
 
 /// Who reads.
@@ -98,37 +94,4 @@ async fn read_while_small<T>(
         }
     }
     Ok(decoded)
-}
-
-/// A row.
-pub(super) enum Row<'a> {
-    Orm(&'a QueryResult),
-    /// A row of a connection of ours, with the bytes of text that have been taken from its result.
-    Sqlite {
-        row: &'a rusqlite::Row<'a>,
-        bytes: &'a Cell<usize>,
-    },
-}
-
-/// What makes something of a row.
-pub(super) type Decode<T> = fn(&Row<'_>) -> Result<T, Error>;
-
-impl Row<'_> {
-    /// The value at a place of the SELECT.
-    pub(super) fn get<T: TryGetable + FromSql>(&self, index: usize) -> Result<T, Error> {
-        match self {
-            Self::Orm(row) => {
-                let value: Result<T, DbErr> = row.try_get_by_index(index);
-                value.map_err(failed)
-            }
-            Self::Sqlite { row, bytes } => {
-                let value = row.get_ref(index).map_err(sqlite::failed)?;
-                if let ValueRef::Text(text) | ValueRef::Blob(text) = value {
-                    bytes.set(bytes.get() + text.len());
-                }
-                T::column_result(value)
-                    .map_err(|error| Error::internal(format!("column {index} of a row: {error}")))
-            }
-        }
-    }
 }

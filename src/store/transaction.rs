@@ -8,7 +8,7 @@ use sea_orm::{DatabaseConnection, DbBackend, DbErr, Statement};
 use super::failure::{failed, is_storage};
 use super::health::Health;
 use super::postgres::{PostgresChange, PostgresWriter};
-use super::rows::{Decode, Row};
+use super::row::{Decode, Row};
 use super::sqlite::{SqliteChange, SqliteWriter};
 use super::{Settings, sql};
 use crate::error::Error;

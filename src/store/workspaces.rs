@@ -10,7 +10,7 @@ use super::entity::workspace;
 use super::failure::{failed, is_taken};
 use super::key_lookup::decode_workspace;
 use super::keys::KeyChange;
-use super::rows::Row;
+use super::row::Row;
 use super::sql::statement;
 use super::transaction::Transaction;
 use super::users::{NewUser, Role, User};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Entry;
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
 use crate::rpc::endpoint;
 use crate::store::{
     Figures, FiguresKey, KeyUse, NewRequestLog, Span, Transport as Stored, Usage, WorkspaceId,

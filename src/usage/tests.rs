@@ -6,9 +6,9 @@ use http::HeaderValue;
 use rest::Rpc;
 
 use super::*;
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
+use crate::auth::scope::Scopes;
 use crate::clock::Timestamp;
-use crate::scope::Scopes;
 use crate::store::{KeyRecord, MadeBy, Workspace};
 use crate::trail::Transport;
 

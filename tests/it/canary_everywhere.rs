@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::Method;
+use orqit::auth::key::KeyText;
 use orqit::clock::Clock;
-use orqit::key::KeyText;
 use orqit::pb;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, Value as Reflected};
 use rest::Rpc;

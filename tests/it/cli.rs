@@ -313,7 +313,7 @@ async fn an_import_tells_what_became_of_every_line_and_a_second_run_changes_noth
 
 #[test]
 fn every_setting_is_in_the_help() {
-    let source = include_str!("../../src/config/settings.rs");
+    let source = include_str!("../../src/cli/settings.rs");
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_orqit"));
     let help = command.args(["serve", "--help"]).current_dir(&folder).output();

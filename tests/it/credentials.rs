@@ -1,8 +1,8 @@
 //! Who is let in, and what a caller learns who is not.
 
 use http::Method;
+use orqit::auth::key::KeyText;
 use orqit::config::BODY_BYTES_MAX;
-use orqit::key::KeyText;
 use orqit::pb;
 use serde_json::{Value, json};
 use tonic::Code;

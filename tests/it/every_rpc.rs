@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
+use orqit::auth::scope::{Scope, Scopes};
 use orqit::pb;
-use orqit::scope::{Scope, Scopes};
 use orqit::server::OPENAPI;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, Value as Reflected};
 use rest::{Access, Policy, Route, Rpc};

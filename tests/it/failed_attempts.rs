@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use http::Method;
-use orqit::attempts::Budget;
+use orqit::auth::attempts::Budget;
+use orqit::auth::key::KeyText;
 use orqit::config::KEY_LEASE;
-use orqit::key::KeyText;
 use orqit::pb;
 use serde_json::json;
 use tokio::task::JoinSet;

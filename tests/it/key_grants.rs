@@ -2,10 +2,10 @@
 //! may have.
 
 use http::Method;
+use orqit::auth::scope::{Scope, Scopes};
 use orqit::clock::Timestamp;
 use orqit::pb;
 use orqit::pb::key_service_client::KeyServiceClient;
-use orqit::scope::{Scope, Scopes};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -1,8 +1,8 @@
 //! No list, however filtered and ordered, reads its whole table; those of requests and their figures
 //! stand beside their filters.
 
+use orqit::auth::key::KeyText;
 use orqit::clock::Timestamp;
-use orqit::key::KeyText;
 use orqit::store::nouns::Noun;
 use orqit::store::nouns::samples::{Sample, samples};
 use orqit::store::tickets::{CursorKey, NewTicket, PageRequest, Position, Ticket, TicketFilter};

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use orqit::auth::key::KeyText;
+use orqit::auth::keyring::{KeyRing, Known};
 use orqit::clock::Clock;
-use orqit::key::KeyText;
-use orqit::keyring::{KeyRing, Known};
 use orqit::store::{NewKey, Store};
 use serde_json::json;
 

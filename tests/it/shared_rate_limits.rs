@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http::StatusCode;
+use orqit::auth::key::KeyText;
 use orqit::clock::Clock;
-use orqit::key::KeyText;
 use orqit::store::NewKey;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tonic::Request;
 
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::pb::ticket_service_server::TicketService;

@@ -4,12 +4,12 @@
 
 use rest::Violations;
 
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
+use crate::auth::scope::{Scope, Scopes};
 use crate::clock::Timestamp;
 use crate::config::LIMITS_DEFAULT;
 use crate::error::{Error, Kind};
 use crate::pb;
-use crate::scope::{Scope, Scopes};
 use crate::store::{KeyChanges, KeyRecord};
 
 /// Refuses a key that would reach beyond the caller.

@@ -4,17 +4,17 @@
 use rest::Mask;
 
 use super::{grants, messages};
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
+use crate::auth::key::KeyText;
+use crate::auth::keyring::KeyRing;
+use crate::auth::scope::Scopes;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Transition};
 use crate::event::{Actor, Event};
 use crate::event_type::EventType;
-use crate::key::KeyText;
-use crate::keyring::KeyRing;
 use crate::pb;
 use crate::preconditions::Precondition;
 use crate::resource::Resource;
-use crate::scope::Scopes;
 use crate::service::{changes, object};
 use crate::store::{
     KeyChanges, KeyRecord, KeyStatus, MadeBy, NewAuditLog, NewKey, Store, Tx, WorkspaceId,

@@ -1,9 +1,9 @@
 //! Between the messages of the contract and the keys of the store.
 
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
+use crate::auth::key::KeyText;
 use crate::clock::Timestamp;
 use crate::config::LIMITS_DEFAULT;
-use crate::key::KeyText;
 use crate::pb;
 use crate::store::{KeyRecord, KeyStatus, KeyUse};
 

@@ -10,7 +10,7 @@ use super::table::Table;
 use super::{ActiveModel, Column, Noun};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::store::rows::Row;
+use crate::store::row::Row;
 use crate::store::{WorkspaceId, from_json, unknown_number};
 
 impl Table {

@@ -11,7 +11,7 @@ use sea_orm::{Statement, Value};
 use super::failure::failed;
 use crate::error::Error;
 use crate::store::Settings;
-use crate::store::rows::{Decode, Row};
+use crate::store::row::{Decode, Row};
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

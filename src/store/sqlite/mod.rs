@@ -10,6 +10,5 @@ mod reads;
 mod session;
 mod writer;
 
-pub(super) use failure::failed;
 pub(super) use reads::SqliteReads;
 pub(super) use writer::{SqliteChange, SqliteWriter};

@@ -20,7 +20,7 @@ use super::connection::{self, Purpose};
 use super::failure::failed;
 use crate::config::SQLITE_SHORT_READ_BYTES_MAX;
 use crate::error::Error;
-use crate::store::rows::Decode;
+use crate::store::row::Decode;
 use crate::store::{Faults, Settings};
 
 /// A connection for each thread of the runtime.

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::store::Settings;
 use crate::store::failure::{away, is_storage};
 use crate::store::health::Health;
-use crate::store::rows::Decode;
+use crate::store::row::Decode;
 
 /// Told to a change when its COMMIT has returned.
 pub(super) type Answer = oneshot::Sender<Result<(), DbErr>>;

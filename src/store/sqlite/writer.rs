@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::store::Settings;
 use crate::store::failure::away;
 use crate::store::health::Health;
-use crate::store::rows::Decode;
+use crate::store::row::Decode;
 
 /// After a statement this long the runtime's other tasks on the thread get a chance to run.
 const STATEMENT_LONG: Duration = Duration::from_millis(1);

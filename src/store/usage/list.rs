@@ -14,7 +14,8 @@ use crate::store::entity::{api_key_use, usage_figure};
 use crate::store::failure::failed;
 use crate::store::latencies::Latencies;
 use crate::store::pages::{CursorKey, Page, PageRequest};
-use crate::store::rows::{Row, RowSource};
+use crate::store::row::Row;
+use crate::store::rows::RowSource;
 use crate::store::sql::Parameters;
 use crate::store::{Reader, WorkspaceId};
 

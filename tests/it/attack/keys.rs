@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use orqit::key::KeyText;
+use orqit::auth::key::KeyText;
 use tokio::task::JoinSet;
 
 use super::target::{KEYLESS_MIB, Sent, Target};

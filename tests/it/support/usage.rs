@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use orqit::caller::Caller;
-use orqit::key::KeyText;
-use orqit::keyring::KeyRing;
+use orqit::auth::caller::Caller;
+use orqit::auth::key::KeyText;
+use orqit::auth::keyring::KeyRing;
 use orqit::trail::{Trail, Transport};
 use orqit::usage::Entry;
 use orqit::{pb, rpc};

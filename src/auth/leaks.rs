@@ -6,10 +6,10 @@ use std::pin::Pin;
 
 use subtle::ConstantTimeEq;
 
-use crate::attempts::{Budget, FailedAttempts};
+use crate::auth::attempts::{Budget, FailedAttempts};
+use crate::auth::key::KeyText;
 use crate::error::Error;
 use crate::event::Actor;
-use crate::key::KeyText;
 use crate::store::{Store, WorkspaceId};
 
 /// Who found the key.

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use tokio::sync::OnceCell;
 
+use crate::auth::key::KeyHash;
 use crate::error::Error;
-use crate::key::KeyHash;
 use crate::store::KeyRecord;
 
 /// The reads that are under way, by the hash of the whole key.

@@ -23,12 +23,12 @@ use std::sync::{Arc, PoisonError};
 use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq;
 
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
+use crate::auth::key::{KeyHash, KeyText};
+use crate::auth::scope::Scopes;
 use crate::config::{KEY_FINGERPRINTS_MAX, KEY_LEASE, KEYS_CACHED_MAX};
 use crate::error::Error;
 use crate::id;
-use crate::key::{KeyHash, KeyText};
-use crate::scope::Scopes;
 use crate::store::{KeyRecord, Store};
 
 use fingerprints::{Fingerprints, Held};

@@ -1,9 +1,9 @@
 //! Who is calling: a key that was authenticated, with its workspace, scopes and limits.
 
+use crate::auth::scope::Scopes;
 use crate::clock::Timestamp;
 use crate::event::Actor;
 use crate::limits::KeyLimits;
-use crate::scope::Scopes;
 use crate::store::{KeyRecord, WorkspaceId};
 
 /// The capability to manage keys through the API.

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::{KeyRing, Known};
-use crate::caller::Caller;
+use crate::auth::caller::Caller;
+use crate::auth::key::KeyHash;
 use crate::config::STREAMS_PER_KEY_MAX;
 use crate::error::Error;
-use crate::key::KeyHash;
 
 /// What is known of the key of an open stream.
 #[derive(Debug, Clone)]

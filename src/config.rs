@@ -1,11 +1,7 @@
-//! The bounds that have no setting. Those that have one stand in `settings`, each with its default.
-
-mod settings;
+//! The bounds that have no setting. Those that have one stand in `cli::settings`, each with its default.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
-
-pub use settings::{DatabaseArgs, LimitArgs, ServeArgs, duration};
 
 /// The most bytes of a request body or gRPC message, also after decompression.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;

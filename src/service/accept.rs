@@ -1,0 +1,101 @@
+//! A request as a service gets it: checked as a whole, with who sends it and what it is known by.
+
+use std::sync::Arc;
+
+use prost::Message;
+use rest::{Validate, Violations};
+use sha2::{Digest, Sha256};
+
+use crate::auth::caller::Caller;
+use crate::error::Error;
+use crate::event::Origin;
+use crate::held_bytes::Hold;
+use crate::preconditions::{Precondition, Preconditions};
+use crate::store::Claim;
+use crate::trail::Trail;
+
+/// A request that was checked, and who sent it.
+pub struct Accepted<M> {
+    pub caller: Arc<Caller>,
+    pub message: M,
+    /// None where the service calls itself, to load its demo.
+    trail: Option<Arc<Trail>>,
+    /// What the request is known by, if it came with an idempotency key.
+    pub claim: Option<Claim>,
+    /// The versions of a resource for which it is meant.
+    pub precondition: Precondition,
+    /// Counts the memory of the message for as long as the service works on it.
+    _memory: Option<Arc<Hold>>,
+}
+
+impl<M> Accepted<M> {
+    /// Who makes the change that is asked for, and by which request.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            actor: self.caller.actor(),
+            request_id: self.trail.as_ref().map(|trail| trail.request_id().to_owned()),
+            client_ip: self.trail.as_ref().map(|trail| trail.client.to_string()),
+        }
+    }
+}
+
+/// Checks the message by the rules of its `.proto` file and by `check`, and reports everything
+/// that is wrong at once, together with what the gateway found while reading JSON.
+pub fn accept<M: Validate + Message + Clone>(
+    mut request: tonic::Request<M>,
+    check: impl FnOnce(&M, &mut Violations),
+) -> Result<Accepted<M>, Error> {
+    let caller = request.extensions_mut().remove::<Arc<Caller>>();
+    let trail = request.extensions_mut().remove::<Arc<Trail>>();
+    let memory = request.extensions_mut().remove::<Arc<Hold>>();
+    let preconditions = request.extensions().get::<Arc<Preconditions>>().cloned();
+    let preconditions = preconditions.unwrap_or_default();
+    let message = accept_public(request, check)?;
+    let caller =
+        caller.ok_or_else(|| Error::internal("an RPC that needs a caller was called without"))?;
+    let claim = trail.as_ref().and_then(|trail| claim(trail, &caller, &message, &preconditions));
+    let precondition = Precondition::new(preconditions, message.version());
+    Ok(Accepted { caller, message, trail, claim, precondition, _memory: memory })
+}
+
+/// The same for an RPC that anybody may call.
+pub fn accept_public<M: Validate>(
+    mut request: tonic::Request<M>,
+    check: impl FnOnce(&M, &mut Violations),
+) -> Result<M, Error> {
+    let mut violations = request.extensions_mut().remove::<Violations>().unwrap_or_default();
+    if let Some(conditions) = request.extensions_mut().remove::<Arc<Preconditions>>() {
+        violations.extend(&conditions.violations);
+    }
+    let message = request.into_inner();
+    message.validate(&mut violations);
+    check(&message, &mut violations);
+    if violations.is_empty() { Ok(message) } else { Err(Error::invalid(violations)) }
+}
+
+/// No rules beyond those of the `.proto` file.
+pub fn no_more<M>(_: &M, _: &mut Violations) {}
+
+/// What a request is known by, if it came with an idempotency key: its RPC, its message, and its
+/// condition. Over which protocol it came does not matter.
+fn claim<M: Validate + Message + Clone>(
+    trail: &Trail,
+    caller: &Caller,
+    message: &M,
+    preconditions: &Preconditions,
+) -> Option<Claim> {
+    let (key, (rpc, _)) = (trail.idempotency_key.get()?, trail.rpc.get()?);
+    let mut message = message.clone();
+    message.normalize();
+    let mut hash = Sha256::new();
+    for part in [rpc.grpc_path.as_bytes(), &message.encode_to_vec()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    for line in &preconditions.lines {
+        hash.update(line);
+        hash.update([0]);
+    }
+    let fingerprint = hash.finalize().into();
+    Some(Claim { lineage: caller.key.lineage.clone(), key: key.clone(), fingerprint })
+}
