@@ -18,6 +18,7 @@ pub mod network;
 pub mod preconditions;
 pub mod rpc;
 pub mod trail;
+pub mod transport;
 
 pub mod api;
 pub mod body;

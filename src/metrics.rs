@@ -14,7 +14,7 @@ use metrics::{Gauge, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rest::Rpc;
 
-use crate::trail::Transport;
+use crate::transport::Transport;
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 

@@ -58,7 +58,7 @@ use crate::readiness::{Health, Readiness};
 use crate::rpc::{self, Rpcs};
 use crate::service;
 use crate::store::Store;
-use crate::trail::Transport;
+use crate::transport::Transport;
 use crate::usage::Recorder;
 use crate::usage::retention::Retention;
 

@@ -11,14 +11,7 @@ use rest::{Route, Rpc};
 
 use crate::auth::caller::Caller;
 use crate::clock::Timestamp;
-
-/// The protocol that a request came by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Transport {
-    Rest,
-    Grpc,
-    GrpcWeb,
-}
+use crate::transport::Transport;
 
 /// See the module. It is an extension of the request, as an `Arc`.
 #[derive(Debug)]

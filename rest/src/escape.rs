@@ -10,7 +10,7 @@ pub(crate) struct BadEscape;
 
 /// What an escape or a plus sign means, which depends on where the text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum UrlPart {
     /// One segment of a path: `+` is a plus.
     Segment,
     /// Several segments of a path: `%2F` stays, so that it can be told from the slash between two.
@@ -20,8 +20,8 @@ pub(crate) enum Part {
 }
 
 /// The text that `raw` stands for; borrowed when there is nothing to decode.
-pub(crate) fn decode(raw: &str, part: Part) -> Result<Cow<'_, str>, BadEscape> {
-    let is_special = |byte: &u8| *byte == b'%' || (*byte == b'+' && part == Part::Query);
+pub(crate) fn decode(raw: &str, part: UrlPart) -> Result<Cow<'_, str>, BadEscape> {
+    let is_special = |byte: &u8| *byte == b'%' || (*byte == b'+' && part == UrlPart::Query);
     let Some(first) = raw.as_bytes().iter().position(is_special) else {
         return Ok(Cow::Borrowed(raw));
     };
@@ -30,11 +30,11 @@ pub(crate) fn decode(raw: &str, part: Part) -> Result<Cow<'_, str>, BadEscape> {
     while let [byte, after @ ..] = rest {
         rest = after;
         match byte {
-            b'+' if part == Part::Query => decoded.push(b' '),
+            b'+' if part == UrlPart::Query => decoded.push(b' '),
             b'%' => {
                 let [high, low, after @ ..] = rest else { return Err(BadEscape) };
                 let byte = digit(*high)? << 4 | digit(*low)?;
-                if byte == b'/' && part == Part::Segments {
+                if byte == b'/' && part == UrlPart::Segments {
                     decoded.extend_from_slice(b"%2F");
                 } else {
                     decoded.push(byte);

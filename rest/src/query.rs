@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::enums::EnumNames;
-use crate::escape::{self, Part};
+use crate::escape::{self, UrlPart};
 use crate::place::Place;
 use crate::read::{Field, given_twice, noted, twice};
 use crate::text::FromText;
@@ -37,7 +37,7 @@ impl Query {
         let mut spellings = vec![None; fields.len()];
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Ok(name) = escape::decode(raw_name, Part::Query) else {
+            let Ok(name) = escape::decode(raw_name, UrlPart::Query) else {
                 violations.note(&Place::ROOT.field(raw_name), bad_escape());
                 continue;
             };
@@ -51,7 +51,7 @@ impl Query {
                 continue;
             };
             let field = &fields[index];
-            match escape::decode(raw_value, Part::Query) {
+            match escape::decode(raw_value, UrlPart::Query) {
                 _ if *spellings[index].get_or_insert_with(|| name.to_string()) != name => {
                     violations.note(&Place::ROOT.field(field.json), twice(field));
                 }
@@ -75,7 +75,7 @@ impl Query {
         violations: &mut Violations,
     ) {
         let is_given = |(other, given, _): &(usize, String, String)| *other == map && given == key;
-        let wrong = match escape::decode(raw_value, Part::Query) {
+        let wrong = match escape::decode(raw_value, UrlPart::Query) {
             _ if self.entries.iter().any(is_given) => given_twice(),
             Err(_) => bad_escape(),
             Ok(value) if value.is_empty() => empty(),

@@ -3,7 +3,7 @@
 //! It reads them, and cuts the values of a template's variables out of a path that fits; which
 //! template fits a path is for [`crate::routes`].
 
-use crate::escape::{self, BadEscape, Part};
+use crate::escape::{self, BadEscape, UrlPart};
 
 /// A template, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Segment {
 struct Variable {
     first: usize,
     count: usize,
-    part: Part,
+    part: UrlPart,
 }
 
 impl Template {
@@ -66,7 +66,7 @@ impl Template {
         let first = self.segments.len();
         self.segments.extend(pattern.split('/').map(Segment::new));
         let count = self.segments.len() - first;
-        let part = if pattern == "*" { Part::Segment } else { Part::Segments };
+        let part = if pattern == "*" { UrlPart::Segment } else { UrlPart::Segments };
         self.variables.push(Variable { first, count, part });
     }
 

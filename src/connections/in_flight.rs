@@ -262,7 +262,7 @@ pub struct Answer {
 
 impl Answer {
     /// The next piece of `left`. A stream of HTTP/2 gives no more at once than hyper has to keep.
-    fn piece(&mut self) -> Piece {
+    fn piece(&mut self) -> AnswerPiece {
         let len = if self.by_stream { ANSWER_PIECE_BYTES } else { usize::MAX };
         let bytes = self.left.split_to(len.min(self.left.len()));
         self.writing.give();
@@ -270,7 +270,7 @@ impl Answer {
         if activity.pieces.fetch_add(1, Ordering::Relaxed) == 0 {
             activity.moved_at_ms.store(now_ms(), Ordering::Relaxed);
         }
-        Piece { bytes, writing: Arc::clone(&self.writing), in_flight: self.in_flight.clone() }
+        AnswerPiece { bytes, writing: Arc::clone(&self.writing), in_flight: self.in_flight.clone() }
     }
 
     /// Whether the end may be told. A stream that has told it can no longer be reset, so it waits
@@ -289,13 +289,13 @@ impl Drop for Answer {
 }
 
 impl http_body::Body for Answer {
-    type Data = Piece;
+    type Data = AnswerPiece;
     type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, Status>>> {
+    ) -> Poll<Option<Result<Frame<AnswerPiece>, Status>>> {
         if !self.left.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(self.piece()))));
         }
@@ -338,13 +338,13 @@ impl http_body::Body for Answer {
 }
 
 /// A piece of an answer's body. hyper drops it when the socket has taken it.
-pub struct Piece {
+pub struct AnswerPiece {
     bytes: Bytes,
     writing: Arc<Writing>,
     in_flight: InFlight,
 }
 
-impl Drop for Piece {
+impl Drop for AnswerPiece {
     fn drop(&mut self) {
         let now_ms = now_ms();
         self.writing.take(now_ms);
@@ -353,7 +353,7 @@ impl Drop for Piece {
     }
 }
 
-impl Buf for Piece {
+impl Buf for AnswerPiece {
     fn remaining(&self) -> usize {
         self.bytes.remaining()
     }

@@ -21,7 +21,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{KEY_EPOCH_POLLED, STREAMS_PER_KEY_MAX};
 use crate::error::{Error, Kind, causes};
 use crate::metrics::Counted;
-use crate::trail::{Trail, Transport};
+use crate::trail::Trail;
+use crate::transport::Transport;
 
 /// How often an open stream looks at the clock at least, however far off the expiry of its key is.
 const CLOCK_READ_EVERY: Duration = Duration::from_secs(60);

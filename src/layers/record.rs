@@ -25,7 +25,8 @@ use super::{Request, Response, ResponseFuture};
 use crate::clock::Clock;
 use crate::connections::Peer;
 use crate::metrics;
-use crate::trail::{Trail, Transport};
+use crate::trail::Trail;
+use crate::transport::Transport;
 use crate::usage::{Entry, Recorder};
 
 /// The status and the code of a request whose client has gone: what nginx made usual, for there is

@@ -70,7 +70,7 @@ struct Entry {
 
 impl Entry {
     /// Begins anew if `now` is another window, and tells which one counts.
-    fn turn(&mut self, now: Window) -> Window {
+    fn move_to(&mut self, now: Window) -> Window {
         if self.window == now.number {
             return now;
         }
@@ -120,7 +120,7 @@ impl Counters {
         // Read under the lock: no request can come with an earlier instant than the one before it.
         let now = self.now();
         let entry = shard.entry(key.number).or_default();
-        let window = entry.turn(key.window(now));
+        let window = entry.move_to(key.window(now));
         let admitted = tallies.iter().all(|tally| entry.spent[tally.slot] < tally.limit);
         for tally in tallies {
             let spent = &mut entry.spent[tally.slot];
@@ -137,7 +137,7 @@ impl Counters {
         let shard = self.shard(key);
         let window = key.window(self.now());
         let mut entry = shard.get(&key.number).copied().unwrap_or_default();
-        let window = entry.turn(window);
+        let window = entry.move_to(window);
         for tally in tallies {
             tally.spent = entry.spent[tally.slot];
         }
@@ -149,7 +149,7 @@ impl Counters {
         let mut shard = self.shard(key);
         let entry = shard.entry(key.number).or_default();
         // An answer that was overtaken by one of the next window tells nothing any more.
-        if entry.turn(window).number == window.number {
+        if entry.move_to(window).number == window.number {
             for tally in tallies {
                 let spent = &mut entry.spent[tally.slot];
                 *spent = tally.spent.max(*spent);

@@ -38,7 +38,7 @@ pub async fn once<M, R: Answer>(
         tx.commit().await?;
         return Ok(Response::new(answer));
     };
-    let _turn = store.turn(workspace, claim).await?;
+    let _turn = store.wait_for_claim(workspace, claim).await?;
     let mut tx = store.begin(workspace, accepted.origin()).await?;
     if let Some(stored) = tx.claim(claim).await? {
         return replay(claim, &stored);

@@ -9,8 +9,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::pb;
 use crate::rpc::endpoint;
 use crate::store::{
-    CursorKey, RequestLog, RequestLogFilter, Span, Store, Transport, UsageFigures, UsageFilter,
+    CursorKey, RequestLog, RequestLogFilter, Span, Store, UsageFigures, UsageFilter,
 };
+use crate::transport::Transport;
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 /// The most keys of a filter.

@@ -53,7 +53,7 @@ pub(super) type GateKey = (WorkspaceId, String, String);
 impl Store {
     /// Waits for the turn of a claim, for [`IDEMPOTENCY_WAIT`] at most, then it is
     /// IDEMPOTENCY_IN_PROGRESS.
-    pub async fn turn(
+    pub async fn wait_for_claim(
         &self,
         workspace: WorkspaceId,
         claim: &Claim,

@@ -55,7 +55,7 @@ pub use idempotency::{Claim, IdempotentAnswer};
 pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
 pub use latencies::Latencies;
 pub use pages::{CursorKey, Page, PageRequest, Position};
-pub use request_logs::{NewRequestLog, RequestLog, RequestLogFilter, Transport};
+pub use request_logs::{NewRequestLog, RequestLog, RequestLogFilter};
 pub use sqlite_file::sqlite_file;
 pub use tx::Tx;
 pub use usage::{Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter};

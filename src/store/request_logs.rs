@@ -19,6 +19,7 @@ use super::{Reader, Store, WorkspaceId, unknown_number};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::metrics::StoreOperation;
+use crate::transport::Transport;
 
 /// The counter that numbers entries, and the lock under which usage is written.
 const COUNTER: &str = "request_logs";
@@ -26,14 +27,6 @@ const COUNTER: &str = "request_logs";
 const INSERT_ROWS_MAX: usize = 200;
 /// The lowest status that is a refusal or a failure. There are few of them.
 const REFUSALS_FROM: i16 = 400;
-
-/// The protocol that a request came by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    Rest,
-    Grpc,
-    GrpcWeb,
-}
 
 /// A request to be written down.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use super::Entry;
 use crate::auth::caller::Caller;
 use crate::rpc::endpoint;
-use crate::store::{
-    Figures, FiguresKey, KeyUse, NewRequestLog, Span, Transport as Stored, Usage, WorkspaceId,
-};
-use crate::trail::Transport;
+use crate::store::{Figures, FiguresKey, KeyUse, NewRequestLog, Span, Usage, WorkspaceId};
 
 /// The lowest status that counts as an error.
 const ERRORS_FROM: u16 = 400;
@@ -89,11 +86,7 @@ pub(super) fn request_log(entry: &Entry) -> Option<(WorkspaceId, NewRequestLog)>
         endpoint,
         route: route.map(|route| route.template),
         method: entry.method,
-        transport: match trail.transport {
-            Transport::Rest => Stored::Rest,
-            Transport::Grpc => Stored::Grpc,
-            Transport::GrpcWeb => Stored::GrpcWeb,
-        },
+        transport: trail.transport,
         status: entry.status,
         code: entry.code,
         latency_micros: micros(entry),

@@ -10,7 +10,7 @@ use crate::auth::caller::Caller;
 use crate::auth::scope::Scopes;
 use crate::clock::Timestamp;
 use crate::store::{KeyRecord, MadeBy, Workspace};
-use crate::trail::Transport;
+use crate::transport::Transport;
 
 static RPC: Rpc = Rpc {
     service: "orqit.v1.TicketService",

@@ -8,7 +8,7 @@ use super::merge::OF_FACETS;
 use super::plan::Path;
 use super::query::Condition;
 use super::sql::Sql;
-use super::table::{Narrow, Side};
+use super::table::{NarrowFilter, Side};
 
 impl Sql<'_> {
     /// What to select from and on which conditions, without order or page.
@@ -31,7 +31,7 @@ impl Sql<'_> {
     pub(super) fn few(&mut self, most: u32) -> String {
         let query = self.query;
         let (from, mut conditions) = match self.path {
-            Path::Gather(Narrow { side: Some(side), .. }) => self.side_alone(side),
+            Path::Gather(NarrowFilter { side: Some(side), .. }) => self.side_alone(side),
             _ => self.driven(),
         };
         for condition in &query.conditions {
@@ -50,7 +50,7 @@ impl Sql<'_> {
         let workspace = self.workspace.clone();
         let of_workspace = format!("t.workspace_id = {workspace}");
         match self.path {
-            Path::Gather(Narrow { side: Some(side), .. }) => self.rows_by_side(side),
+            Path::Gather(NarrowFilter { side: Some(side), .. }) => self.rows_by_side(side),
             Path::GatherFacets => {
                 let facets = self.facets(None);
                 let from = format!("({facets}) s CROSS JOIN {}", self.rows_by_index());

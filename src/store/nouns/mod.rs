@@ -30,7 +30,7 @@ use crate::metrics::StoreOperation;
 
 pub use query::{Condition, Direction, KeyValue, Query};
 pub use row::Columns;
-pub use table::{Dimension, Narrow, Order, Side, Table, Texts, Values};
+pub use table::{Dimension, NarrowFilter, Order, Side, Table, Texts, Values};
 
 /// A resource with a table of its own.
 pub trait Noun: Clone + Send + Sync + Sized + 'static {

@@ -6,7 +6,7 @@ use super::plan::Path;
 use super::query::Query;
 use super::row::{decode_listed, selected};
 use super::sql::{List, SORTED_ROWS, Slice, Stretch};
-use super::table::Narrow;
+use super::table::NarrowFilter;
 use super::{Noun, Reader};
 use crate::config::{PAGE_BYTES_MAX, PER_PAGE_ALWAYS};
 use crate::error::Error;
@@ -112,7 +112,7 @@ fn is_short(list: List<'_>, page: &PageRequest) -> bool {
     let rows = page.position.skipped(page.per_page) + u64::from(page.per_page);
     let is_kept = match list.path() {
         Path::Walk => list.query.conditions.is_empty(),
-        Path::Gather(Narrow { is_unique, .. }) => *is_unique,
+        Path::Gather(NarrowFilter { is_unique, .. }) => *is_unique,
         Path::Merge | Path::GatherRange(_) | Path::GatherFacets => false,
     };
     is_kept && rows <= SHORT_ROWS_MAX

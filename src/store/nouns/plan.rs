@@ -13,7 +13,7 @@
 //! found there soon.
 
 use super::query::{Condition, Query};
-use super::table::{Narrow, Order, Table};
+use super::table::{NarrowFilter, Order, Table};
 
 /// How the rows of a page are found.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub(super) enum Path {
     /// Merged from the index ranges of the facets that are asked for, each of which is in order.
     Merge,
     /// Everything that this filter finds, sorted.
-    Gather(&'static Narrow),
+    Gather(&'static NarrowFilter),
     /// Everything in a time range of another order than the list's, sorted.
     GatherRange(&'static Order),
     /// Everything in the facets that are asked for, sorted.
@@ -63,7 +63,7 @@ fn is_dimension(condition: &Condition) -> bool {
 }
 
 /// The first filter of the table all of whose columns are asked for.
-fn narrowest(table: &'static Table, conditions: &[Condition]) -> Option<&'static Narrow> {
+fn narrowest(table: &'static Table, conditions: &[Condition]) -> Option<&'static NarrowFilter> {
     let is_asked = |column: &&str| {
         conditions.iter().any(|one| one.is_equality() && one.column() == Some(*column))
     };

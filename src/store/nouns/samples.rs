@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait, ColumnType};
 
 use super::query::{Condition, Direction, Query};
 use super::row::column;
-use super::table::Narrow;
+use super::table::NarrowFilter;
 use super::{KeyValue, Noun};
 use crate::clock::Timestamp;
 use crate::store::pages::CursorKey;
@@ -49,7 +49,7 @@ pub fn samples<N: Noun>(early: Timestamp, late: Timestamp) -> Vec<Sample> {
     samples
 }
 
-fn equal_to<N: Noun>(narrow: &Narrow) -> Vec<Condition> {
+fn equal_to<N: Noun>(narrow: &NarrowFilter) -> Vec<Condition> {
     if let Some(side) = narrow.side {
         return vec![Condition::Side(side, "vpn".to_owned())];
     }

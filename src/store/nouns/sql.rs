@@ -10,7 +10,7 @@ use super::counts::{ALL, counted, facet_conditions};
 use super::merge::OF_FACETS;
 use super::plan::Path;
 use super::query::{Condition, Direction, KeyValue, Query};
-use super::table::{Narrow, Table};
+use super::table::{NarrowFilter, Table};
 use crate::store::WorkspaceId;
 use crate::store::pages::CursorKey;
 use crate::store::sql::Parameters;
@@ -257,7 +257,7 @@ impl Sql<'_> {
     }
 
     /// Whether what the filter finds comes out of its index in the order of the list.
-    fn is_gathered_in_order(&self, narrow: &Narrow) -> bool {
+    fn is_gathered_in_order(&self, narrow: &NarrowFilter) -> bool {
         let [only] = narrow.columns else { return false };
         let is_asked = |one: &Condition| one.column() == Some(*only) && one.is_one_value();
         let is_by_creation = std::ptr::eq(self.query.order, self.table.by_creation());

@@ -22,7 +22,7 @@ pub struct Table {
     /// What its lists can be in order of; the first is the order of creation.
     pub orders: &'static [&'static Order],
     /// Filters that find their rows through an index of their own, the narrowest first.
-    pub narrows: &'static [Narrow],
+    pub narrows: &'static [NarrowFilter],
     /// Rows of other tables that belong to its rows and are written with them.
     pub sides: &'static [&'static Side],
     /// Texts that are put together once.
@@ -87,7 +87,7 @@ pub enum Values {
 
 /// A filter that finds its rows through an index of its own.
 #[derive(Debug)]
-pub struct Narrow {
+pub struct NarrowFilter {
     /// The columns that have to be asked for, each for equality.
     pub columns: &'static [&'static str],
     /// The index that leads with them; for a [`Side`] that of its table.

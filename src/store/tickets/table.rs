@@ -1,7 +1,7 @@
 //! The facts of the table of tickets: what they are counted by, and by what their lists are found.
 
 use crate::resource::Resource;
-use crate::store::nouns::{Dimension, Narrow, Order, Side, Table, Texts, Values};
+use crate::store::nouns::{Dimension, NarrowFilter, Order, Side, Table, Texts, Values};
 
 /// A workspace has at most 1,152 combinations of these.
 pub(super) static STATUS: Dimension = Dimension { name: "status", shift: 10, bits: 7 };
@@ -33,37 +33,37 @@ pub(super) static TICKETS: Table = Table {
     dimensions: &[&STATUS, &PRIORITY, &TYPE, &CATEGORY, &UNASSIGNED],
     orders: &[&CREATED_AT, &UPDATED_AT, &BY_PRIORITY, &DUE_AT],
     narrows: &[
-        Narrow {
+        NarrowFilter {
             columns: &["external_source", "external_id"],
             index: "tickets_external_source_external_id_idx",
             is_unique: true,
             side: None,
         },
-        Narrow {
+        NarrowFilter {
             columns: &["parent_id"],
             index: "tickets_parent_id_created_at_id_idx",
             is_unique: false,
             side: None,
         },
-        Narrow {
+        NarrowFilter {
             columns: &["tag"],
             index: "ticket_tags_tag_ticket_created_at_ticket_id_idx",
             is_unique: false,
             side: Some(&TAGS),
         },
-        Narrow {
+        NarrowFilter {
             columns: &["assignee_id"],
             index: "tickets_assignee_id_created_at_id_facet_idx",
             is_unique: false,
             side: None,
         },
-        Narrow {
+        NarrowFilter {
             columns: &["requester_id"],
             index: "tickets_requester_id_created_at_id_facet_idx",
             is_unique: false,
             side: None,
         },
-        Narrow {
+        NarrowFilter {
             columns: &["external_source"],
             index: "tickets_external_source_created_at_id_idx",
             is_unique: false,

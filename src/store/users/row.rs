@@ -11,7 +11,7 @@ use crate::store::WorkspaceId;
 use crate::store::entity::user;
 use crate::store::failure::is_taken;
 use crate::store::nouns::{
-    Columns, Dimension, KeyValue, Narrow, Noun, Order, Table, Texts, Values,
+    Columns, Dimension, KeyValue, NarrowFilter, Noun, Order, Table, Texts, Values,
 };
 
 pub(super) static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 };
@@ -32,13 +32,13 @@ static USERS: Table = Table {
     dimensions: &[&ROLE, &STATUS],
     orders: &[&CREATED_AT, &UPDATED_AT, &DISPLAY_NAME],
     narrows: &[
-        Narrow {
+        NarrowFilter {
             columns: &["email_key"],
             index: "users_email_key_idx",
             is_unique: true,
             side: None,
         },
-        Narrow {
+        NarrowFilter {
             columns: &["department_key"],
             index: "users_department_key_created_at_id_idx",
             is_unique: false,
