@@ -151,28 +151,6 @@ impl StreamFormat {
             Self::Ndjson => "application/x-ndjson",
         }
     }
-
-    /// The format for an `Accept` header: lines of JSON where they are named and Server-Sent Events
-    /// are not liked better, otherwise Server-Sent Events.
-    pub fn of_accept(accept: &str) -> Self {
-        let quality = |wanted: &str| {
-            accept.split(',').find_map(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
-                let quality = parts.find_map(|part| {
-                    let value = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="))?;
-                    Some(value.parse::<f32>().unwrap_or_default())
-                });
-                named.then(|| quality.unwrap_or(1.0))
-            })
-        };
-        let ndjson = quality(Self::Ndjson.media_type()).filter(|quality| *quality > 0.0);
-        let sse = quality(Self::Sse.media_type()).unwrap_or_default();
-        match ndjson {
-            Some(quality) if quality >= sse => Self::Ndjson,
-            _ => Self::Sse,
-        }
-    }
 }
 
 /// A message that is one JSON document, whole.
@@ -252,32 +230,10 @@ impl<T: Serialize> Serialize for Named<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::StreamFormat::{self, Ndjson, Sse};
-
-    #[test]
-    fn lines_of_json_are_for_who_names_them() {
-        for accept in ["", "*/*", "text/event-stream", "application/json", "application/*"] {
-            assert_eq!(StreamFormat::of_accept(accept), Sse, "{accept}");
-        }
-        for accept in [
-            "application/x-ndjson",
-            "text/event-stream, Application/X-NDJSON",
-            "*/*, application/x-ndjson;q=0.1",
-        ] {
-            assert_eq!(StreamFormat::of_accept(accept), Ndjson, "{accept}");
-        }
-        for accept in [
-            "application/x-ndjson;q=0",
-            "application/x-ndjson; q=0.5, text/event-stream;q=0.6",
-            "application/x-ndjson;q=much",
-        ] {
-            assert_eq!(StreamFormat::of_accept(accept), Sse, "{accept}");
-        }
-    }
-
     #[test]
     fn a_type_cannot_begin_another_field() {
-        let frame = super::event(Sse, "event", &1, Some(&7), Some("a\nid: 9\rb"));
+        let frame =
+            super::event(super::StreamFormat::Sse, "event", &1, Some(&7), Some("a\nid: 9\rb"));
         assert_eq!(frame, "id: 7\nevent: aid: 9b\ndata: 1\n\n");
     }
 }

@@ -4,6 +4,7 @@
 //! The bindings are generated from the HTTP rules; no service is named here, and no error is
 //! rendered: that is for `layers::respond`.
 
+mod accept;
 mod body;
 pub mod github;
 mod openapi;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
@@ -23,6 +24,7 @@ use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tower::BoxError;
 
+use self::accept::stream_format;
 use self::github::Github;
 pub use self::openapi::OpenApi;
 use crate::body::{Bodies, bytes_max};
@@ -204,12 +206,6 @@ fn forwarded(headers: &HeaderMap) -> MetadataMap {
         }
     }
     MetadataMap::from_headers(metadata)
-}
-
-/// How the client wants a stream to be written.
-fn stream_format(headers: &HeaderMap) -> StreamFormat {
-    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    StreamFormat::of_accept(&accepts.collect::<Vec<_>>().join(","))
 }
 
 /// An open stream. The error by which it ends is its last frame.

@@ -106,19 +106,7 @@ impl Line {
     }
 
     fn number(&mut self, name: &str, number: u32) -> &mut Self {
-        const DIGITS_MAX: usize = 10;
-        let (mut digits, mut at, mut rest) = ([0; DIGITS_MAX], DIGITS_MAX, number);
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.text(name);
-        self.0.extend(digits[at..].iter().map(|digit| char::from(*digit)));
-        self
+        self.text(name).text(itoa::Buffer::new().format(number))
     }
 
     fn text(&mut self, text: &str) -> &mut Self {

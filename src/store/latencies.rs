@@ -2,6 +2,7 @@
 //! they are, and adds up.
 
 use hdrhistogram::Histogram;
+use prost::encoding::{decode_varint, encode_varint};
 
 use crate::error::Error;
 
@@ -51,8 +52,8 @@ impl Latencies {
         let mut before = 0;
         for bucket in self.0.iter_recorded() {
             let value = bucket.value_iterated_to();
-            push_number(&mut bytes, value - before);
-            push_number(&mut bytes, bucket.count_at_value().into());
+            encode_varint(value - before, &mut bytes);
+            encode_varint(bucket.count_at_value().into(), &mut bytes);
             before = value;
         }
         bytes
@@ -63,34 +64,13 @@ impl Latencies {
         let Some((&VERSION, mut rest)) = bytes.split_first() else { return Err(foreign()) };
         let (mut latencies, mut value) = (Self::default(), 0_u64);
         while !rest.is_empty() {
-            let step = take_number(&mut rest).ok_or_else(foreign)?;
-            let count = take_number(&mut rest).ok_or_else(foreign)?;
+            let step = decode_varint(&mut rest).map_err(|_| foreign())?;
+            let count = decode_varint(&mut rest).map_err(|_| foreign())?;
             value = value.saturating_add(step);
             latencies.record_n(value, u32::try_from(count).map_err(|_| foreign())?);
         }
         Ok(latencies)
     }
-}
-
-fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn take_number(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
