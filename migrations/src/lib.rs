@@ -23,6 +23,7 @@ mod m0015_folded_emails;
 mod m0016_facet_counts;
 mod m0017_user_lists;
 mod m0018_fewer_ticket_indexes;
+mod m0019_history;
 mod schema;
 
 use sea_orm_migration::prelude::*;
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_facet_counts::Migration),
             Box::new(m0017_user_lists::Migration),
             Box::new(m0018_fewer_ticket_indexes::Migration),
+            Box::new(m0019_history::Migration),
         ]
     }
 }

@@ -1,14 +1,10 @@
 //! AuditService: who changed what, and who tried to.
 
-use prost_types::value::Kind;
-use prost_types::{ListValue, Struct};
 use rest::Violations;
-use serde_json::{Map, Value};
 use tonic::{Request, Response, Status};
 
-use super::accept;
 use super::pages::{self, PageParameters};
-use crate::event::ActorKind;
+use super::{accept, messages};
 use crate::pb;
 use crate::store::{AuditFilter, AuditLog, CursorKey, Store};
 
@@ -57,11 +53,6 @@ fn check(message: &pb::ListAuditLogsRequest, violations: &mut Violations) {
 
 /// An entry as the contract shows it.
 fn message(entry: AuditLog) -> pb::AuditLog {
-    let kind = match entry.actor.kind {
-        ActorKind::Key => pb::ActorType::Key,
-        ActorKind::Operator => pb::ActorType::Operator,
-        ActorKind::System => pb::ActorType::System,
-    };
     let outcome = match entry.reason {
         None => pb::AuditOutcome::Success,
         Some(_) => pb::AuditOutcome::Denied,
@@ -69,38 +60,15 @@ fn message(entry: AuditLog) -> pb::AuditLog {
     pb::AuditLog {
         id: entry.id,
         created_at: Some(entry.created_at.into()),
-        actor: Some(pb::AuditActor {
-            r#type: kind.into(),
-            id: entry.actor.id,
-            name: entry.actor.name,
-        }),
+        actor: Some(messages::actor(entry.actor)),
         action: entry.action,
         outcome: outcome.into(),
         reason: entry.reason,
         resource_type: entry.resource_type,
         resource_id: entry.resource_id,
-        before: entry.before.map(structure),
-        after: entry.after.map(structure),
+        before: entry.before.map(messages::structure),
+        after: entry.after.map(messages::structure),
         request_id: entry.request_id,
         client_ip: entry.client_ip,
     }
-}
-
-fn structure(object: Map<String, Value>) -> Struct {
-    Struct { fields: object.into_iter().map(|(name, value)| (name, convert(value))).collect() }
-}
-
-fn convert(value: Value) -> prost_types::Value {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(flag) => Kind::BoolValue(flag),
-        // Numbers of a Struct are doubles; what is shown here stays far below where they round.
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Value::String(text) => Kind::StringValue(text),
-        Value::Array(values) => {
-            Kind::ListValue(ListValue { values: values.into_iter().map(convert).collect() })
-        }
-        Value::Object(object) => Kind::StructValue(structure(object)),
-    };
-    prost_types::Value { kind: Some(kind) }
 }

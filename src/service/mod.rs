@@ -7,6 +7,7 @@ mod accept;
 pub mod audit;
 mod changes;
 pub mod keys;
+mod messages;
 mod once;
 mod pages;
 mod rate_limits;

@@ -121,6 +121,26 @@ pub fn listed<N: Noun, M: Message>(
     Ok(Listed { messages, meta: meta(page, found.total_count, next) })
 }
 
+/// The page of a list in order of a number as messages, as many as fit.
+pub fn numbered<T, M: Message>(
+    page: &PageRequest,
+    found: Page<T>,
+    number: impl Fn(&T) -> i64,
+    cursor: impl Fn(&CursorKey) -> String,
+    message: impl Fn(T) -> M,
+) -> Result<Listed<M>, Error> {
+    let mut next = found.next;
+    let numbers: Vec<_> = found.rows.iter().map(number).collect();
+    let mut messages: Vec<_> = found.rows.into_iter().map(message).collect();
+    let fitting = fitting(page, messages.iter().map(Message::encoded_len))?;
+    if fitting < messages.len() {
+        messages.truncate(fitting);
+        next = Some(CursorKey { value: None, id: numbers[fitting - 1] });
+    }
+    let meta = meta(page, found.total_count, next.as_ref().map(cursor));
+    Ok(Listed { messages, meta })
+}
+
 fn too_large() -> Error {
     let mut violations = Violations::default();
     let remedy = "perPage items are more than 3.5 MiB: ask for fewer, or read on by cursor, from cursor=start";

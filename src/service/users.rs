@@ -88,7 +88,7 @@ impl pb::user_service_server::UserService for Users {
             if after != before {
                 after = tx.update(&before, after).await?;
                 let is = messages::user(after.clone());
-                tx.record(changes::updated(Resource::User, &was, &is, []));
+                tx.record_update(&after, changes::updated(Resource::User, &was, &is, []));
                 tx.audit(changes::audit(Resource::User, "update", after.id, Some(&was), Some(&is)));
             }
             Ok(pb::UpdateUserResponse { user: Some(messages::user(after)) })

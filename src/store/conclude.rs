@@ -1,5 +1,5 @@
 //! The end of a change: its events get their numbers in the workspace's sequence, and are written
-//! together with the counts that the change moves.
+//! together with the history and the counts that the change moves.
 //!
 //! The sequence's row stays locked until the transaction ends, so every other change of the
 //! workspace waits from here on. PostgreSQL therefore gets all of it as one statement: between the
@@ -12,18 +12,20 @@ use super::WorkspaceId;
 use super::counters::advance;
 use super::events::{PendingEvent, SEQUENCE, actor_number, insert_events};
 use super::failure::failed;
+use super::history::{self, PendingHistory, insert_history};
 use super::nouns::counts::{CountChanges, add_to_counts};
 use super::sql::{array, statement};
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::Actor;
+use crate::event::Origin;
 
 /// What a change leaves behind for its end.
 pub(super) struct Conclusion<'a> {
     pub(super) workspace: WorkspaceId,
-    pub(super) actor: &'a Actor,
+    pub(super) origin: &'a Origin,
     pub(super) events: Vec<PendingEvent>,
+    pub(super) history: Vec<PendingHistory>,
     /// By how much the number of rows of each facet has changed.
     pub(super) counts: CountChanges,
     pub(super) now: Timestamp,
@@ -33,17 +35,19 @@ impl Conclusion<'_> {
     /// Writes it. From here on the change has the workspace's log to itself, so two changes that
     /// touch the same counts cannot wait for each other crosswise.
     pub(super) async fn write(self, transaction: &Transaction) -> Result<(), Error> {
-        if self.events.is_empty() && self.counts.is_empty() {
+        if self.events.is_empty() && self.counts.is_empty() && self.history.is_empty() {
             return Ok(());
         }
         if transaction.backend() == DbBackend::Postgres {
             transaction.execute(self.into_statement()).await.map_err(failed)?;
             return Ok(());
         }
-        let Self { workspace, actor, events, counts, now } = self;
+        let Self { workspace, origin, events, history, counts, now } = self;
         let amount = count(&events);
         let last = advance(transaction, workspace, SEQUENCE, amount).await?;
-        insert_events(transaction, workspace, actor, events, last - amount + 1, now).await?;
+        let first = last - amount + 1;
+        insert_events(transaction, workspace, &origin.actor, events, first, now).await?;
+        insert_history(transaction, workspace, origin, history, now).await?;
         add_to_counts(transaction, workspace, &counts).await
     }
 
@@ -62,6 +66,18 @@ impl Conclusion<'_> {
                 $7, e.data \
               FROM sequence, unnest($8, $9, $10, $11) WITH ORDINALITY \
                 AS e (id, event_type, topics, data, place) \
+            ), numbered AS ( \
+              INSERT INTO counters (workspace_id, name, value) \
+              SELECT $1, $15, $16 FROM sequence WHERE $16 > 0 \
+              ON CONFLICT (workspace_id, name) DO UPDATE \
+              SET value = counters.value + excluded.value RETURNING value \
+            ), remembered AS ( \
+              INSERT INTO history (workspace_id, id, noun, resource_id, field, from_value, to_value, \
+                actor_type, actor_id, actor_name, request_id, created_at) \
+              SELECT $1, numbered.value - $16 + h.place, h.noun, h.resource_id, h.field, \
+                h.from_value, h.to_value, $4, $5, $6, $17, $7 \
+              FROM numbered, unnest($18, $19, $20, $21, $22) WITH ORDINALITY \
+                AS h (noun, resource_id, field, from_value, to_value, place) \
             ) \
             INSERT INTO facet_counts (workspace_id, noun, facet, row_count) \
             SELECT $1, c.noun, c.facet, c.change \
@@ -77,15 +93,26 @@ impl Conclusion<'_> {
             data.push(event.data_json());
             ids.push(id);
         }
+        let remembered = i64::try_from(self.history.len()).expect("fewer than 2^63 entries");
+        let mut of = (Vec::new(), Vec::new(), Vec::new());
+        let (mut from, mut to) = (Vec::new(), Vec::new());
+        for entry in self.history {
+            of.0.push(entry.noun);
+            of.1.push(entry.resource_id);
+            of.2.push(entry.field);
+            from.push(entry.from);
+            to.push(entry.to);
+        }
+        let actor = &self.origin.actor;
         let (facets, changes): (Vec<_>, Vec<_>) = self.counts.into_iter().unzip();
         let (nouns, facets): (Vec<_>, Vec<_>) = facets.into_iter().unzip();
         let values = [
             self.workspace.0.into(),
             SEQUENCE.into(),
             amount.into(),
-            actor_number(self.actor.kind).into(),
-            self.actor.id.as_str().into(),
-            self.actor.name.as_str().into(),
+            actor_number(actor.kind).into(),
+            actor.id.as_str().into(),
+            actor.name.as_str().into(),
             self.now.0.into(),
             array(ArrayType::String, ids),
             array(ArrayType::String, types),
@@ -94,6 +121,14 @@ impl Conclusion<'_> {
             array(ArrayType::SmallInt, nouns),
             array(ArrayType::SmallInt, facets),
             array(ArrayType::BigInt, changes),
+            history::COUNTER.into(),
+            remembered.into(),
+            self.origin.request_id.clone().into(),
+            array(ArrayType::SmallInt, of.0),
+            array(ArrayType::BigInt, of.1),
+            array(ArrayType::String, of.2),
+            array(ArrayType::String, from),
+            array(ArrayType::String, to),
         ];
         statement(DbBackend::Postgres, TEXT, values)
     }

@@ -25,8 +25,10 @@ use super::conclude::Conclusion;
 use super::events::PendingEvent;
 use super::failure::failed;
 use super::gate::{Gate, Turn};
+use super::history::PendingHistory;
 use super::keys::{KeyChange, raise_key_epoch};
 use super::locks::Locks;
+use super::nouns::Noun;
 use super::nouns::counts::CountChanges;
 use super::transaction::Transaction;
 use super::{Store, WorkspaceId};
@@ -47,6 +49,7 @@ pub struct Tx {
     origin: Origin,
     clock: Clock,
     events: Vec<PendingEvent>,
+    history: Vec<PendingHistory>,
     audit_logs: Vec<NewAuditLog>,
     /// What cached callers hold and this change makes untrue.
     pub(super) key_changes: Vec<KeyChange>,
@@ -81,6 +84,7 @@ impl Tx {
             origin,
             clock: store.clock.clone(),
             events: Vec::new(),
+            history: Vec::new(),
             audit_logs: Vec::new(),
             key_changes: Vec::new(),
             changes: (Arc::clone(&store.changes), store.turn_within),
@@ -117,6 +121,15 @@ impl Tx {
         id
     }
 
+    /// Adds the event of a changed row to those that commit with this change; and, where the noun has a
+    /// history, an entry to the row's for each field that the event names.
+    pub fn record_update<N: Noun>(&mut self, row: &N, event: Event) {
+        if N::table().has_history {
+            self.history.extend(PendingHistory::of(row, &event));
+        }
+        self.record(event);
+    }
+
     /// Adds an entry to those of the audit log that commit with this change.
     pub fn audit(&mut self, entry: NewAuditLog) {
         self.audit_logs.push(entry);
@@ -134,8 +147,9 @@ impl Tx {
         self.count_changes.retain(|_, change| *change != 0);
         let conclusion = Conclusion {
             workspace: self.workspace,
-            actor: &self.origin.actor,
+            origin: &self.origin,
             events: std::mem::take(&mut self.events),
+            history: std::mem::take(&mut self.history),
             counts: std::mem::take(&mut self.count_changes),
             now: self.clock.now(),
         };

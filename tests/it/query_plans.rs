@@ -192,6 +192,8 @@ async fn no_list_of_keys_or_of_the_audit_log_scans_its_table() {
         let cursor = CursorKey { value: None, id: 1_000 };
         for position in [Position::Page(1), Position::Page(50), Position::After(cursor)] {
             let page = PageRequest { per_page: 20, position };
+            let plan = reader.explain_history::<Ticket>(7, &page).await.unwrap();
+            assert_searched(&plan, "history", true, "the history of a ticket");
             for filter in audit_filters() {
                 let plan = reader.explain_audit_logs(&filter, &page).await.unwrap();
                 let is_filtered = filter != AuditFilter::default();

@@ -10,14 +10,16 @@ use tonic::{Request, Response, Status};
 
 use rest::{Patch, Violations};
 
+use super::messages::history_entry;
 use super::once::{Answer, once};
-use super::{accept, no_more, number, pages};
+use super::pages::{self, PageParameters};
+use super::{accept, no_more, number};
 use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
 use crate::service;
-use crate::store::Store;
 use crate::store::tickets::Ticket;
+use crate::store::{self, CursorKey, Store, WorkspaceId};
 
 /// Answers for tickets.
 #[derive(Clone)]
@@ -50,9 +52,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
         request: Request<pb::GetTicketRequest>,
     ) -> Result<Response<pb::GetTicketResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let id = ticket_id(&accepted.message.id)?;
-        let found = self.store.reader(accepted.caller.workspace()).find(id).await?;
-        let ticket = found.ok_or_else(|| Resource::Ticket.not_found())?;
+        let ticket = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
         Ok(Response::new(pb::GetTicketResponse { ticket: Some(messages::ticket(ticket)) }))
     }
 
@@ -93,11 +93,50 @@ impl pb::ticket_service_server::TicketService for Tickets {
             if after != before {
                 after.updated_by = accepted.caller.key.system_user_id;
                 after = tx.update(&before, after).await?;
-                tx.record(changes::updated(&before, &after));
+                tx.record_update(&after, changes::updated(&before, &after));
             }
             Ok(pb::UpdateTicketResponse { ticket: Some(messages::ticket(after)) })
         });
         Ok(answered.await?)
+    }
+
+    async fn list_ticket_history(
+        &self,
+        request: Request<pb::ListTicketHistoryRequest>,
+    ) -> Result<Response<pb::ListTicketHistoryResponse>, Status> {
+        let accepted = accept(request, |message, violations| {
+            history_page(message).check(violations);
+        })?;
+        let workspace = accepted.caller.workspace();
+        let id = self.find(workspace, &accepted.message.id).await?.id;
+        let list = format!("{workspace:?} history of ticket {id}");
+        let page = history_page(&accepted.message);
+        let page = page.request(|text| CursorKey::decode_in(text, &list))?;
+        let found = self.store.reader(workspace).list_history::<Ticket>(id, &page).await?;
+        let cursor = |key: &CursorKey| key.encode_in(&list);
+        let listed = pages::numbered(&page, found, |entry| entry.id, cursor, history_entry)?;
+        let (history, meta) = (listed.messages, Some(listed.meta));
+        Ok(Response::new(pb::ListTicketHistoryResponse { history, meta }))
+    }
+
+    async fn get_ticket_transitions(
+        &self,
+        request: Request<pb::GetTicketTransitionsRequest>,
+    ) -> Result<Response<pb::GetTicketTransitionsResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let ticket = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
+        let allowed = status::allowed(&ticket, self.store.now());
+        let number = |status: &store::tickets::Status| i32::from(status.as_i16());
+        let (status, allowed) = (number(&ticket.status), allowed.iter().map(number).collect());
+        Ok(Response::new(pb::GetTicketTransitionsResponse { status, allowed }))
+    }
+}
+
+impl Tickets {
+    /// The ticket that a path names.
+    async fn find(&self, workspace: WorkspaceId, id: &str) -> Result<Ticket, Error> {
+        let found = self.store.reader(workspace).find(ticket_id(id)?).await?;
+        found.ok_or_else(|| Resource::Ticket.not_found())
     }
 }
 
@@ -108,6 +147,11 @@ impl Answer for pb::UpdateTicketResponse {}
 fn ticket_id(text: &str) -> Result<i64, Error> {
     let digits = text.strip_prefix("TCK-").unwrap_or(text);
     number(digits).ok_or_else(|| Resource::Ticket.not_found())
+}
+
+fn history_page(message: &pb::ListTicketHistoryRequest) -> PageParameters<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    PageParameters { page, per_page, cursor }
 }
 
 fn check_create(message: &pb::CreateTicketRequest, violations: &mut Violations) {

@@ -65,16 +65,25 @@ pub fn enter(ticket: &mut Ticket, to: Status, now: Timestamp) -> Result<(), Erro
     Ok(())
 }
 
+/// The statuses that the ticket may go to now.
+pub fn allowed(ticket: &Ticket, now: Timestamp) -> &'static [Status] {
+    if is_closed_for_good(ticket, now) { &[] } else { ticket.status.next() }
+}
+
+/// Whether it was closed so long ago that it cannot be reopened.
+fn is_closed_for_good(ticket: &Ticket, now: Timestamp) -> bool {
+    let reopen_until = ticket.closed_at.map(|at| at.plus_millis(REOPEN_WITHIN.as_millis() as i64));
+    ticket.status == Status::Closed && reopen_until.is_some_and(|until| until < now)
+}
+
 fn check(ticket: &Ticket, to: Status, now: Timestamp) -> Result<(), Error> {
     let from = ticket.status;
-    let reopen_until = ticket.closed_at.map(|at| at.plus_millis(REOPEN_WITHIN.as_millis() as i64));
-    let too_late = from == Status::Closed && reopen_until.is_some_and(|until| until < now);
-    let allowed: &[Status] = if too_late { &[] } else { from.next() };
+    let allowed = allowed(ticket, now);
     if allowed.contains(&to) {
         return Ok(());
     }
     let allowed: Vec<_> = allowed.iter().map(|status| Cow::Borrowed(status.name())).collect();
-    let message = if too_late {
+    let message = if is_closed_for_good(ticket, now) {
         "A ticket can be reopened within 30 days of closing; create a new one and refer to it."
             .to_owned()
     } else {

@@ -4,6 +4,7 @@ pub(super) mod api_key;
 pub(super) mod api_key_use;
 pub(super) mod audit_log;
 pub(super) mod event;
+pub(super) mod history;
 pub(super) mod request_log;
 pub(super) mod ticket;
 pub(super) mod usage_figure;

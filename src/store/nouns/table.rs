@@ -17,6 +17,8 @@ pub struct Table {
     pub resource: Resource,
     /// Its number in `facet_counts`. A number, once given, keeps its meaning.
     pub noun: i16,
+    /// Whether each change of a row is remembered, field by field.
+    pub has_history: bool,
     /// What its rows are counted by, the highest bits of the facet first.
     pub dimensions: &'static [&'static Dimension],
     /// What its lists can be in order of; the first is the order of creation.

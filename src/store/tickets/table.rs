@@ -30,6 +30,7 @@ pub(super) static TICKETS: Table = Table {
     name: "tickets",
     resource: Resource::Ticket,
     noun: 1,
+    has_history: true,
     dimensions: &[&STATUS, &PRIORITY, &TYPE, &CATEGORY, &UNASSIGNED],
     orders: &[&CREATED_AT, &UPDATED_AT, &BY_PRIORITY, &DUE_AT],
     narrows: &[

@@ -29,6 +29,7 @@ static USERS: Table = Table {
     name: "users",
     resource: Resource::User,
     noun: 2,
+    has_history: false,
     dimensions: &[&ROLE, &STATUS],
     orders: &[&CREATED_AT, &UPDATED_AT, &DISPLAY_NAME],
     narrows: &[
