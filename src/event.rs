@@ -90,6 +90,8 @@ pub struct Event {
     pub changed_fields: Vec<String>,
     /// What those fields were before.
     pub previous: Map<String, Value>,
+    /// What `data` tells beside the resource.
+    pub beside: Map<String, Value>,
 }
 
 impl Event {
@@ -99,6 +101,7 @@ impl Event {
             object: &self.object,
             changed_fields: &self.changed_fields,
             previous: &self.previous,
+            beside: &self.beside,
         };
         to_json(&data)
     }
@@ -177,6 +180,8 @@ struct Data<'a> {
     object: &'a Value,
     changed_fields: &'a [String],
     previous: &'a Map<String, Value>,
+    #[serde(flatten)]
+    beside: &'a Map<String, Value>,
 }
 
 fn to_json(value: &impl Serialize) -> String {

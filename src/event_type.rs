@@ -36,6 +36,8 @@ event_types! {
     TicketCreated = "ticket.created" of "Ticket",
     /// A changed ticket.
     TicketUpdated = "ticket.updated" of "Ticket",
+    /// A new comment on a ticket.
+    TicketCommentCreated = "ticket.comment.created" of "Comment",
     /// A new user.
     UserCreated = "user.created" of "User",
     /// A changed user.

@@ -24,6 +24,7 @@ mod m0016_facet_counts;
 mod m0017_user_lists;
 mod m0018_fewer_ticket_indexes;
 mod m0019_history;
+mod m0020_comments;
 mod schema;
 
 use sea_orm_migration::prelude::*;
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_user_lists::Migration),
             Box::new(m0018_fewer_ticket_indexes::Migration),
             Box::new(m0019_history::Migration),
+            Box::new(m0020_comments::Migration),
         ]
     }
 }

@@ -30,6 +30,8 @@ impl MigrationTrait for Migration {
             .foreign_key(&mut in_workspace("history"))
             .to_owned();
         manager.create_table(history).await?;
-        manager.create_index(workspace_index("history", &["noun", "resource_id", "id"])).await
+        manager
+            .create_index(workspace_index("history", &["noun", "resource_id", "created_at", "id"]))
+            .await
     }
 }

@@ -16,6 +16,8 @@ pub struct Policy {
     pub capability: Option<String>,
     /// Whether each call spends from a budget of its client's address.
     pub limited_by_address: bool,
+    /// Whether a precondition is about the resource that the path names.
+    pub guarded: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -92,6 +94,7 @@ pub fn policy(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Policy>
         },
         capability: Some(string_of(policy, "capability")).filter(|name| !name.is_empty()),
         limited_by_address: bool_of(policy, "limited_by_address"),
+        guarded: bool_of(policy, "guarded"),
     })
 }
 

@@ -42,8 +42,9 @@ fn rpc(api: &Api, service: &Service, rpc: &Rpc) -> TokenStream {
     let has_version = |resource: &Message| {
         resource.field("version").is_some_and(|version| version.kind == Kind::Int64)
     };
-    let versioned =
-        main.is_some_and(|route| !makes(route)) && resource.is_some_and(has_version) && !streams;
+    let is_guarded = rpc.policy.as_ref().is_some_and(|policy| policy.guarded);
+    let has_own = main.is_some_and(|route| !makes(route)) && resource.is_some_and(has_version);
+    let versioned = is_guarded || has_own && !streams;
     quote! {
         ::rest::Rpc {
             service: #service,

@@ -11,13 +11,18 @@ use crate::store::NewAuditLog;
 
 /// The event of a new resource. `resource` is its message.
 pub fn created(of: Resource, resource: &impl Serialize) -> Event {
-    let event_type = of.created();
+    created_as(of.created(), resource)
+}
+
+/// The same for what has no name of its own among the resources.
+pub fn created_as(event_type: EventType, resource: &impl Serialize) -> Event {
     Event {
         event_type,
         topics: vec![event_type.name().to_owned()],
         object: object(resource).into(),
         changed_fields: Vec::new(),
         previous: Map::new(),
+        beside: Map::new(),
     }
 }
 
@@ -51,7 +56,8 @@ pub fn changed<R: Serialize>(
     }
     let topics = [event_type.name()].into_iter().chain(topics).map(str::to_owned).collect();
     let changed_fields = previous.keys().cloned().collect();
-    Event { event_type, topics, object: object.into(), changed_fields, previous }
+    let (object, beside) = (object.into(), Map::new());
+    Event { event_type, topics, object, changed_fields, previous, beside }
 }
 
 /// The audit log's entry of what somebody did to a resource; `verb` is such as `create`.

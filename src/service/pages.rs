@@ -121,21 +121,21 @@ pub fn listed<N: Noun, M: Message>(
     Ok(Listed { messages, meta: meta(page, found.total_count, next) })
 }
 
-/// The page of a list in order of a number as messages, as many as fit.
-pub fn numbered<T, M: Message>(
+/// The page of a list that is no noun's as messages, as many as fit; `key` tells where a row stands.
+pub fn fitted<T, M: Message>(
     page: &PageRequest,
     found: Page<T>,
-    number: impl Fn(&T) -> i64,
+    key: impl Fn(&T) -> CursorKey,
     cursor: impl Fn(&CursorKey) -> String,
     message: impl Fn(T) -> M,
 ) -> Result<Listed<M>, Error> {
     let mut next = found.next;
-    let numbers: Vec<_> = found.rows.iter().map(number).collect();
+    let mut keys: Vec<_> = found.rows.iter().map(key).collect();
     let mut messages: Vec<_> = found.rows.into_iter().map(message).collect();
     let fitting = fitting(page, messages.iter().map(Message::encoded_len))?;
     if fitting < messages.len() {
         messages.truncate(fitting);
-        next = Some(CursorKey { value: None, id: numbers[fitting - 1] });
+        next = Some(keys.swap_remove(fitting - 1));
     }
     let meta = meta(page, found.total_count, next.as_ref().map(cursor));
     Ok(Listed { messages, meta })

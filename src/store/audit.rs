@@ -10,7 +10,7 @@ use super::counters::advance;
 use super::entity::audit_log;
 use super::events::{actor_kind, actor_number};
 use super::failure::failed;
-use super::pages::{NewestFirst, Page, PageRequest, Total};
+use super::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
 use super::transaction::Transaction;
 use super::{Reader, Store, WorkspaceId};
 use crate::clock::Timestamp;
@@ -105,7 +105,7 @@ impl Reader<'_> {
     ) -> Result<Page<AuditLog>, Error> {
         let _timed = StoreOperation::begin("list", "audit_logs");
         let list = self.audit_list(filter);
-        let found = list.read(self.connection, |row| row.id, page).await;
+        let found = list.read(self.connection, |row| CursorKey::numbered(row.id), page).await;
         found.map_err(failed)?.try_map(from_row)
     }
 
@@ -134,7 +134,7 @@ impl Reader<'_> {
         }
         let is_filtered = *filter != AuditFilter::default();
         let total = if is_filtered { Total::Counted } else { Total::Highest };
-        NewestFirst { select, number: Column::Id, total }
+        NewestFirst { select, time: None, number: Column::Id, total }
     }
 }
 

@@ -10,7 +10,7 @@ use super::entity::history;
 use super::events::{actor_kind, actor_number};
 use super::failure::failed;
 use super::nouns::Noun;
-use super::pages::{NewestFirst, Page, PageRequest, Total};
+use super::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
 use super::transaction::Transaction;
 use super::{Reader, WorkspaceId};
 use crate::clock::Timestamp;
@@ -41,6 +41,13 @@ pub struct HistoryEntry {
     pub request_id: Option<String>,
     /// When it changed.
     pub created_at: Timestamp,
+}
+
+impl HistoryEntry {
+    /// Where it stands in its history.
+    pub fn key(&self) -> CursorKey {
+        CursorKey::timed(self.created_at, self.id)
+    }
 }
 
 /// An entry that waits for its change to commit.
@@ -77,7 +84,9 @@ impl Reader<'_> {
     ) -> Result<Page<HistoryEntry>, Error> {
         let _timed = StoreOperation::begin("list", "history");
         let list = self.history::<N>(id);
-        let found = list.read(self.connection, |row| row.id, page).await;
+        let found = list
+            .read(self.connection, |row| CursorKey::timed(Timestamp(row.created_at), row.id), page)
+            .await;
         found.map_err(failed)?.try_map(from_row)
     }
 
@@ -97,7 +106,12 @@ impl Reader<'_> {
             .filter(Column::WorkspaceId.eq(self.workspace.0))
             .filter(Column::Noun.eq(N::table().noun))
             .filter(Column::ResourceId.eq(id));
-        NewestFirst { select, number: Column::Id, total: Total::Counted }
+        NewestFirst {
+            select,
+            time: Some(Column::CreatedAt),
+            number: Column::Id,
+            total: Total::Counted,
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 //! Lists of nouns have orders of their own (`nouns`); every other list is in the order in which its
 //! rows were made, the newest first, and its rows are numbered in that order.
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select, Statement,
 };
 
 use super::nouns::KeyValue;
+use crate::clock::Timestamp;
 
 /// A place in the order of a list: just behind the row that it was taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,16 @@ pub struct CursorKey {
 }
 
 impl CursorKey {
+    /// The place of a row with this number, in a list in order of a number.
+    pub fn numbered(number: i64) -> Self {
+        Self { value: None, id: number }
+    }
+
+    /// The place of a row of this time and number.
+    pub fn timed(time: Timestamp, number: i64) -> Self {
+        Self { value: Some(KeyValue::Number(time.0)), id: number }
+    }
+
     /// The number that the list is in order of; 0 where that is none.
     pub(super) fn number(&self) -> i64 {
         match self.value {
@@ -107,20 +119,21 @@ pub(super) enum Total {
     Counted,
 }
 
-/// A list in descending order of the column `number`. The filters of `select` and the number have to
-/// be an index.
+/// A list in descending order of the column `number`; or, for rows that may be brought in late, of the
+/// column `time` and then of the number. The filters of `select` and these have to be an index.
 pub(super) struct NewestFirst<E: EntityTrait> {
     pub(super) select: Select<E>,
+    pub(super) time: Option<E::Column>,
     pub(super) number: E::Column,
     pub(super) total: Total,
 }
 
 impl<E: EntityTrait> NewestFirst<E> {
-    /// A page; `number_of` tells a row's number.
+    /// A page; `key_of` tells where a row stands.
     pub(super) async fn read(
         &self,
         connection: &impl ConnectionTrait,
-        number_of: impl Fn(&E::Model) -> i64,
+        key_of: impl Fn(&E::Model) -> CursorKey,
         page: &PageRequest,
     ) -> Result<Page<E::Model>, DbErr> {
         let total_count = if page.position.is_counted() {
@@ -133,7 +146,7 @@ impl<E: EntityTrait> NewestFirst<E> {
         let has_more = rows.len() > page.per_page as usize;
         rows.truncate(page.per_page as usize);
         let last = rows.last().filter(|_| has_more);
-        let next = last.map(|row| CursorKey { value: None, id: number_of(row) });
+        let next = last.map(key_of);
         Ok(Page { rows, total_count, next })
     }
 
@@ -151,12 +164,22 @@ impl<E: EntityTrait> NewestFirst<E> {
     }
 
     fn page(&self, page: &PageRequest) -> Select<E> {
-        let rows = self.select.clone().order_by_desc(self.number);
+        let rows = self.select.clone();
+        let rows = match self.time {
+            Some(time) => rows.order_by_desc(time),
+            None => rows,
+        };
+        let rows = rows.order_by_desc(self.number);
         let rows = rows.limit(u64::from(page.per_page) + 1);
         let rows = rows.offset(page.position.skipped(page.per_page));
-        match page.position.after() {
-            Some(key) => rows.filter(self.number.lt(key.id)),
-            None => rows,
+        match (page.position.after(), self.time) {
+            (None, _) => rows,
+            (Some(key), None) => rows.filter(self.number.lt(key.id)),
+            (Some(key), Some(time)) => {
+                let column = |column: E::Column| Expr::col(column.as_column_ref());
+                let place = Expr::tuple([column(time), column(self.number)]);
+                rows.filter(place.lt(Expr::tuple([key.number().into(), key.id.into()])))
+            }
         }
     }
 }

@@ -121,12 +121,13 @@ async fn an_event_reads_back_as_it_was_recorded() {
         object: json!({ "id": 42, "title": "<b>\u{1f600}</b>" }),
         changed_fields: vec!["status".to_owned()],
         previous,
+        beside: json!({ "ticket": {"id": 42} }).as_object().unwrap().clone(),
     });
     tx.commit().await.unwrap();
 
     let events = test.store.reader(test.workspace.id).list_events(0, 10).await.unwrap();
     let expected = format!(
-        r#"{{"id":"{id}","type":"ticket.updated","topics":["ticket.updated","ticket.status_changed"],"timestamp":"2026-01-01T00:00:00.000Z","sequence":1,"workspaceId":"{}","actor":{{"type":"KEY","id":"4fQ7x2Lm","name":"Sales portal"}},"data":{{"object":{{"id":42,"title":"<b>😀</b>"}},"changedFields":["status"],"previous":{{"status":"OPEN"}}}}}}"#,
+        r#"{{"id":"{id}","type":"ticket.updated","topics":["ticket.updated","ticket.status_changed"],"timestamp":"2026-01-01T00:00:00.000Z","sequence":1,"workspaceId":"{}","actor":{{"type":"KEY","id":"4fQ7x2Lm","name":"Sales portal"}},"data":{{"object":{{"id":42,"title":"<b>😀</b>"}},"changedFields":["status"],"previous":{{"status":"OPEN"}},"ticket":{{"id":42}}}}}}"#,
         test.workspace.public_id
     );
     assert_eq!(events[0].payload(&test.workspace.public_id), expected);
@@ -158,6 +159,7 @@ async fn every_type_of_event_is_made_and_shows_its_resource_as_the_documentation
     let create = async |path: &str, body: Value| admin.post(path, body).await.data(201);
     let ticket = create("/tickets", vpn()).await;
     admin.patch(&format!("/tickets/{}", ticket["id"]), json!({"priority": "LOW"})).await.data(200);
+    create(&format!("/tickets/{}/comments", ticket["id"]), json!({"body": "On it."})).await;
     let user = json!({"displayName": "Ana", "email": "ana@example.com"});
     let user = create("/users", user).await;
     admin.patch(&format!("/users/{}", user["id"]), json!({"phone": "1"})).await.data(200);

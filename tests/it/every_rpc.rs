@@ -101,12 +101,19 @@ async fn by_rest(rest: &Rest, route: &Route, ids: &Ids) -> Answer {
     .await
 }
 
-/// Calls an RPC with nothing but ids in those fields that its path has.
+/// Calls an RPC with ids in those fields that its path has, and the texts of its example in others.
 async fn by_grpc(orqit: &Orqit, rpc: &Rpc, key: &str, ids: &Ids) -> Status {
     let service = pool().get_service_by_name(rpc.service).expect("a service");
     let method = service.methods().find(|method| method.name() == rpc.method);
     let input = method.expect("a method").input();
     let mut message = DynamicMessage::new(input.clone());
+    let examples = rpc.routes.iter().filter_map(example);
+    for (name, text) in examples.filter_map(|it| it.as_object().cloned()).flatten() {
+        let field = input.get_field_by_json_name(&name).filter(|it| it.kind() == Kind::String);
+        if let (Some(field), Value::String(text)) = (field, text) {
+            message.set_field(&field, Reflected::String(text));
+        }
+    }
     for (collection, name) in rpc.routes.iter().flat_map(|route| variables(route.template)) {
         let id = ids.of(collection);
         let field = input.get_field_by_name(name).expect("a field of the path");

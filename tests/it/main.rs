@@ -49,6 +49,7 @@ mod stops;
 mod storage;
 mod stream_ends;
 mod streams;
+mod ticket_comments;
 mod ticket_history;
 mod ticket_lists;
 mod ticket_writes;

@@ -5,7 +5,9 @@ use orqit::auth::key::KeyText;
 use orqit::clock::Timestamp;
 use orqit::store::nouns::Noun;
 use orqit::store::nouns::samples::{Sample, samples};
-use orqit::store::tickets::{CursorKey, NewTicket, PageRequest, Position, Ticket, TicketFilter};
+use orqit::store::tickets::{
+    CursorKey, NewTicket, PageRequest, Position, Ticket, TicketFilter, Visibility,
+};
 use orqit::store::{
     AuditFilter, KeyStatus, MadeBy, NewAuditLog, NewKey, NewUser, Page, Role, User,
 };
@@ -192,6 +194,10 @@ async fn no_list_of_keys_or_of_the_audit_log_scans_its_table() {
         let cursor = CursorKey { value: None, id: 1_000 };
         for position in [Position::Page(1), Position::Page(50), Position::After(cursor)] {
             let page = PageRequest { per_page: 20, position };
+            for visibility in [None, Some(Visibility::Internal)] {
+                let plan = reader.explain_comments(7, visibility, &page).await.unwrap();
+                assert_searched(&plan, "comments", true, &format!("comments, {visibility:?}"));
+            }
             let plan = reader.explain_history::<Ticket>(7, &page).await.unwrap();
             assert_searched(&plan, "history", true, "the history of a ticket");
             for filter in audit_filters() {

@@ -53,6 +53,8 @@ pub struct Policy {
     pub capability: Option<String>,
     /// Whether each call spends from a budget of its client's address.
     pub limited_by_address: bool,
+    /// Whether a precondition is about the resource that the path names.
+    pub guarded: bool,
 }
 
 /// Whether something that can be sent must be sent.
@@ -143,6 +145,9 @@ impl<'a> Contract<'a> {
 
     /// Whether a route reads or changes a resource that has a version, and so an entity tag.
     pub fn is_versioned(&self, rpc: &Rpc, route: &Route) -> bool {
+        if rpc.policy.guarded {
+            return true;
+        }
         let makes = route.verb == "post" && !route.template.contains('{');
         let output = rpc.method.output();
         let field = output.get_field_by_name(&route.response_body);
@@ -218,6 +223,7 @@ fn read_policy(rpc: &str, policy: &DynamicMessage) -> Policy {
         },
         capability: (!capability.is_empty()).then_some(capability),
         limited_by_address: flag(policy, "limited_by_address"),
+        guarded: flag(policy, "guarded"),
     }
 }
 

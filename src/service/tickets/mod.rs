@@ -1,6 +1,7 @@
 //! TicketService: list, get, create, update.
 
 mod changes;
+mod comments;
 mod filters;
 mod messages;
 mod references;
@@ -18,7 +19,8 @@ use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
 use crate::service;
-use crate::store::tickets::Ticket;
+use crate::store::HistoryEntry;
+use crate::store::tickets::{Comment, Ticket};
 use crate::store::{self, CursorKey, Store, WorkspaceId};
 
 /// Answers for tickets.
@@ -100,6 +102,51 @@ impl pb::ticket_service_server::TicketService for Tickets {
         Ok(answered.await?)
     }
 
+    async fn list_ticket_comments(
+        &self,
+        request: Request<pb::ListTicketCommentsRequest>,
+    ) -> Result<Response<pb::ListTicketCommentsResponse>, Status> {
+        let accepted = accept(request, |message, violations| {
+            comments_page(message).check(violations);
+        })?;
+        let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
+        let id = self.find(workspace, &message.id).await?.id;
+        let visibility = message.visibility.map(comments::visibility);
+        let list = format!("{workspace:?} comments on ticket {id} {visibility:?}");
+        let page = comments_page(message).request(|text| CursorKey::decode_in(text, &list))?;
+        let found = self.store.reader(workspace).list_comments(id, visibility, &page).await?;
+        let cursor = |key: &CursorKey| key.encode_in(&list);
+        let listed = pages::fitted(&page, found, Comment::key, cursor, comments::comment)?;
+        let (comments, meta) = (listed.messages, Some(listed.meta));
+        Ok(Response::new(pb::ListTicketCommentsResponse { comments, meta }))
+    }
+
+    async fn create_ticket_comment(
+        &self,
+        request: Request<pb::CreateTicketCommentRequest>,
+    ) -> Result<Response<pb::CreateTicketCommentResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let by = accepted.caller.key.system_user_id;
+        let id = ticket_id(&accepted.message.id);
+        let new = comments::new_comment(accepted.message.clone(), by);
+        let answered = once(&self.store, &accepted, async |tx| {
+            let before = tx.find_for_update::<Ticket>(id?, &accepted.precondition).await?;
+            references::check_author(tx, new.author_id).await?;
+            let mut after = comments::commented(&before, &new, tx.now())?;
+            after.updated_by = by;
+            let after = tx.update(&before, after).await?;
+            let comment = comments::comment(tx.insert_comment(after.id, new).await?);
+            tx.record(comments::created(&comment, &after));
+            if after.status != before.status {
+                // The comment is told by its own event.
+                let before = Ticket { comment_count: after.comment_count, ..before };
+                tx.record_update(&after, changes::updated(&before, &after));
+            }
+            Ok(pb::CreateTicketCommentResponse { comment: Some(comment) })
+        });
+        Ok(answered.await?)
+    }
+
     async fn list_ticket_history(
         &self,
         request: Request<pb::ListTicketHistoryRequest>,
@@ -114,7 +161,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let page = page.request(|text| CursorKey::decode_in(text, &list))?;
         let found = self.store.reader(workspace).list_history::<Ticket>(id, &page).await?;
         let cursor = |key: &CursorKey| key.encode_in(&list);
-        let listed = pages::numbered(&page, found, |entry| entry.id, cursor, history_entry)?;
+        let listed = pages::fitted(&page, found, HistoryEntry::key, cursor, history_entry)?;
         let (history, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListTicketHistoryResponse { history, meta }))
     }
@@ -142,6 +189,7 @@ impl Tickets {
 
 impl Answer for pb::CreateTicketResponse {}
 impl Answer for pb::UpdateTicketResponse {}
+impl Answer for pb::CreateTicketCommentResponse {}
 
 /// The id that `42` or `TCK-42` names. What can be no id is simply not found.
 fn ticket_id(text: &str) -> Result<i64, Error> {
@@ -150,6 +198,11 @@ fn ticket_id(text: &str) -> Result<i64, Error> {
 }
 
 fn history_page(message: &pb::ListTicketHistoryRequest) -> PageParameters<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    PageParameters { page, per_page, cursor }
+}
+
+fn comments_page(message: &pb::ListTicketCommentsRequest) -> PageParameters<'_> {
     let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
     PageParameters { page, per_page, cursor }
 }

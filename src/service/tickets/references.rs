@@ -60,6 +60,11 @@ async fn check(
     }
 }
 
+/// Checks that the author of a comment is a user of the workspace.
+pub async fn check_author(tx: &mut Tx, author: i64) -> Result<(), Error> {
+    check(tx, vec![("authorId".to_owned(), author)], None, None).await
+}
+
 /// Checks that `parent` exists, and that hanging `child` (none: a new ticket) under it makes
 /// neither a circle nor a tree that is too deep.
 async fn check_parent(

@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::entity::{api_key, workspace};
 use super::failure::failed;
-use super::pages::{NewestFirst, Page, PageRequest, Total};
+use super::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
 use super::sql::statement;
 use super::workspaces::{SYSTEM_USER_ID, Workspace, from_row as workspace_from_row};
 use super::{Reader, Store, WorkspaceId, from_json, to_json, unknown_number};
@@ -213,7 +213,7 @@ impl Reader<'_> {
             });
         };
         let list = self.key_list(statuses, now);
-        let found = list.read(self.connection, |row| row.number, page).await;
+        let found = list.read(self.connection, |row| CursorKey::numbered(row.number), page).await;
         found.map_err(failed)?.try_map(|row| from_row(row, workspace.clone()))
     }
 
@@ -239,7 +239,7 @@ impl Reader<'_> {
             select = select.filter(any);
             total = Total::Counted;
         }
-        NewestFirst { select, number: Column::Number, total }
+        NewestFirst { select, time: None, number: Column::Number, total }
     }
 }
 

@@ -3,6 +3,7 @@
 //! What a ticket may become, and what a caller may send, is the service's business; what tickets
 //! share with every other resource is `nouns`'.
 
+mod comments;
 mod filter;
 mod hierarchy;
 mod kinds;
@@ -10,6 +11,7 @@ mod row;
 mod table;
 
 pub use super::pages::{CursorKey, PageRequest, Position};
+pub use comments::{Channel, Comment, NewComment, Visibility};
 pub use filter::TicketFilter;
 pub use hierarchy::PARENT_DEPTH_MAX;
 pub use kinds::{Category, Impact, Priority, Source, Status, TicketType, Urgency};

@@ -50,6 +50,7 @@ pub fn event(event_type: EventType, object: serde_json::Value) -> Event {
         object,
         changed_fields: Vec::new(),
         previous: serde_json::Map::new(),
+        beside: serde_json::Map::new(),
     }
 }
 

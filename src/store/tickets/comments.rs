@@ -1,0 +1,178 @@
+//! Comments on tickets. A comment is final: nothing of it ever changes.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set};
+
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::metrics::StoreOperation;
+use crate::store::counters::advance;
+use crate::store::entity::comment;
+use crate::store::failure::failed;
+use crate::store::locks::Lock;
+use crate::store::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
+use crate::store::stored_enum::stored_enum;
+use crate::store::{Reader, Tx, unknown_number};
+
+/// The counter that numbers the comments of a workspace.
+const COUNTER: &str = "comments";
+
+stored_enum! {
+    /// Who is meant to read a comment.
+    Visibility {
+        /// Those who asked, too.
+        Public = 1,
+        /// Those who work on tickets.
+        Internal = 2,
+    }
+}
+
+stored_enum! {
+    /// The way that a comment came in.
+    Channel {
+        /// By the API.
+        Api = 1,
+        /// As an answer by e-mail.
+        Email = 2,
+    }
+}
+
+/// A comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// 1, 2, 3 … within the workspace.
+    pub id: i64,
+    /// The ticket that it is about.
+    pub ticket_id: i64,
+    /// What it says.
+    pub body: String,
+    /// Who is meant to read it.
+    pub visibility: Visibility,
+    /// The user who says it.
+    pub author_id: i64,
+    /// The way that it came in.
+    pub channel: Channel,
+    /// Its id in the system that it was brought from.
+    pub external_id: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The user that its making is attributed to.
+    pub created_by: i64,
+}
+
+/// A comment to be made.
+#[derive(Debug, Clone)]
+pub struct NewComment {
+    /// What it says.
+    pub body: String,
+    /// Who is meant to read it.
+    pub visibility: Visibility,
+    /// The user who says it.
+    pub author_id: i64,
+    /// The way that it comes in.
+    pub channel: Channel,
+    /// The user that its making is attributed to.
+    pub created_by: i64,
+}
+
+impl Comment {
+    /// Where it stands among the comments of its ticket.
+    pub fn key(&self) -> CursorKey {
+        CursorKey::timed(self.created_at, self.id)
+    }
+}
+
+impl Tx {
+    /// Makes a comment on a ticket, which this change holds. What it refers to must exist.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn insert_comment(&mut self, ticket: i64, new: NewComment) -> Result<Comment, Error> {
+        let _timed = StoreOperation::begin("insert", "comments");
+        self.locks.take(Lock::Id)?;
+        self.take_turn().await?;
+        let made = Comment {
+            id: advance(&self.transaction, self.workspace, COUNTER, 1).await?,
+            ticket_id: ticket,
+            body: new.body,
+            visibility: new.visibility,
+            author_id: new.author_id,
+            channel: new.channel,
+            external_id: None,
+            created_at: self.now,
+            created_by: new.created_by,
+        };
+        let row = comment::ActiveModel {
+            workspace_id: Set(self.workspace.0),
+            id: Set(made.id),
+            ticket_id: Set(ticket),
+            body: Set(made.body.clone()),
+            visibility: Set(made.visibility.as_i16()),
+            author_id: Set(made.author_id),
+            channel: Set(made.channel.as_i16()),
+            external_id: Set(None),
+            created_at: Set(made.created_at.0),
+            created_by: Set(made.created_by),
+        };
+        let insert = comment::Entity::insert(row).build(self.transaction.backend());
+        self.transaction.execute(insert).await.map_err(failed)?;
+        Ok(made)
+    }
+}
+
+impl Reader<'_> {
+    /// A page of the comments on a ticket, the newest first; of one visibility, if one is given.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn list_comments(
+        &self,
+        ticket: i64,
+        visibility: Option<Visibility>,
+        page: &PageRequest,
+    ) -> Result<Page<Comment>, Error> {
+        let _timed = StoreOperation::begin("list", "comments");
+        let list = self.comments(ticket, visibility);
+        let key = |row: &comment::Model| CursorKey::timed(Timestamp(row.created_at), row.id);
+        list.read(self.connection, key, page).await.map_err(failed)?.try_map(from_row)
+    }
+
+    /// The query plans of the statements that [`Reader::list_comments`] would run, a line each.
+    #[doc(hidden)]
+    pub async fn explain_comments(
+        &self,
+        ticket: i64,
+        visibility: Option<Visibility>,
+        page: &PageRequest,
+    ) -> Result<Vec<String>, Error> {
+        let list = self.comments(ticket, visibility);
+        self.explain_all(list.statements(self.backend(), page)).await
+    }
+
+    fn comments(
+        &self,
+        ticket: i64,
+        visibility: Option<Visibility>,
+    ) -> NewestFirst<comment::Entity> {
+        use comment::Column;
+        let mut select = comment::Entity::find()
+            .filter(Column::WorkspaceId.eq(self.workspace.0))
+            .filter(Column::TicketId.eq(ticket));
+        if let Some(visibility) = visibility {
+            select = select.filter(Column::Visibility.eq(visibility.as_i16()));
+        }
+        let (time, number, total) = (Some(Column::CreatedAt), Column::Id, Total::Counted);
+        NewestFirst { select, time, number, total }
+    }
+}
+
+fn from_row(row: comment::Model) -> Result<Comment, Error> {
+    let visibility = Visibility::from_i16(row.visibility);
+    let channel = Channel::from_i16(row.channel);
+    Ok(Comment {
+        id: row.id,
+        ticket_id: row.ticket_id,
+        body: row.body,
+        visibility: visibility.ok_or_else(|| unknown_number("visibility", row.visibility))?,
+        author_id: row.author_id,
+        channel: channel.ok_or_else(|| unknown_number("channel", row.channel))?,
+        external_id: row.external_id,
+        created_at: Timestamp(row.created_at),
+        created_by: row.created_by,
+    })
+}
