@@ -49,8 +49,17 @@ const HEADERS: [&str; 19] = [
     "x-request-id",
 ];
 /// Where text that was accepted may be found.
-const STORED_IN: [&str; 7] =
-    ["api_keys", "audit_logs", "events", "ticket_tags", "tickets", "users", "workspaces"];
+const STORED_IN: [&str; 9] = [
+    "api_keys",
+    "audit_logs",
+    "comments",
+    "events",
+    "history",
+    "ticket_tags",
+    "tickets",
+    "users",
+    "workspaces",
+];
 
 /// The parts of a request that the canary goes into.
 #[derive(Clone, Copy, PartialEq)]

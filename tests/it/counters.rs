@@ -29,6 +29,7 @@ async fn every_change_works_in_a_workspace_without_the_counters_that_it_needs() 
         admin.post("/tickets", crate::support::requests::vpn()).await.data(201);
     }
     admin.patch("/tickets/2", json!({"parentId": 1})).await.data(200);
+    admin.post("/tickets/1/comments", json!({"body": "On it."})).await.data(201);
     admin.patch("/workspace", json!({"name": "Desk"})).await.data(200);
     let key = admin.post("/keys", json!({"name": "Portal", "scopes": ["read-only"]})).await;
     let key = format!("/keys/{}", key.data(201)["id"].as_str().expect("an id"));
@@ -37,8 +38,18 @@ async fn every_change_works_in_a_workspace_without_the_counters_that_it_needs() 
     let successor = format!("/keys/{}", rotated["id"].as_str().expect("an id"));
     delete(&admin, &successor).await.data(200);
     orqit.flush_usage().await;
-    let all = ["api_keys", "audit_logs", "events", "request_logs", "ticket_parents", "tickets"];
-    assert_eq!(counters(&orqit).await, [&all[..], &["users"]].concat());
+    let all = [
+        "api_keys",
+        "audit_logs",
+        "comments",
+        "events",
+        "history",
+        "request_logs",
+        "ticket_parents",
+        "tickets",
+        "users",
+    ];
+    assert_eq!(counters(&orqit).await, all);
     let sequences: Vec<_> = orqit.events().await.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..=sequences.len() as i64).collect::<Vec<_>>());
 }
