@@ -60,6 +60,8 @@ pub struct Rules {
     pub takes_number: bool,
     /// Whether the items of a list are judged one by one.
     pub judged: bool,
+    /// A value for the documentation.
+    pub example: Option<serde_json::Value>,
 }
 
 /// An RPC's `(orqit.v1.event_stream)`: the names of fields.
@@ -151,7 +153,20 @@ pub fn rules(pool: &DescriptorPool, options: &DynamicMessage) -> Rules {
         unique: bool_of(rules, "unique"),
         takes_number: bool_of(rules, "takes_number"),
         judged: bool_of(rules, "judged"),
+        example: example(&string_of(rules, "example")),
     }
+}
+
+/// The value that an example is.
+///
+/// # Panics
+///
+/// If it is not JSON: a build stops, no request does.
+fn example(text: &str) -> Option<serde_json::Value> {
+    let parsed = (!text.is_empty()).then(|| serde_json::from_str(text));
+    parsed.map(|parsed| {
+        parsed.unwrap_or_else(|error| panic!("the example {text} is not JSON: {error}"))
+    })
 }
 
 /// How REST writes the messages of a stream; `None` where each is a document by itself.

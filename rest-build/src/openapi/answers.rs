@@ -3,7 +3,7 @@
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
-use super::contract::Access;
+use super::contract::{Access, IdempotencyKeyUse};
 use super::operations::{Operation, is};
 use super::schemas::Schemas;
 use super::{contract, examples};
@@ -33,12 +33,11 @@ impl Operation<'_> {
     /// The response of a stream, in both of its formats.
     fn stream(&self, schemas: &mut Schemas) -> Value {
         let response = self.rpc.method.output();
-        let event = self.contract.streamed(self.rpc, "data");
+        let (event, checkpoint) = self.contract.streamed(self.rpc);
         let data = match &event {
             Some(event) => schemas.answer_field(event),
             None => schemas.answer(&response),
         };
-        let checkpoint = self.contract.streamed(self.rpc, "checkpoint");
         let lines: Vec<_> =
             event.iter().chain(&checkpoint).map(|field| line(field, schemas)).collect();
         let error = super::schemas::reference("Error");
@@ -105,7 +104,7 @@ impl Operation<'_> {
         if !matches!(self.rpc.policy.access, Access::Public) {
             super::RATE_LIMIT_HEADERS.into_iter().for_each(&mut add);
         }
-        if self.rpc.policy.idempotency_key.is_some() {
+        if self.rpc.policy.idempotency_key != IdempotencyKeyUse::Ignored {
             add("Idempotent-Replayed");
         }
         headers

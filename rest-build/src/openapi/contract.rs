@@ -2,23 +2,18 @@
 //!
 //! It reads; what a document makes of it stands in the modules beside.
 
-use std::borrow::Cow;
-
 use heck::ToShoutySnakeCase;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, EnumDescriptor, ExtensionDescriptor, FieldDescriptor,
-    FileDescriptor, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, ServiceDescriptor,
-    Value,
+    DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
+    MethodDescriptor, ServiceDescriptor,
 };
 
-/// The descriptors, with the extensions by which they are read.
+use crate::options::{self, EventStream, HttpRule};
+pub use crate::options::{Access, IdempotencyKeyUse, Policy, Rules};
+
+/// The descriptors, with their options.
 pub struct Contract<'a> {
     pub pool: &'a DescriptorPool,
-    http: ExtensionDescriptor,
-    policy: ExtensionDescriptor,
-    rules: ExtensionDescriptor,
-    updates: ExtensionDescriptor,
-    event_stream: ExtensionDescriptor,
 }
 
 /// An RPC with at least one HTTP rule.
@@ -42,66 +37,10 @@ pub struct Route {
     pub response_body: String,
 }
 
-pub struct Policy {
-    pub access: Access,
-    /// The endpoint group in lower case, such as `tickets`.
-    pub group: Option<String>,
-    pub success_status: u32,
-    /// Whether an `Idempotency-Key` is taken, and whether it is needed.
-    pub idempotency_key: Option<Presence>,
-    /// The capability that the workspace's plan must have.
-    pub capability: Option<String>,
-    /// Whether each call spends from a budget of its client's address.
-    pub limited_by_address: bool,
-    /// Whether a precondition is about the resource that the path names.
-    pub guarded: bool,
-}
-
-/// Whether something that can be sent must be sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    Optional,
-    Required,
-}
-
-pub enum Access {
-    Public,
-    Authenticated,
-    Scope(String),
-}
-
-/// The bounds of a field; 0 where the contract leaves a bound to its default.
-#[derive(Default)]
-pub struct Rules {
-    pub required: bool,
-    pub min_length: u32,
-    pub max_length: u32,
-    pub max_items: u32,
-    pub minimum: Option<i64>,
-    pub maximum: Option<i64>,
-    pub one_of: Vec<String>,
-    pub unique: bool,
-    pub takes_number: bool,
-    pub example: Option<serde_json::Value>,
-}
-
 impl<'a> Contract<'a> {
-    /// # Panics
-    ///
-    /// If the pool lacks `google.api.http` or one of the options of `orqit.v1`.
+    /// What these descriptors say.
     pub fn new(pool: &'a DescriptorPool) -> Self {
-        let extension = |name: &str| {
-            pool.get_extension_by_name(name)
-                .unwrap_or_else(|| panic!("the descriptors do not declare the option {name}"))
-        };
-        Self {
-            pool,
-            http: extension("google.api.http"),
-            policy: extension("orqit.v1.policy"),
-            rules: extension("orqit.v1.rules"),
-            updates: extension("orqit.v1.updates"),
-            event_stream: extension("orqit.v1.event_stream"),
-        }
+        Self { pool }
     }
 
     /// Every RPC that has an HTTP rule, in the order of the files.
@@ -114,33 +53,37 @@ impl<'a> Contract<'a> {
     }
 
     fn rpc(&self, service: ServiceDescriptor, method: MethodDescriptor) -> Option<Rpc> {
-        let rule = option(&method.options(), &self.http)?;
-        let name = method.full_name().to_owned();
-        let policy = option(&method.options(), &self.policy)
-            .unwrap_or_else(|| panic!("{name} has an HTTP rule but no policy"));
-        let mut routes = vec![route(&rule)];
-        if let Some(bindings) = get(&rule, "additional_bindings").as_list() {
-            routes.extend(bindings.iter().filter_map(Value::as_message).map(route));
+        let rules = options::http_rules(self.pool, &method.options());
+        if rules.is_empty() {
+            return None;
         }
-        Some(Rpc { policy: read_policy(&name, &policy), service, method, routes })
+        let policy = options::policy(self.pool, &method.options()).unwrap_or_else(|| {
+            panic!("{} has an HTTP rule but no policy that says who may call", method.full_name())
+        });
+        let routes = rules.into_iter().map(Route::new).collect();
+        Some(Rpc { policy, service, method, routes })
     }
 
+    /// The rules of a field.
     pub fn rules(&self, field: &FieldDescriptor) -> Rules {
-        option(&field.options(), &self.rules)
-            .map_or_else(Rules::default, |rules| read_rules(field, &rules))
+        options::rules(self.pool, &field.options())
     }
 
-    /// A field of the messages that an RPC streams, by what it is for, such as `data`; none where the
-    /// RPC does not say.
-    pub fn streamed(&self, rpc: &Rpc, purpose: &str) -> Option<FieldDescriptor> {
-        let stream = option(&rpc.method.options(), &self.event_stream)?;
-        rpc.method.output().get_field_by_name(&text(&stream, purpose))
+    /// The field of an RPC's messages that is an event, and the one that is a checkpoint, if the RPC says
+    /// which they are.
+    pub fn streamed(&self, rpc: &Rpc) -> (Option<FieldDescriptor>, Option<FieldDescriptor>) {
+        let Some(stream) = self.event_stream(rpc) else { return (None, None) };
+        let field = |name: &str| rpc.method.output().get_field_by_name(name);
+        (field(&stream.data), stream.checkpoint.as_deref().and_then(field))
     }
 
     /// Whether a client can resume a stream after the last event that it has seen.
     pub fn resumes(&self, rpc: &Rpc) -> bool {
-        let stream = option(&rpc.method.options(), &self.event_stream);
-        stream.is_some_and(|stream| !text(&stream, "id").is_empty())
+        self.event_stream(rpc).is_some_and(|stream| stream.id.is_some())
+    }
+
+    fn event_stream(&self, rpc: &Rpc) -> Option<EventStream> {
+        options::event_stream(self.pool, &rpc.method.options())
     }
 
     /// Whether a route reads or changes a resource that has a version, and so an entity tag.
@@ -162,103 +105,14 @@ impl<'a> Contract<'a> {
 
     /// Whether the request is an update, in which absent means unchanged and null cleared.
     pub fn updates(&self, request: &MessageDescriptor) -> bool {
-        request.options().has_extension(&self.updates)
+        options::updates(self.pool, &request.options()).is_some()
     }
 }
 
-fn option(options: &DynamicMessage, extension: &ExtensionDescriptor) -> Option<DynamicMessage> {
-    let present = options.has_extension(extension);
-    present.then(|| options.get_extension(extension).as_message().cloned()).flatten()
-}
-
-fn get<'m>(message: &'m DynamicMessage, field: &str) -> Cow<'m, Value> {
-    message.get_field_by_name(field).unwrap_or_else(|| panic!("an option has no field {field}"))
-}
-
-fn text(message: &DynamicMessage, field: &str) -> String {
-    get(message, field).as_str().unwrap_or_default().to_owned()
-}
-
-fn number(message: &DynamicMessage, field: &str) -> u32 {
-    get(message, field).as_u32().unwrap_or_default()
-}
-
-fn flag(message: &DynamicMessage, field: &str) -> bool {
-    get(message, field).as_bool().unwrap_or_default()
-}
-
-fn route(rule: &DynamicMessage) -> Route {
-    let verb = ["get", "put", "post", "delete", "patch"]
-        .into_iter()
-        .find(|verb| rule.has_field_by_name(verb))
-        .expect("an HTTP rule has one of the five methods");
-    Route {
-        verb: verb.to_owned(),
-        template: text(rule, verb),
-        body: text(rule, "body"),
-        response_body: text(rule, "response_body"),
-    }
-}
-
-fn read_policy(rpc: &str, policy: &DynamicMessage) -> Policy {
-    let access = if policy.has_field_by_name("scope") {
-        Access::Scope(text(policy, "scope"))
-    } else if flag(policy, "authenticated") {
-        Access::Authenticated
-    } else {
-        assert!(flag(policy, "public"), "{rpc}: its policy does not say who may call");
-        Access::Public
-    };
-    let group = group(policy);
-    let status = number(policy, "success_status");
-    let capability = text(policy, "capability");
-    Policy {
-        access,
-        group,
-        success_status: if status == 0 { 200 } else { status },
-        idempotency_key: match get(policy, "idempotency_key").as_enum_number() {
-            Some(1) => Some(Presence::Optional),
-            Some(2) => Some(Presence::Required),
-            _ => None,
-        },
-        capability: (!capability.is_empty()).then_some(capability),
-        limited_by_address: flag(policy, "limited_by_address"),
-        guarded: flag(policy, "guarded"),
-    }
-}
-
-fn group(policy: &DynamicMessage) -> Option<String> {
-    let Kind::Enum(groups) = policy.descriptor().get_field_by_name("group")?.kind() else {
-        return None;
-    };
-    let group = groups.get_value(get(policy, "group").as_enum_number()?)?;
-    (group.number() != 0).then(|| short_name(&groups, group.name()).to_lowercase())
-}
-
-fn read_rules(field: &FieldDescriptor, rules: &DynamicMessage) -> Rules {
-    let bound = |name: &str| {
-        let present = rules.has_field_by_name(name);
-        present.then(|| get(rules, name).as_i64()).flatten()
-    };
-    let example = text(rules, "example");
-    let example = (!example.is_empty()).then(|| {
-        serde_json::from_str(&example)
-            .unwrap_or_else(|e| panic!("the example of {} is not JSON: {e}", field.full_name()))
-    });
-    let one_of = get(rules, "one_of");
-    Rules {
-        required: flag(rules, "required"),
-        min_length: number(rules, "min_length"),
-        max_length: number(rules, "max_length"),
-        max_items: number(rules, "max_items"),
-        minimum: bound("minimum"),
-        maximum: bound("maximum"),
-        one_of: (one_of.as_list().into_iter().flatten())
-            .filter_map(|value| Some(value.as_str()?.to_owned()))
-            .collect(),
-        unique: flag(rules, "unique"),
-        takes_number: flag(rules, "takes_number"),
-        example,
+impl Route {
+    fn new(rule: HttpRule) -> Self {
+        let HttpRule { method, template, body, response_body } = rule;
+        Self { verb: method.to_lowercase(), template, body, response_body }
     }
 }
 

@@ -9,7 +9,7 @@ use heck::ToShoutySnakeCase;
 use prost_reflect::{DescriptorPool, Kind, MethodDescriptor};
 use serde_json::{Map, Value, json};
 
-use super::contract::{self, Access, Contract, Presence, Route, Rpc};
+use super::contract::{self, Access, Contract, IdempotencyKeyUse, Route, Rpc};
 use super::schemas::reference;
 
 /// When an operation can answer a code.
@@ -168,8 +168,8 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
         When::Write => updates || rpc.method.name().starts_with("Create"),
         When::Versioned => contract.is_versioned(rpc, route),
         When::Capability => rpc.policy.capability.is_some(),
-        When::Idempotent => rpc.policy.idempotency_key.is_some(),
-        When::IdempotencyRequired => rpc.policy.idempotency_key == Some(Presence::Required),
+        When::Idempotent => rpc.policy.idempotency_key != IdempotencyKeyUse::Ignored,
+        When::IdempotencyRequired => rpc.policy.idempotency_key == IdempotencyKeyUse::Required,
         When::Page => request.get_field_by_name("per_page").is_some(),
         When::Stream => rpc.method.is_server_streaming(),
         When::Credential => keyed || rpc.policy.limited_by_address,

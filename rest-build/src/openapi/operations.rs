@@ -6,7 +6,7 @@ use heck::{ToLowerCamelCase, ToUpperCamelCase};
 use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
-use super::contract::{self, Access, Contract, Presence, Route, Rpc};
+use super::contract::{self, Access, Contract, IdempotencyKeyUse, Route, Rpc};
 use super::errors::{self, Code};
 use super::examples;
 use super::schemas::Schemas;
@@ -189,11 +189,12 @@ impl<'a> Operation<'a> {
         if self.contract.resumes(self.rpc) {
             parameters.push(json!({ "$ref": "#/components/parameters/Last-Event-ID" }));
         }
-        if let Some(presence) = self.rpc.policy.idempotency_key {
-            let name = match presence {
-                Presence::Optional => "Idempotency-Key",
-                Presence::Required => "Idempotency-Key-Required",
-            };
+        let idempotency_key = match self.rpc.policy.idempotency_key {
+            IdempotencyKeyUse::Ignored => None,
+            IdempotencyKeyUse::Optional => Some("Idempotency-Key"),
+            IdempotencyKeyUse::Required => Some("Idempotency-Key-Required"),
+        };
+        if let Some(name) = idempotency_key {
             parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
         }
         parameters
