@@ -1,9 +1,10 @@
 //! Workspaces, as the operator sees them: the only queries that belong to no workspace, besides
 //! the one that finds a key.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::LockType;
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QueryTrait, Set,
+    ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Set,
 };
 
 use super::entity::workspace;
@@ -225,12 +226,13 @@ impl Tx {
         meant_for: &Precondition,
     ) -> Result<Workspace, Error> {
         let _timed = StoreOperation::begin("find_for_update", "workspaces");
-        let lock = workspace::Entity::update_many()
-            // Changes nothing: it takes the row's lock, on either database.
-            .col_expr(workspace::Column::UpdatedAt, Expr::col(workspace::Column::UpdatedAt))
+        let lock = workspace::Entity::find()
+            .select_only()
+            .column(workspace::Column::Id)
             .filter(workspace::Column::Id.eq(self.workspace.0))
+            .lock(LockType::NoKeyUpdate)
             .build(self.transaction.backend());
-        self.transaction.execute(lock).await.map_err(failed)?;
+        self.transaction.read_one(lock, |row| row.get::<i64>(0)).await?;
         let found = self.find_workspace().await?;
         meant_for.hold(found.version)?;
         Ok(found)

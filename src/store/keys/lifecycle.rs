@@ -4,7 +4,7 @@
 //! Whoever makes a key holds the lock of the workspace's key numbers from [`Tx::lock_keys`] on, so
 //! what it counts is still so when it commits.
 
-use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Set, UpdateMany,
@@ -128,13 +128,14 @@ impl Tx {
         meant_for: &Precondition,
     ) -> Result<Option<KeyRecord>, Error> {
         let _timed = StoreOperation::begin("find_for_update", "api_keys");
-        let lock = api_key::Entity::update_many()
-            // Changes nothing: it takes the row's lock, on either database.
-            .col_expr(api_key::Column::Number, Expr::col(api_key::Column::Number))
+        let lock = api_key::Entity::find()
+            .select_only()
+            .column(api_key::Column::Number)
             .filter(api_key::Column::KeyId.eq(key_id))
             .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .lock(LockType::NoKeyUpdate)
             .build(self.transaction.backend());
-        if self.transaction.execute(lock).await.map_err(failed)? == 0 {
+        if self.transaction.read_one(lock, |row| row.get::<i64>(0)).await?.is_none() {
             return Ok(None);
         }
         let found = self.find_key(key_id).await?;
