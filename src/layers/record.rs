@@ -6,22 +6,18 @@
 //! It stands outside of what renders refusals, so that nothing is answered behind its back.
 
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
-use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
 use ipnet::IpNet;
-use tonic::Status;
 use tonic::body::Body;
 
 use super::around::{Answered, Around};
 use super::client_address::client_address;
 use super::request_id::RequestId;
-use super::{Request, Response, ResponseFuture};
+use super::{IsStream, Request, Response, ResponseFuture};
 use crate::clock::Clock;
 use crate::connections::Peer;
 use crate::metrics;
@@ -80,10 +76,14 @@ impl Around for Record {
             if let Some(headers) = trail.headers.get() {
                 response.headers_mut().extend(headers.clone());
             }
-            let is_refused = response.extensions().get::<Refused>().is_some();
-            let is_stream = trail.rpc.get().is_some_and(|(rpc, _)| rpc.streams) && !is_refused;
-            if is_stream {
-                return Ok(response.map(|body| Body::new(Recorded { body, _open: open })));
+            if response.extensions().get::<IsStream>().is_some() {
+                // Its entry is taken when its body is dropped.
+                return Ok(response.map(|body| {
+                    Body::new(body.map_frame(move |frame| {
+                        let _until_then = &open;
+                        frame
+                    }))
+                }));
             }
             Ok(response)
         })
@@ -115,34 +115,8 @@ fn outcome(trail: &Trail, response: &Response) -> (u16, Option<&'static str>) {
     }
 }
 
-/// The body of a stream, with the request that it answers.
-struct Recorded {
-    body: Body,
-    _open: Open,
-}
-
-impl http_body::Body for Recorded {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A request that is not answered to the end yet. However it ends, its entry is taken: when its client goes, the
-/// future that holds this is dropped.
+/// A request that is not answered to the end yet. However it ends, its entry is taken: when its client
+/// goes, the future or the body that holds this is dropped.
 struct Open {
     usage: Recorder,
     trail: Arc<Trail>,

@@ -109,19 +109,11 @@ pub fn listed<N: Noun, M: Message>(
     found: Page<N>,
     message: impl Fn(N) -> M,
 ) -> Result<Listed<M>, Error> {
-    let mut next = found.next;
-    let mut keys: Vec<_> = found.rows.iter().map(|row| list.key_of(row)).collect();
-    let mut messages: Vec<_> = found.rows.into_iter().map(message).collect();
-    let fitting = fitting(page, messages.iter().map(Message::encoded_len))?;
-    if fitting < messages.len() {
-        messages.truncate(fitting);
-        next = Some(keys.swap_remove(fitting - 1));
-    }
-    let next = next.map(|next| list.encode::<N>(workspace, &next));
-    Ok(Listed { messages, meta: meta(page, found.total_count, next) })
+    let cursor = |key: &CursorKey| list.encode::<N>(workspace, key);
+    fitted(page, found, |row| list.key_of(row), cursor, message)
 }
 
-/// The page of a list that is no noun's as messages, as many as fit; `key` tells where a row stands.
+/// The page of any list as messages, as many as fit; `key` tells where a row stands.
 pub fn fitted<T, M: Message>(
     page: &PageRequest,
     found: Page<T>,

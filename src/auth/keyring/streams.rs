@@ -63,19 +63,6 @@ impl Streams {
         }
     }
 
-    /// Tells what the database says, unless something newer was told meanwhile.
-    fn settle(&self, hash: &KeyHash, found: Rights) {
-        if let Some(open) = self.lock().get(hash) {
-            open.rights.send_if_modified(|rights| {
-                let is_open = matches!(rights, Rights::Unknown);
-                if is_open {
-                    *rights = found;
-                }
-                is_open
-            });
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<KeyHash, Open>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,10 +83,24 @@ impl KeyRing {
         let rights = open.rights.subscribe();
         drop(streams);
         // Only now that changes are told: one that was applied before shows in what is known.
+        let before = self.generation();
         if let Known::Caller(caller) = self.known(&hash) {
-            self.streams.settle(&hash, Rights::Known(caller));
+            self.tell_unless_changed(before, &hash, Rights::Known(caller));
         }
         Some(OpenStream { ring: Arc::clone(self), key_id, hash, rights })
+    }
+}
+
+impl KeyRing {
+    /// Tells the streams of a key what was found, unless something of any key has changed, or was
+    /// forgotten, since `generation`; whether it was told.
+    fn tell_unless_changed(&self, generation: u64, hash: &KeyHash, found: Rights) -> bool {
+        let now = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let unchanged = *now == generation;
+        if unchanged {
+            self.streams.tell(hash, found);
+        }
+        unchanged
     }
 }
 
@@ -113,18 +114,15 @@ impl OpenStream {
     pub fn confirm(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let (ring, key_id, hash) = (Arc::clone(&self.ring), self.key_id.clone(), self.hash);
         async move {
-            let before = ring.generation();
-            let Some(caller) = ring.find_by_id(&key_id, hash).await? else {
-                ring.streams.tell(&hash, Rights::Revoked);
-                return Ok(());
-            };
-            let generation = ring.generation.lock().unwrap_or_else(PoisonError::into_inner);
-            if *generation == before {
-                ring.streams.tell(&hash, Rights::Known(caller));
-            } else {
-                ring.streams.settle(&hash, Rights::Known(caller));
+            loop {
+                let before = ring.generation();
+                let found = ring.find_by_id(&key_id, hash).await?;
+                let rights = found.map_or(Rights::Revoked, Rights::Known);
+                // What changed meanwhile may be newer than what was read.
+                if ring.tell_unless_changed(before, &hash, rights) {
+                    return Ok(());
+                }
             }
-            Ok(())
         }
     }
 }
