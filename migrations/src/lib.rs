@@ -25,7 +25,9 @@ mod m0017_user_lists;
 mod m0018_fewer_ticket_indexes;
 mod m0019_history;
 mod m0020_comments;
+mod m0021_words;
 mod schema;
+mod words;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{
@@ -33,6 +35,7 @@ use sea_orm_migration::sea_orm::{
 };
 
 pub use case_folding::case_folded;
+pub use words::{joined, with_words, words};
 
 /// The lock that replicas take in turn while they migrate: any number that nobody else takes.
 const MIGRATION_LOCK: i64 = 0x6f72_7169_745f_6d67;
@@ -64,6 +67,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_fewer_ticket_indexes::Migration),
             Box::new(m0019_history::Migration),
             Box::new(m0020_comments::Migration),
+            Box::new(m0021_words::Migration),
         ]
     }
 }

@@ -6,7 +6,7 @@ use rest::Violations;
 use crate::config::{PAGE_BYTES_MAX, PAGED_ROWS_MAX, PER_PAGE_ALWAYS, PER_PAGE_DEFAULT};
 use crate::error::Error;
 use crate::pb;
-use crate::store::nouns::{Direction, Noun, Order, Query};
+use crate::store::nouns::{Direction, Noun, Order, Query, SEARCH_WORDS_MAX, searched_words};
 use crate::store::{CursorError, CursorKey, Page, PageRequest, Position, WorkspaceId};
 
 /// The cursor that begins a list which is read on by its cursors.
@@ -52,6 +52,14 @@ impl PageParameters<'_> {
         };
         let per_page = self.per_page.map_or(PER_PAGE_DEFAULT, |per_page| per_page as u32);
         Ok(PageRequest { per_page, position })
+    }
+}
+
+/// Refuses a search for more words than are searched for.
+pub fn check_search(text: Option<&str>, violations: &mut Violations) {
+    if text.is_some_and(|text| searched_words(text).len() > SEARCH_WORDS_MAX) {
+        let remedy = format!("q must have at most {SEARCH_WORDS_MAX} different words");
+        violations.add("q", "TOO_MANY_WORDS", remedy);
     }
 }
 
@@ -129,7 +137,10 @@ pub fn fitted<T, M: Message>(
         messages.truncate(fitting);
         next = Some(keys.swap_remove(fitting - 1));
     }
-    let meta = meta(page, found.total_count, next.as_ref().map(cursor));
+    let meta = pb::PageMeta {
+        total_is_bound: found.total_is_bound,
+        ..meta(page, found.total_count, next.as_ref().map(cursor))
+    };
     Ok(Listed { messages, meta })
 }
 
@@ -165,5 +176,6 @@ pub fn meta(
         total_count,
         has_more: next_cursor.is_some(),
         next_cursor,
+        total_is_bound: false,
     }
 }

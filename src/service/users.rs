@@ -27,6 +27,7 @@ impl pb::user_service_server::UserService for Users {
     ) -> Result<Response<pb::ListUsersResponse>, Status> {
         let accepted = accept(request, |message, violations| {
             page_parameters(message).check(violations);
+            pages::check_search(message.q.as_deref(), violations);
         })?;
         let workspace = accepted.caller.workspace();
         let message = &accepted.message;
@@ -121,6 +122,7 @@ fn filter(message: &pb::ListUsersRequest) -> UserFilter {
     UserFilter {
         role: message.role.iter().copied().map(messages::role).collect(),
         status: message.status.iter().copied().map(messages::status).collect(),
+        words: message.q.clone(),
         email: message.email.clone(),
         department: message.department.clone(),
         created_after: message.created_after.map(next_milli),

@@ -94,6 +94,8 @@ pub struct Page<T> {
     /// How many rows pass the filter, on all pages; none where the list is read on by cursor, so that
     /// no page of a loop counts anything.
     pub total_count: Option<i64>,
+    /// Whether the list has more rows than are counted.
+    pub total_is_bound: bool,
     /// Where the next page begins, if there is one.
     pub next: Option<CursorKey>,
 }
@@ -104,8 +106,9 @@ impl<T> Page<T> {
         self,
         convert: impl FnMut(T) -> Result<U, E>,
     ) -> Result<Page<U>, E> {
-        let rows = self.rows.into_iter().map(convert).collect::<Result<_, _>>()?;
-        Ok(Page { rows, total_count: self.total_count, next: self.next })
+        let Self { rows, total_count, total_is_bound, next } = self;
+        let rows = rows.into_iter().map(convert).collect::<Result<_, _>>()?;
+        Ok(Page { rows, total_count, total_is_bound, next })
     }
 }
 
@@ -147,7 +150,7 @@ impl<E: EntityTrait> NewestFirst<E> {
         rows.truncate(page.per_page as usize);
         let last = rows.last().filter(|_| has_more);
         let next = last.map(key_of);
-        Ok(Page { rows, total_count, next })
+        Ok(Page { rows, total_count, total_is_bound: false, next })
     }
 
     /// What a page reads.

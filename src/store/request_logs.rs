@@ -107,7 +107,7 @@ impl Reader<'_> {
         rows.truncate(page.per_page as usize);
         let last = rows.last().filter(|_| has_more);
         let next = last.map(|row| CursorKey { value: Some(row.received_at.0.into()), id: row.id });
-        Ok(Page { rows, total_count, next })
+        Ok(Page { rows, total_count, total_is_bound: false, next })
     }
 
     /// The query plans of the statements that [`Reader::list_request_logs`] would run.

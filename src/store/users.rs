@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::metrics::StoreOperation;
 
-use row::{CREATED_AT, ROLE, STATUS};
+use row::{CREATED_AT, ROLE, STATUS, WORDS};
 
 stored_enum! {
     /// What a user may be in a workspace.
@@ -109,6 +109,8 @@ pub struct UserFilter {
     pub email: Option<String>,
     /// Of this department, whatever its case.
     pub department: Option<String>,
+    /// With each word of this text in name or address; see [`Condition::search`].
+    pub words: Option<String>,
     /// Made at this instant or later.
     pub created_after: Option<Timestamp>,
     /// Made before this instant.
@@ -126,6 +128,7 @@ impl UserFilter {
             Condition::dimension(&STATUS, self.status.iter().map(|one| one.as_i16())),
             folded(&self.email).map(|key| Condition::Text("email_key", key)),
             folded(&self.department).map(|key| Condition::Text("department_key", key)),
+            self.words.as_deref().map(|text| Condition::search(&WORDS, text)),
             self.created_after.map(|at| Condition::Since("created_at", at)),
             self.created_before.map(|at| Condition::Before("created_at", at)),
             self.updated_since.map(|at| Condition::Since("updated_at", at)),

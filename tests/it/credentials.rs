@@ -274,8 +274,7 @@ async fn a_key_without_any_scope_can_ask_who_it_is() {
         "createdAt": "2026-01-01T00:00:00.000Z",
     });
     assert_eq!(accounts.data(200), json!([account]));
-    let meta =
-        json!({"page": 1, "perPage": 20, "totalCount": 1, "hasMore": false, "nextCursor": null});
+    let meta = json!({"page": 1, "perPage": 20, "totalCount": 1, "hasMore": false, "nextCursor": null, "totalIsBound": false});
     assert_eq!(accounts.json()["meta"], meta);
     assert_eq!(none.get("/accounts?page=2&perPage=1").await.data(200), json!([]));
     for wrong in ["page=0", "perPage=101", "page=1001&perPage=100", "cursor=x"] {

@@ -84,7 +84,7 @@ async fn keys_are_listed_newest_first_by_page_cursor_and_status() {
     assert_eq!(
         rest.json()["meta"],
         json!({
-            "page": null, "perPage": 3, "totalCount": null, "hasMore": false, "nextCursor": null,
+            "page": null, "perPage": 3, "totalCount": null, "hasMore": false, "nextCursor": null, "totalIsBound": false,
         })
     );
     assert_eq!(listed(&admin.get("/keys?status=REVOKED").await), [ids[1].clone()]);

@@ -41,6 +41,7 @@ mod refusals;
 mod request_log_filters;
 mod request_logs;
 mod revocation;
+mod search;
 mod shared_rate_limits;
 mod slots;
 mod slow_peers;

@@ -38,8 +38,7 @@ async fn a_new_ticket_is_answered_with_every_field() {
     }
     let tickets = rest.get("/tickets?page=1&perPage=20").await;
     assert_eq!(tickets.data(200), json!([expected]));
-    let meta =
-        json!({"page": 1, "perPage": 20, "totalCount": 1, "hasMore": false, "nextCursor": null});
+    let meta = json!({"page": 1, "perPage": 20, "totalCount": 1, "hasMore": false, "nextCursor": null, "totalIsBound": false});
     assert_eq!(tickets.json()["meta"], meta);
 }
 

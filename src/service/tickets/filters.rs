@@ -5,16 +5,32 @@ use rest::Violations;
 use super::messages;
 use crate::pb;
 use crate::service::next_milli;
-use crate::service::pages::PageParameters;
+use crate::service::pages::{self, PageParameters};
 use crate::store::tickets::TicketFilter;
 
 /// The rules of a list that no single field can tell.
 pub fn check(message: &pb::ListTicketsRequest, violations: &mut Violations) {
     page_parameters(message).check(violations);
+    pages::check_search(message.q.as_deref(), violations);
+    if is_by_relevance(message) {
+        let wrong = match (&message.q, &message.cursor) {
+            (None, _) => Some("sort=relevance needs q: send what to search for, or another sort"),
+            (_, Some(_)) => Some("sort=relevance has no cursor: send page, or another sort"),
+            _ => None,
+        };
+        if let Some(remedy) = wrong {
+            violations.add("sort", "INVALID_COMBINATION", remedy);
+        }
+    }
     if message.external_id.is_some() && message.external_source.is_none() {
         let remedy = "externalSource is needed beside externalId";
         violations.add("externalSource", "REQUIRED", remedy);
     }
+}
+
+/// Whether what is found is asked for in order of relevance.
+pub fn is_by_relevance(message: &pb::ListTicketsRequest) -> bool {
+    message.sort.as_deref() == Some("relevance")
 }
 
 pub fn page_parameters(message: &pb::ListTicketsRequest) -> PageParameters<'_> {
@@ -33,6 +49,7 @@ pub fn filter(message: &pb::ListTicketsRequest) -> TicketFilter {
         parent_ids: message.parent_id.clone(),
         tag: message.tag.clone(),
         unassigned: message.unassigned,
+        words: message.q.clone(),
         created_after: message.created_after.map(next_milli),
         created_before: message.created_before.map(next_milli),
         updated_since: message.updated_since.map(next_milli),

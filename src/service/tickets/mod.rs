@@ -20,7 +20,7 @@ use crate::pb;
 use crate::resource::Resource;
 use crate::service;
 use crate::store::HistoryEntry;
-use crate::store::tickets::{Comment, Ticket};
+use crate::store::tickets::{Comment, Ticket, Visibility};
 use crate::store::{self, CursorKey, Store, WorkspaceId};
 
 /// Answers for tickets.
@@ -43,8 +43,17 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let list = filters::filter(message).query(sort);
         let page = filters::page_parameters(message)
             .request(|text| list.decode::<Ticket>(workspace, text))?;
-        let found = self.store.reader(workspace).list(&list, &page).await?;
-        let listed = pages::listed(workspace, &list, &page, found, messages::ticket)?;
+        let reader = self.store.reader(workspace);
+        let by_relevance = filters::is_by_relevance(message);
+        let found = match by_relevance {
+            true => reader.list_by_relevance(&list, &page).await?,
+            false => reader.list(&list, &page).await?,
+        };
+        let mut listed = pages::listed(workspace, &list, &page, found, messages::ticket)?;
+        if by_relevance {
+            // It is ranked anew for each page.
+            listed.meta.next_cursor = None;
+        }
         let (tickets, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListTicketsResponse { tickets, meta }))
     }
@@ -135,7 +144,11 @@ impl pb::ticket_service_server::TicketService for Tickets {
             let mut after = comments::commented(&before, &new, tx.now())?;
             after.updated_by = by;
             let after = tx.update(&before, after).await?;
-            let comment = comments::comment(tx.insert_comment(after.id, new).await?);
+            let comment = tx.insert_comment(after.id, new).await?;
+            if comment.visibility == Visibility::Public {
+                tx.add_words::<Ticket>(after.id, &comment.body).await?;
+            }
+            let comment = comments::comment(comment);
             tx.record(comments::created(&comment, &after));
             if after.status != before.status {
                 // The comment is told by its own event.

@@ -209,6 +209,7 @@ impl Reader<'_> {
             return Ok(Page {
                 rows: Vec::new(),
                 total_count: page.position.is_counted().then_some(0),
+                total_is_bound: false,
                 next: None,
             });
         };

@@ -7,7 +7,7 @@ use super::counts::facet_conditions;
 use super::merge::OF_FACETS;
 use super::plan::Path;
 use super::query::Condition;
-use super::sql::Sql;
+use super::sql::{Sql, all};
 use super::table::{NarrowFilter, Side};
 
 impl Sql<'_> {
@@ -32,6 +32,7 @@ impl Sql<'_> {
         let query = self.query;
         let (from, mut conditions) = match self.path {
             Path::Gather(NarrowFilter { side: Some(side), .. }) => self.side_alone(side),
+            Path::Search => (format!("({}) h", self.hits()), Vec::new()),
             _ => self.driven(),
         };
         for condition in &query.conditions {
@@ -41,7 +42,7 @@ impl Sql<'_> {
         }
         format!(
             "SELECT COUNT(*) FROM (SELECT 1 FROM {from} WHERE {} LIMIT {most} + 1) AS found",
-            conditions.join(" AND ")
+            all(&conditions)
         )
     }
 
@@ -55,6 +56,11 @@ impl Sql<'_> {
                 let facets = self.facets(None);
                 let from = format!("({facets}) s CROSS JOIN {}", self.rows_by_index());
                 (from, vec![of_workspace, format!("t.facet = {OF_FACETS}")])
+            }
+            Path::Search => {
+                let hits = format!("({}) h", self.hits());
+                let row = format!("{of_workspace} AND t.id = h.id");
+                (lateral(self.backend, &hits, self.table.name, "t", &row), Vec::new())
             }
             _ => (self.rows_by_index(), vec![of_workspace]),
         }
@@ -76,7 +82,7 @@ impl Sql<'_> {
             // A walk over everything takes the index of its order anyway.
             Path::Walk if is_ranged => Some(self.table.index_of(self.query.order)),
             Path::GatherFacets => Some(self.table.index_of_facets()),
-            Path::Walk | Path::Merge => None,
+            Path::Walk | Path::Merge | Path::Search => None,
         };
         match index {
             Some(index) if self.backend == DbBackend::Sqlite => {
@@ -86,23 +92,12 @@ impl Sql<'_> {
         }
     }
 
-    /// From a value to its rows, never the other way round, which the planners would prefer for a
-    /// value that many rows have: SQLite does not reorder a CROSS JOIN; PostgreSQL does, but cannot
-    /// take a subquery with OFFSET apart.
+    /// From a value to its rows.
     fn rows_by_side(&mut self, side: &Side) -> (String, Vec<String>) {
         let (_, conditions) = self.side_alone(side);
-        let (workspace, table) = (&self.workspace, self.table.name);
-        let row = format!("t.workspace_id = {workspace} AND t.id = g.{}", side.owner);
-        match self.backend {
-            DbBackend::Postgres => {
-                let row = format!("SELECT t.* FROM {table} t WHERE {row} OFFSET 0");
-                (format!("{} g CROSS JOIN LATERAL ({row}) t", side.table), conditions)
-            }
-            _ => {
-                let from = format!("{} g CROSS JOIN {table} t", side.table);
-                (from, [conditions, vec![row]].concat())
-            }
-        }
+        let row = format!("t.workspace_id = {} AND t.id = g.{}", self.workspace, side.owner);
+        let values = format!("{} g", side.table);
+        (lateral(self.backend, &values, self.table.name, "t", &row), conditions)
     }
 
     /// From a value alone.
@@ -130,6 +125,8 @@ impl Sql<'_> {
         let unless = if chosen { "" } else { "+" };
         match condition {
             Condition::Dimension(..) => None,
+            Condition::Words(..) if chosen => None,
+            Condition::Words(search, words) => Some(self.has_words(of, search, words)),
             Condition::Numbers(column, numbers) => Some(match numbers.as_slice() {
                 [number] => format!("{unless}{of}.{column} = {}", self.parameters.bind(*number)),
                 numbers => format!("{unless}{of}.{column} {}", self.parameters.bind_in(numbers)),
@@ -161,12 +158,34 @@ impl Sql<'_> {
 
     /// Whether the path's index leads with what the condition looks at.
     fn is_chosen(&self, condition: &Condition) -> bool {
+        if let Condition::Words(..) = condition {
+            return matches!(self.path, Path::Search);
+        }
         let Some(column) = condition.column() else { return false };
         match self.path {
             Path::Gather(narrow) => condition.is_equality() && narrow.columns.contains(&column),
             Path::GatherRange(order) => !condition.is_equality() && order.column == column,
             Path::Walk => !condition.is_equality() && self.query.order.column == column,
-            Path::Merge | Path::GatherFacets => false,
+            Path::Merge | Path::GatherFacets | Path::Search => false,
         }
+    }
+}
+
+/// From rows to those of `table` that belong to them, never the other way round, which the planners
+/// would prefer where they are many: SQLite does not reorder a CROSS JOIN; PostgreSQL does, but cannot
+/// take a subquery with OFFSET apart.
+pub(super) fn lateral(
+    backend: DbBackend,
+    rows: &str,
+    table: &str,
+    alias: &str,
+    belongs: &str,
+) -> String {
+    match backend {
+        DbBackend::Postgres => {
+            let row = format!("SELECT {alias}.* FROM {table} {alias} WHERE {belongs} OFFSET 0");
+            format!("{rows} CROSS JOIN LATERAL ({row}) {alias}")
+        }
+        _ => format!("{rows} CROSS JOIN {table} {alias} ON {belongs}"),
     }
 }

@@ -6,7 +6,7 @@ use sea_orm::DbBackend;
 
 use super::counts::counted;
 use super::query::{Condition, Direction};
-use super::sql::{Slice, Sql, Stretch, as_i64};
+use super::sql::{Slice, Sql, Stretch, all, as_i64};
 use super::table::{Dimension, Values};
 
 /// The facet of a row of [`Sql::facets`]. Not the bare column: SQLite would look up the rows by what
@@ -155,7 +155,7 @@ impl Sql<'_> {
             }
             _ => {
                 let conditions = self.beyond(slice, &self.key("x"), "x.id");
-                if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") }
+                all(&conditions)
             }
         }
     }

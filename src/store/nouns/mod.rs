@@ -13,8 +13,11 @@ mod plan;
 mod query;
 mod row;
 pub mod samples;
+mod search;
 mod sql;
 mod table;
+mod totals;
+mod words;
 mod write;
 
 use sea_orm::{DbErr, EntityTrait, Value};
@@ -30,6 +33,7 @@ use crate::metrics::StoreOperation;
 
 pub use query::{Condition, Direction, KeyValue, Query};
 pub use row::Columns;
+pub use search::{SEARCH_WORDS_MAX, Search, searched_words};
 pub use table::{Dimension, NarrowFilter, Order, Side, Table, Texts, Values};
 
 /// A resource with a table of its own.
@@ -75,6 +79,11 @@ pub trait Noun: Clone + Send + Sync + Sized + 'static {
     /// Its values in a table beside its own.
     fn side(&self, _side: &Side) -> Vec<Value> {
         Vec::new()
+    }
+
+    /// The texts whose words it is found by: the one that counts most, and the other.
+    fn searched(&self) -> [&str; 2] {
+        ["", ""]
     }
 
     /// The refusal of a value that another row has already; none if the error is another one.

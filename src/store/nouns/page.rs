@@ -5,7 +5,8 @@ use sea_orm::{AccessMode, DbBackend, DbErr, IsolationLevel, Statement, Transacti
 use super::plan::Path;
 use super::query::Query;
 use super::row::{decode_listed, selected};
-use super::sql::{List, SORTED_ROWS, Slice, Stretch};
+use super::search::SEARCH_COUNT_MAX;
+use super::sql::{List, Slice, Stretch};
 use super::table::NarrowFilter;
 use super::{Noun, Reader};
 use crate::config::{PAGE_BYTES_MAX, PER_PAGE_ALWAYS};
@@ -27,6 +28,10 @@ impl Reader<'_> {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list<N: Noun>(&self, query: &Query, page: &PageRequest) -> Result<Page<N>, Error> {
         let _timed = StoreOperation::begin("list", N::table().name);
+        if query.finds_nothing() {
+            let total_count = page.position.is_counted().then_some(0);
+            return Ok(Found { rows: Vec::new(), total_count }.into_page(query, page));
+        }
         let list = self.listed::<N>(query, page);
         let found = if query.order.has_nulls() {
             // Two statements, which have to be of one moment.
@@ -86,7 +91,7 @@ impl Reader<'_> {
         self.explain_all(statements).await
     }
 
-    fn listed<'a, N: Noun>(&self, query: &'a Query, page: &PageRequest) -> List<'a> {
+    pub(super) fn listed<'a, N: Noun>(&self, query: &'a Query, page: &PageRequest) -> List<'a> {
         let (backend, workspace) = (self.backend(), self.workspace);
         let (table, columns) = (N::table(), selected::<N>());
         List { backend, workspace, table, columns, query, is_counted: page.position.is_counted() }
@@ -113,26 +118,29 @@ fn is_short(list: List<'_>, page: &PageRequest) -> bool {
     let is_kept = match list.path() {
         Path::Walk => list.query.conditions.is_empty(),
         Path::Gather(NarrowFilter { is_unique, .. }) => *is_unique,
-        Path::Merge | Path::GatherRange(_) | Path::GatherFacets => false,
+        Path::Merge | Path::GatherRange(_) | Path::GatherFacets | Path::Search => false,
     };
     is_kept && rows <= SHORT_ROWS_MAX
 }
 
 /// The rows of a page, one more if there is one, and the total of the list. There are fewer where
 /// they are larger than a page may be: the last of them is the one that made them so.
-struct Found<N> {
-    rows: Vec<N>,
-    total_count: Option<i64>,
+pub(super) struct Found<N> {
+    pub(super) rows: Vec<N>,
+    pub(super) total_count: Option<i64>,
 }
 
 impl<N: Noun> Found<N> {
-    fn into_page(mut self, query: &Query, page: &PageRequest) -> Page<N> {
+    pub(super) fn into_page(mut self, query: &Query, page: &PageRequest) -> Page<N> {
         let per_page = page.per_page as usize;
         let has_more = self.rows.len() > per_page || is_over(&self.rows, page);
         self.rows.truncate(per_page);
         let last = self.rows.last().filter(|_| has_more);
         let next = last.map(|row| query.key_of(row));
-        Page { rows: self.rows, total_count: self.total_count, next }
+        let total_is_bound = query.search().is_some()
+            && self.total_count.is_some_and(|total| total > SEARCH_COUNT_MAX);
+        let total_count = if total_is_bound { Some(SEARCH_COUNT_MAX) } else { self.total_count };
+        Page { rows: self.rows, total_count, total_is_bound, next }
     }
 }
 
@@ -202,7 +210,11 @@ async fn read_slice<N: Noun>(
         let is_probed = match list.path() {
             Path::Merge => true,
             _ if list.is_sorted() => {
-                is_common = read_number(source.short(), list.few()).await? > i64::from(SORTED_ROWS);
+                // A search may look through more than is done in place.
+                let source =
+                    if matches!(list.path(), Path::Search) { source } else { source.short() };
+                let few = read_number(source, list.few()).await?;
+                is_common = few > i64::from(list.sorted_rows());
                 is_common && !matches!(list.path(), Path::GatherFacets)
             }
             _ => false,

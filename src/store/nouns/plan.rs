@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | none, or a time range of what the list is in order of | along the index of the order | a counter; counted along the range |
 //! | dimensions, with such a range or without | merged from one index range per facet that has rows | a sum of counters; counted along the ranges |
+//! | words | all that they find, sorted by order | counted up to a bound |
 //! | anything else | all that the narrowest filter's index finds, sorted | counted through that index |
 //!
 //! A merge is preceded by a probe (`sql`), which spares it most of the time. What would be sorted is
@@ -28,13 +29,19 @@ pub(super) enum Path {
     GatherRange(&'static Order),
     /// Everything in the facets that are asked for, sorted.
     GatherFacets,
+    /// Everything in which words occur, sorted.
+    Search,
 }
 
 impl Path {
     /// The path for a list.
     pub(super) fn choose(table: &'static Table, query: &Query) -> Self {
         let conditions = &query.conditions;
-        if let Some(narrow) = narrowest(table, conditions) {
+        let narrow = narrowest(table, conditions);
+        if query.search().is_some() && !narrow.is_some_and(|narrow| narrow.is_unique) {
+            return Self::Search;
+        }
+        if let Some(narrow) = narrow {
             return Self::Gather(narrow);
         }
         let mut others: Vec<_> = conditions.iter().filter(|one| !is_dimension(one)).collect();

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use sea_orm::Value;
 
+use super::search::Search;
 use super::table::{Dimension, Order, Side};
 use crate::clock::Timestamp;
 
@@ -42,6 +43,8 @@ pub enum Condition {
     Since(&'static str, Timestamp),
     /// The column of an order is before this instant.
     Before(&'static str, Timestamp),
+    /// Each of these words is the beginning of one of the row's; see [`Condition::search`].
+    Words(&'static Search, Vec<String>),
 }
 
 impl Query {
@@ -84,10 +87,11 @@ impl Condition {
         (!numbers.is_empty()).then(|| Self::Numbers(column, numbers.to_vec()))
     }
 
-    /// The column that it looks at; none for a dimension, which is looked up in the facet.
+    /// The column that it looks at; none for a dimension, which is looked up in the facet, and for
+    /// words.
     pub(super) fn column(&self) -> Option<&'static str> {
         match self {
-            Self::Dimension(..) => None,
+            Self::Dimension(..) | Self::Words(..) => None,
             Self::Numbers(column, _)
             | Self::Text(column, _)
             | Self::Since(column, _)
@@ -106,7 +110,7 @@ impl Condition {
         match self {
             Self::Numbers(_, numbers) => numbers.len() == 1,
             Self::Text(..) | Self::Side(..) => true,
-            Self::Dimension(..) | Self::Since(..) | Self::Before(..) => false,
+            Self::Dimension(..) | Self::Since(..) | Self::Before(..) | Self::Words(..) => false,
         }
     }
 
@@ -124,6 +128,7 @@ impl Condition {
             Self::Side(side, text) => format!("{} has {text:?}", side.table),
             Self::Since(column, at) => format!("{column} since {}", at.0),
             Self::Before(column, at) => format!("{column} before {}", at.0),
+            Self::Words(_, words) => format!("words {words:?}"),
         }
     }
 }

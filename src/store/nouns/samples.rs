@@ -28,6 +28,8 @@ pub fn samples<N: Noun>(early: Timestamp, late: Timestamp) -> Vec<Sample> {
         conditions.push((vec![Condition::Dimension(dimension, 0b110)], false));
     }
     conditions.extend(table.narrows.iter().map(|narrow| (equal_to::<N>(narrow), true)));
+    let words = table.search.map(|search| Condition::search(search, "vpn"));
+    conditions.extend(words.map(|words| (vec![words], true)));
     for range in ["created_at", "updated_at"] {
         conditions.push((vec![Condition::Since(range, late)], true));
         conditions.push((vec![Condition::Before(range, early)], true));

@@ -6,7 +6,7 @@
 
 use sea_orm::{DbBackend, Statement, Value};
 
-use super::counts::{ALL, counted, facet_conditions};
+use super::counts::facet_conditions;
 use super::merge::OF_FACETS;
 use super::plan::Path;
 use super::query::{Condition, Direction, KeyValue, Query};
@@ -20,8 +20,10 @@ use crate::store::sql::Parameters;
 const PROBE_ROWS: u32 = 512;
 /// How many the probe before a sort looks at: about as much work as to sort [`SORTED_ROWS`].
 const LONG_PROBE_ROWS: u32 = 8 * 1024;
-/// So many rows are sorted without a probe.
+/// So many rows are sorted without a probe, but for those of a search.
 pub(super) const SORTED_ROWS: u32 = 1_000;
+/// So many of a search are: to look for its words in as many others takes longer.
+const FOUND_ROWS: u32 = 10_000;
 
 /// A list, as far as its SQL depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +71,7 @@ pub(super) struct Sql<'a> {
     pub(super) parameters: Parameters,
     /// The placeholder of the workspace.
     pub(super) workspace: String,
+    pub(super) workspace_number: i64,
 }
 
 impl<'a> List<'a> {
@@ -111,15 +114,23 @@ impl<'a> List<'a> {
         match self.path() {
             Path::Walk | Path::Merge => false,
             Path::Gather(narrow) => !narrow.is_unique && !self.sql().is_gathered_in_order(narrow),
-            Path::GatherRange(_) | Path::GatherFacets => true,
+            Path::GatherRange(_) | Path::GatherFacets | Path::Search => true,
         }
     }
 
-    /// Counts what the path's index finds, up to one more than [`SORTED_ROWS`].
+    /// Counts what the path's index finds, up to one more than [`List::sorted_rows`].
     pub(super) fn few(self) -> Statement {
         let mut sql = self.sql();
-        let text = sql.few(SORTED_ROWS);
+        let text = sql.few(self.sorted_rows());
         sql.parameters.statement(text)
+    }
+
+    /// So many rows are sorted without a probe.
+    pub(super) fn sorted_rows(self) -> u32 {
+        match self.path() {
+            Path::Search => FOUND_ROWS,
+            _ => SORTED_ROWS,
+        }
     }
 
     /// Selects what [`List::page`] would, by walking along the order.
@@ -153,56 +164,33 @@ impl<'a> List<'a> {
             _ => {
                 let (from, mut conditions) = sql.selection();
                 conditions.push(valued);
-                format!("SELECT COUNT(*) FROM {from} WHERE {}", conditions.join(" AND "))
+                format!("SELECT COUNT(*) FROM {from} WHERE {}", all(&conditions))
             }
         };
         sql.parameters.statement(text)
     }
 
-    fn sql(self) -> Sql<'a> {
+    pub(super) fn sql(self) -> Sql<'a> {
         let Self { backend, workspace, table, columns, query, is_counted } = self;
         let mut parameters = Parameters::new(backend);
-        let workspace = parameters.bind(workspace.0);
+        let workspace_number = workspace.0;
+        let workspace = parameters.bind(workspace_number);
         let path = self.path();
-        Sql { backend, table, columns, query, path, is_counted, parameters, workspace }
+        Sql {
+            backend,
+            table,
+            columns,
+            query,
+            path,
+            is_counted,
+            parameters,
+            workspace,
+            workspace_number,
+        }
     }
 }
 
 impl Sql<'_> {
-    /// The total of the list beside the rows of a page; NULL where it is not counted.
-    pub(super) fn total_beside(&mut self) -> String {
-        if self.is_counted { self.total() } else { "CAST(NULL AS BIGINT)".to_owned() }
-    }
-
-    /// The total of the list, as an expression.
-    fn total(&mut self) -> String {
-        let (workspace, conditions) = (self.workspace.clone(), &self.query.conditions);
-        let counters = if conditions.is_empty() {
-            let noun = self.parameters.bind(self.table.noun);
-            format!("c.workspace_id = {workspace} AND c.noun = {noun} AND c.facet = {ALL}")
-        } else if conditions.iter().all(|one| one.column().is_none()) {
-            counted(&mut self.parameters, &workspace, self.table, conditions)
-        } else if matches!(self.path, Path::Merge) {
-            return self.count_merged();
-        } else {
-            return self.count();
-        };
-        let sum = "COALESCE(CAST(SUM(c.row_count) AS BIGINT), 0)";
-        format!("(SELECT {sum} FROM facet_counts c WHERE {counters})")
-    }
-
-    fn count(&mut self) -> String {
-        if let [Condition::Side(side, text)] = self.query.conditions.as_slice() {
-            let text = self.parameters.bind(text.clone());
-            return format!(
-                "(SELECT COUNT(*) FROM {} g WHERE g.workspace_id = {} AND g.{} = {text})",
-                side.table, self.workspace, side.value
-            );
-        }
-        let (from, conditions) = self.selection();
-        format!("(SELECT COUNT(*) FROM {from} WHERE {})", conditions.join(" AND "))
-    }
-
     /// Along an index that has the order.
     fn walk(&mut self, slice: &Slice) -> String {
         let total = self.total_beside();
@@ -225,8 +213,7 @@ impl Sql<'_> {
         let (key, id) = self.gathered_key();
         conditions.extend(self.beyond(slice, &key, &id));
         let (order, limit) = (self.order(&key, &id), self.limit(slice));
-        let ids =
-            format!("SELECT t.id FROM {from} WHERE {} {order} {limit}", conditions.join(" AND "));
+        let ids = format!("SELECT t.id FROM {from} WHERE {} {order} {limit}", all(&conditions));
         let order = self.order(&self.key("t"), "t.id");
         format!(
             "SELECT {}, {total} FROM ({ids}) p CROSS JOIN {} t \
@@ -363,6 +350,11 @@ impl Sql<'_> {
             Direction::Descending => ("DESC", "<"),
         }
     }
+}
+
+/// All of the conditions, of which there may be none.
+pub(super) fn all(conditions: &[String]) -> String {
+    if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") }
 }
 
 /// Not `IS NOT NULL`: SQLite does not look that up in an index.

@@ -6,6 +6,7 @@
 
 use std::sync::OnceLock;
 
+use super::search::Search;
 use crate::resource::Resource;
 
 /// The table of a noun.
@@ -27,6 +28,8 @@ pub struct Table {
     pub narrows: &'static [NarrowFilter],
     /// Rows of other tables that belong to its rows and are written with them.
     pub sides: &'static [&'static Side],
+    /// Where its rows are found by their words, if they are.
+    pub search: Option<&'static Search>,
     /// Texts that are put together once.
     pub texts: Texts,
 }

@@ -13,6 +13,7 @@ use sea_orm::{
 use super::counts::{count_inserted, count_updated};
 use super::row::{changes, column, decode, decoded, values};
 use super::table::Side;
+use super::words::insert_beside;
 use super::{Noun, Tx};
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
@@ -48,6 +49,7 @@ impl Tx {
         for side in table.sides {
             self.insert_side(&row, side).await.map_err(failed)?;
         }
+        self.write_words(&row).await?;
         Ok(row)
     }
 
@@ -119,6 +121,7 @@ impl Tx {
                 self.insert_side(&after, side).await.map_err(failed)?;
             }
         }
+        self.update_words(before, &after).await?;
         count_updated(&mut self.count_changes, N::table(), before.facet(), after.facet());
         Ok(after)
     }
@@ -219,6 +222,7 @@ fn insert_all<N: Noun>(workspace: WorkspaceId, row: &N) -> Statement {
             )
         })
         .collect();
+    let words = insert_beside(&mut parameters, &workspace, row);
     parameters.statement(format!(
         "WITH next AS ( \
            INSERT INTO counters (workspace_id, name, value) VALUES ({workspace}, {counter}, 1) \
@@ -226,7 +230,7 @@ fn insert_all<N: Noun>(workspace: WorkspaceId, row: &N) -> Statement {
            RETURNING value \
          ), made AS ( \
            INSERT INTO {} ({}) SELECT {values} FROM next \
-         ){} \
+         ){}{words} \
          SELECT value FROM next",
         table.name,
         table.columns::<N>().join(", "),

@@ -1,7 +1,7 @@
 //! What a list of tickets can be asked for: filters and order.
 
 use super::kinds::{Category, Priority, Status, TicketType};
-use super::table::{CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TYPE, UNASSIGNED};
+use super::table::{CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TYPE, UNASSIGNED, WORDS};
 use crate::clock::Timestamp;
 use crate::store::nouns::{Condition, Direction, Order, Query};
 
@@ -27,6 +27,9 @@ pub struct TicketFilter {
     pub tag: Option<String>,
     /// Assigned to nobody (true) or to somebody (false).
     pub unassigned: Option<bool>,
+    /// With each word of this text in title, description or a public comment; see
+    /// [`Condition::search`].
+    pub words: Option<String>,
     /// Created at this instant or later.
     pub created_after: Option<Timestamp>,
     /// Created before this instant.
@@ -55,6 +58,7 @@ impl TicketFilter {
             self.tag.clone().map(|tag| Condition::Side(&TAGS, tag)),
             self.external_source.clone().map(|text| Condition::Text("external_source", text)),
             self.external_id.clone().map(|text| Condition::Text("external_id", text)),
+            self.words.as_deref().map(|text| Condition::search(&WORDS, text)),
             self.created_after.map(|at| Condition::Since("created_at", at)),
             self.created_before.map(|at| Condition::Before("created_at", at)),
             self.updated_since.map(|at| Condition::Since("updated_at", at)),

@@ -134,6 +134,10 @@ impl Noun for Ticket {
         self.title.len() + self.description.len() + resolution
     }
 
+    fn searched(&self) -> [&str; 2] {
+        [&self.title, &self.description]
+    }
+
     fn side(&self, side: &Side) -> Vec<Value> {
         if std::ptr::eq(side, &raw const TAGS) {
             self.tags.iter().map(|tag| tag.clone().into()).collect()

@@ -1,7 +1,7 @@
 //! The facts of the table of tickets: what they are counted by, and by what their lists are found.
 
 use crate::resource::Resource;
-use crate::store::nouns::{Dimension, NarrowFilter, Order, Side, Table, Texts, Values};
+use crate::store::nouns::{Dimension, NarrowFilter, Order, Search, Side, Table, Texts, Values};
 
 /// A workspace has at most 1,152 combinations of these.
 pub(super) static STATUS: Dimension = Dimension { name: "status", shift: 10, bits: 7 };
@@ -24,6 +24,9 @@ pub(super) static WATCHERS: Side = Side {
     is_text: false,
     created_at: None,
 };
+
+/// The words of title and description, and of public comments.
+pub(super) static WORDS: Search = Search { table: "ticket_words" };
 
 /// Tickets.
 pub(super) static TICKETS: Table = Table {
@@ -72,6 +75,7 @@ pub(super) static TICKETS: Table = Table {
         },
     ],
     sides: &[&TAGS, &WATCHERS],
+    search: Some(&WORDS),
     texts: Texts::unmade(),
 };
 

@@ -89,7 +89,7 @@ impl Reader<'_> {
             value: Some(last.start.0.into()),
             id: endpoint_number(&last.endpoint),
         });
-        Ok(Page { rows: found, total_count, next })
+        Ok(Page { rows: found, total_count, total_is_bound: false, next })
     }
 
     /// The query plans of the statements that [`Reader::list_usage`] would run.

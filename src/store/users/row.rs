@@ -11,7 +11,7 @@ use crate::store::WorkspaceId;
 use crate::store::entity::user;
 use crate::store::failure::is_taken;
 use crate::store::nouns::{
-    Columns, Dimension, KeyValue, NarrowFilter, Noun, Order, Table, Texts, Values,
+    Columns, Dimension, KeyValue, NarrowFilter, Noun, Order, Search, Table, Texts, Values,
 };
 
 pub(super) static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 };
@@ -23,6 +23,9 @@ static UPDATED_AT: Order =
     Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
 static DISPLAY_NAME: Order =
     Order { name: "displayName", column: "name_key", values: Values::Texts, by_facet: true };
+
+/// The words of name and address.
+pub(super) static WORDS: Search = Search { table: "user_words" };
 
 /// Users.
 static USERS: Table = Table {
@@ -47,6 +50,7 @@ static USERS: Table = Table {
         },
     ],
     sides: &[],
+    search: Some(&WORDS),
     texts: Texts::unmade(),
 };
 
@@ -131,6 +135,10 @@ impl Noun for User {
             "name_key" => KeyValue::Text(case_folded(&self.display_name)),
             _ => KeyValue::Number(self.created_at.0),
         })
+    }
+
+    fn searched(&self) -> [&str; 2] {
+        [&self.display_name, &self.email]
     }
 
     fn taken(&self, error: &DbErr) -> Option<Error> {
