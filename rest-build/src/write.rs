@@ -66,9 +66,12 @@ fn serialize(api: &Api, full_name: &str) -> TokenStream {
     }
 }
 
-/// The field of a response that tells where a page stands.
+/// The messages that tell where a page stands.
+pub const PAGE_METAS: [&str; 2] = ["PageMeta", "FeedMeta"];
+
+/// The field of a response that tells where a page stands, in a list or a feed.
 pub fn page_meta<'a>(api: &Api, response: &'a Message) -> Option<&'a Field> {
-    let is_meta = |name: String| api.message(&name).name == "PageMeta";
+    let is_meta = |name: String| PAGE_METAS.contains(&api.message(&name).name.as_str());
     response.fields.iter().find(|field| field.message().is_some_and(is_meta))
 }
 

@@ -4,9 +4,10 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde_json::{Map, Value};
 
-use crate::event::{Actor, ActorKind};
+use crate::error::Error;
+use crate::event::{Actor, ActorKind, RecordedEvent};
 use crate::pb;
-use crate::store::HistoryEntry;
+use crate::store::{HistoryEntry, Workspace};
 
 /// Who did something.
 pub fn actor(actor: Actor) -> pb::AuditActor {
@@ -29,6 +30,21 @@ pub fn history_entry(entry: HistoryEntry) -> pb::HistoryEntry {
         request_id: entry.request_id,
         created_at: Some(entry.created_at.into()),
     }
+}
+
+/// An event of a workspace.
+pub fn event(event: RecordedEvent, workspace: &Workspace) -> Result<pb::Event, Error> {
+    let data = serde_json::from_str(&event.data).map_err(Error::internal)?;
+    Ok(pb::Event {
+        id: event.id,
+        r#type: event.event_type,
+        topics: event.topics,
+        timestamp: Some(event.created_at.into()),
+        sequence: event.sequence,
+        workspace_id: workspace.public_id.clone(),
+        actor: Some(actor(event.actor)),
+        data: Some(structure(data)),
+    })
 }
 
 /// A JSON object as a message.

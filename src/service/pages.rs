@@ -10,7 +10,7 @@ use crate::store::nouns::{Direction, Noun, Order, Query, SEARCH_WORDS_MAX, searc
 use crate::store::{CursorError, CursorKey, Page, PageRequest, Position, WorkspaceId};
 
 /// The cursor that begins a list which is read on by its cursors.
-const START: &str = "start";
+pub const START: &str = "start";
 
 /// The most bytes that a page has beside its rows.
 const META_BYTES: usize = 1024;

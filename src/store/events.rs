@@ -4,15 +4,23 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Qu
 
 use super::entity::event;
 use super::failure::failed;
+use super::row::Row;
+use super::rows::RowSource;
+use super::sql::{Parameters, statement};
 use super::transaction::Transaction;
 use super::{Reader, WorkspaceId};
 use crate::clock::Timestamp;
+use crate::config::PAGE_BYTES_MAX;
 use crate::error::Error;
 use crate::event::{Actor, ActorKind, Event, RecordedEvent};
+use crate::event_type::EventType;
 use crate::metrics::StoreOperation;
 
 /// The counter that numbers the events of a workspace.
 pub(super) const SEQUENCE: &str = "events";
+
+/// The most rows of the log that are looked at for a page of those that follow it.
+const FOLLOWED_ROWS_MAX: i64 = 10_000;
 
 /// Rows of one INSERT: well below the databases' bounds on parameters.
 const INSERT_ROWS_MAX: usize = 200;
@@ -43,6 +51,76 @@ impl Reader<'_> {
             .map_err(failed)?;
         rows.into_iter().map(recorded).collect()
     }
+}
+
+/// What a follower of the log reads at a time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogPage {
+    /// The events of the types that are followed, in order.
+    pub events: Vec<RecordedEvent>,
+    /// The sequence up to which the log was read.
+    pub read_up_to: i64,
+    /// Whether the log ended there.
+    pub is_end: bool,
+}
+
+impl Reader<'_> {
+    /// The next events of some types behind `after`, at most `most`; none where the log is not that
+    /// long. Events of other types are passed over, a bounded number of them at a time.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn follow(
+        &self,
+        types: &[EventType],
+        after: i64,
+        most: u32,
+    ) -> Result<Option<LogPage>, Error> {
+        let _timed = StoreOperation::begin("follow", "events");
+        let source = RowSource::Reader(*self);
+        // Changes commit in the order of their sequence: up to the last one that is seen here, the
+        // statement behind this one sees all of them.
+        let text = "SELECT value FROM counters WHERE workspace_id = $1 AND name = $2";
+        let last = statement(self.backend(), text, [self.workspace.0.into(), SEQUENCE.into()]);
+        let last = source.short().read(last, |row| row.get(0)).await?;
+        let last = last.into_iter().next().unwrap_or(0);
+        if after > last {
+            return Ok(None);
+        }
+        let end = last.min(after.saturating_add(FOLLOWED_ROWS_MAX));
+        let mut parameters = Parameters::new(self.backend());
+        let workspace = parameters.bind(self.workspace.0);
+        let (first, up_to) = (parameters.bind(after), parameters.bind(end));
+        let types: Vec<_> = types.iter().map(|one| parameters.bind(one.name())).collect();
+        let text = format!(
+            "SELECT sequence, id, event_type, topics, actor_type, actor_id, actor_name, created_at, \
+             data FROM events WHERE workspace_id = {workspace} AND sequence > {first} \
+             AND sequence <= {up_to} AND event_type IN ({}) ORDER BY sequence LIMIT {} + 0",
+            types.join(", "),
+            parameters.bind(i64::from(most)),
+        );
+        let bytes = |event: &RecordedEvent| event.data.len();
+        let events =
+            source.read_within(parameters.statement(text), followed, bytes, PAGE_BYTES_MAX).await?;
+        let is_cut = events.len() == most as usize
+            || events.iter().map(bytes).sum::<usize>() > PAGE_BYTES_MAX;
+        let read_up_to = match events.last() {
+            Some(event) if is_cut => event.sequence,
+            _ => end,
+        };
+        Ok(Some(LogPage { events, read_up_to, is_end: read_up_to == last }))
+    }
+}
+
+fn followed(row: &Row<'_>) -> Result<RecordedEvent, Error> {
+    let kind = actor_kind(row.get(4)?)?;
+    Ok(RecordedEvent {
+        sequence: row.get(0)?,
+        id: row.get(1)?,
+        event_type: row.get(2)?,
+        topics: super::from_json(&row.get::<String>(3)?)?,
+        actor: Actor { kind, id: row.get(5)?, name: row.get(6)? },
+        created_at: Timestamp(row.get(7)?),
+        data: row.get(8)?,
+    })
 }
 
 /// Appends the events, numbered from `first`.

@@ -51,6 +51,7 @@ use crate::event::Origin;
 
 pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use cursor::CursorError;
+pub use events::LogPage;
 pub use faults::Faults;
 pub use history::HistoryEntry;
 pub use idempotency::{Claim, IdempotentAnswer};

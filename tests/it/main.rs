@@ -51,6 +51,7 @@ mod storage;
 mod stream_ends;
 mod streams;
 mod ticket_comments;
+mod ticket_feed;
 mod ticket_history;
 mod ticket_lists;
 mod ticket_writes;

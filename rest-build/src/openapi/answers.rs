@@ -4,9 +4,10 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::contract::{Access, IdempotencyKeyUse};
-use super::operations::{Operation, is};
+use super::operations::Operation;
 use super::schemas::Schemas;
 use super::{contract, examples};
+use crate::write::PAGE_METAS;
 
 impl Operation<'_> {
     /// The response of a success.
@@ -16,7 +17,7 @@ impl Operation<'_> {
         }
         let response = self.rpc.method.output();
         let data = self.data_field(&response);
-        let meta = response.fields().find(|field| data.is_some() && is(field, "orqit.v1.PageMeta"));
+        let meta = response.fields().find(|field| data.is_some() && is_page_meta(field));
         let envelope = envelope(&response, data.as_ref(), meta.as_ref(), schemas);
         let name = format!("{}Envelope", self.rpc.method.name());
         let comment = contract::comment(&response.parent_file(), response.path());
@@ -144,6 +145,13 @@ fn line(field: &FieldDescriptor, schemas: &mut Schemas) -> Value {
         "properties": { field.json_name(): schemas.answer_field(field) },
         "additionalProperties": false,
     })
+}
+
+fn is_page_meta(field: &FieldDescriptor) -> bool {
+    match field.kind() {
+        Kind::Message(message) => PAGE_METAS.contains(&message.name()),
+        _ => false,
+    }
 }
 
 fn envelope(

@@ -2,6 +2,7 @@
 
 mod changes;
 mod comments;
+mod feed;
 mod filters;
 mod messages;
 mod references;
@@ -177,6 +178,16 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let listed = pages::fitted(&page, found, HistoryEntry::key, cursor, history_entry)?;
         let (history, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListTicketHistoryResponse { history, meta }))
+    }
+
+    async fn list_ticket_changes(
+        &self,
+        request: Request<pb::ListTicketChangesRequest>,
+    ) -> Result<Response<pb::ListTicketChangesResponse>, Status> {
+        let accepted = accept(request, feed::check)?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let page = feed::page(reader, &accepted.caller.key.workspace, &accepted.message).await?;
+        Ok(Response::new(page))
     }
 
     async fn get_ticket_transitions(
