@@ -26,6 +26,7 @@ mod m0018_fewer_ticket_indexes;
 mod m0019_history;
 mod m0020_comments;
 mod m0021_words;
+mod m0022_ticket_sources;
 mod schema;
 mod words;
 
@@ -68,6 +69,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_history::Migration),
             Box::new(m0020_comments::Migration),
             Box::new(m0021_words::Migration),
+            Box::new(m0022_ticket_sources::Migration),
         ]
     }
 }

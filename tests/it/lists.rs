@@ -41,13 +41,22 @@ async fn assert_finds(rest: &Rest, query: &str, expected: &[i64]) {
 async fn eight(orqit: &Orqit, rest: &Rest) -> i64 {
     let agent = orqit.user("Ines").await;
     let tickets = [
-        json!({"priority": "LOW", "tags": ["vpn", "a,b"]}),
+        json!({"priority": "LOW", "tags": ["vpn", "a,b"], "source": "PHONE"}),
         json!({"priority": "HIGH", "type": "PROBLEM", "assigneeId": agent}),
-        json!({"priority": "CRITICAL", "category": "EMAIL", "assigneeId": 1, "tags": ["VPN"]}),
+        json!({
+            "priority": "CRITICAL", "category": "EMAIL", "assigneeId": 1, "tags": ["VPN"],
+            "source": "PHONE",
+        }),
         json!({"priority": "LOW", "type": "CHANGE", "category": "EMAIL", "requesterId": agent}),
         json!({"parentId": 1, "requesterId": 1, "tags": ["vpn"]}),
-        json!({"parentId": 2, "externalSource": "jira", "externalId": "A,1"}),
-        json!({"type": "SERVICE_REQUEST", "externalSource": "jira", "externalId": "A"}),
+        json!({
+            "parentId": 2, "externalSource": "jira", "externalId": "A,1", "source": "EMAIL",
+            "dueAt": "2026-03-01T00:00:00Z",
+        }),
+        json!({
+            "type": "SERVICE_REQUEST", "externalSource": "jira", "externalId": "A",
+            "dueAt": "2026-03-02T00:00:00Z",
+        }),
         json!({"category": "OTHER", "externalSource": "zendesk", "externalId": "A"}),
     ];
     for more in tickets {
@@ -71,7 +80,7 @@ async fn every_filter_finds_what_it_names() {
     let assigned = format!("assigneeId={agent}");
     let either = format!("assigneeId=1,{agent}");
     let requested = format!("requesterId={agent}&requesterId=1");
-    let table: [(&str, &[i64]); 39] = [
+    let table: [(&str, &[i64]); 45] = [
         ("", &[1, 2, 3, 4, 5, 6, 7, 8]),
         ("status=OPEN", &[1, 7, 8]),
         ("status=TICKET_STATUS_OPEN", &[1, 7, 8]),
@@ -105,6 +114,12 @@ async fn every_filter_finds_what_it_names() {
         ("externalSource=jira&externalId=A", &[7]),
         ("externalSource=jira&externalId=A,1", &[6]),
         ("externalSource=zendesk&externalId=A", &[8]),
+        ("dueAfter=2026-03-01T00:00:00Z", &[6, 7]),
+        ("dueAfter=2026-03-01T00:00:00.001Z&sort=dueAt", &[7]),
+        ("dueBefore=2026-03-02T00:00:00Z&sort=-dueAt", &[6]),
+        ("dueBefore=2026-03-01T00:00:00Z", &[]),
+        ("source=PHONE", &[1, 3]),
+        ("source=EMAIL,PHONE&dueAfter=2026-01-01T00:00:00Z", &[6]),
         // Every filter must hold.
         ("status=OPEN&category=NETWORK", &[1, 7]),
         ("status=OPEN&type=INCIDENT&priority=LOW,MEDIUM&category=NETWORK,OTHER", &[1, 8]),

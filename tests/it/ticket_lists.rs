@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use orqit::store::Page;
 use orqit::store::nouns::Direction;
 use orqit::store::tickets::{
-    Category, PageRequest, Position, Priority, Status, Ticket, TicketFilter, TicketType,
+    Category, PageRequest, Position, Priority, Source, Status, Ticket, TicketFilter, TicketType,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -171,6 +171,9 @@ fn passes(ticket: &Ticket, filter: &TicketFilter) -> bool {
         && filter.unassigned.is_none_or(|unassigned| ticket.assignee_id.is_none() == unassigned)
         && filter.created_after.is_none_or(|bound| ticket.created_at >= bound)
         && filter.created_before.is_none_or(|bound| ticket.created_at < bound)
+        && any(&filter.source, Some(&ticket.source))
+        && filter.due_after.is_none_or(|bound| ticket.due_at.is_some_and(|at| at >= bound))
+        && filter.due_before.is_none_or(|bound| ticket.due_at.is_some_and(|at| at < bound))
         && filter.updated_since.is_none_or(|bound| ticket.updated_at >= bound)
         && (filter.external_source.is_none() || filter.external_source == ticket.external_source)
         && (filter.external_id.is_none() || filter.external_id == ticket.external_id)
@@ -213,6 +216,12 @@ pub fn single_filters(tickets: &[Ticket]) -> Vec<TicketFilter> {
         TicketFilter { created_after: middle, ..none() },
         TicketFilter { created_before: middle, ..none() },
         TicketFilter { updated_since: middle, ..none() },
+        TicketFilter { due_after: middle, ..none() },
+        TicketFilter { due_before: middle, updated_since: middle, ..none() },
+        TicketFilter { due_after: middle, status: vec![Status::Open], ..none() },
+        TicketFilter { source: vec![Source::Email], ..none() },
+        TicketFilter { source: vec![Source::Chat, Source::Phone], ..none() },
+        TicketFilter { source: vec![Source::Email], created_after: middle, ..none() },
         TicketFilter { updated_since: middle, created_before: middle, ..none() },
         TicketFilter { created_after: middle, status: vec![Status::Closed], ..none() },
         TicketFilter { created_after: middle, assignee_ids: vec![3], ..none() },
@@ -253,6 +262,11 @@ fn random_filter(random: &mut RandomTickets, tickets: &[Ticket]) -> TicketFilter
     if rng.random_bool(0.1) {
         filter.external_source = Some("jira".to_owned());
     }
+    if rng.random_bool(0.1) {
+        filter.source = Source::ALL.choose_multiple(rng, 2).copied().collect();
+    }
+    filter.due_after = rng.random_bool(0.1).then_some(early);
+    filter.due_before = rng.random_bool(0.1).then_some(late);
     filter.created_after = rng.random_bool(0.2).then_some(early);
     filter.created_before = rng.random_bool(0.2).then_some(late);
     filter.updated_since = rng.random_bool(0.2).then_some(early);

@@ -53,6 +53,9 @@ pub fn filter(message: &pb::ListTicketsRequest) -> TicketFilter {
         created_after: message.created_after.map(next_milli),
         created_before: message.created_before.map(next_milli),
         updated_since: message.updated_since.map(next_milli),
+        due_after: message.due_after.map(next_milli),
+        due_before: message.due_before.map(next_milli),
+        source: message.source.iter().copied().map(messages::source).collect(),
         external_source: message.external_source.clone(),
         external_id: message.external_id.clone(),
     }

@@ -1,6 +1,6 @@
 //! What a list of tickets can be asked for: filters and order.
 
-use super::kinds::{Category, Priority, Status, TicketType};
+use super::kinds::{Category, Priority, Source, Status, TicketType};
 use super::table::{CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TYPE, UNASSIGNED, WORDS};
 use crate::clock::Timestamp;
 use crate::store::nouns::{Condition, Direction, Order, Query};
@@ -36,6 +36,12 @@ pub struct TicketFilter {
     pub created_before: Option<Timestamp>,
     /// Changed at this instant or later.
     pub updated_since: Option<Timestamp>,
+    /// Due at this instant or later.
+    pub due_after: Option<Timestamp>,
+    /// Due before this instant.
+    pub due_before: Option<Timestamp>,
+    /// Come in by one of these ways.
+    pub source: Vec<Source>,
     /// Brought from this system.
     pub external_source: Option<String>,
     /// With this id in the system that it was brought from.
@@ -46,6 +52,7 @@ impl TicketFilter {
     /// The list of the tickets that pass; the newest first, unless an order is given.
     pub fn query(&self, sort: Option<(&'static Order, Direction)>) -> Query {
         let unassigned = self.unassigned.map(i16::from);
+        let sources: Vec<_> = self.source.iter().map(|one| one.as_i16().into()).collect();
         let conditions = [
             Condition::dimension(&STATUS, self.status.iter().map(|one| one.as_i16())),
             Condition::dimension(&PRIORITY, self.priority.iter().map(|one| one.as_i16())),
@@ -56,12 +63,15 @@ impl TicketFilter {
             Condition::numbers("assignee_id", &self.assignee_ids),
             Condition::numbers("requester_id", &self.requester_ids),
             self.tag.clone().map(|tag| Condition::Side(&TAGS, tag)),
+            Condition::numbers("source", &sources),
             self.external_source.clone().map(|text| Condition::Text("external_source", text)),
             self.external_id.clone().map(|text| Condition::Text("external_id", text)),
             self.words.as_deref().map(|text| Condition::search(&WORDS, text)),
             self.created_after.map(|at| Condition::Since("created_at", at)),
             self.created_before.map(|at| Condition::Before("created_at", at)),
             self.updated_since.map(|at| Condition::Since("updated_at", at)),
+            self.due_after.map(|at| Condition::Since("due_at", at)),
+            self.due_before.map(|at| Condition::Before("due_at", at)),
         ];
         let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
         Query::all(order, direction).filter(conditions.into_iter().flatten())

@@ -73,6 +73,12 @@ pub(super) static TICKETS: Table = Table {
             is_unique: false,
             side: None,
         },
+        NarrowFilter {
+            columns: &["source"],
+            index: "tickets_source_created_at_id_idx",
+            is_unique: false,
+            side: None,
+        },
     ],
     sides: &[&TAGS, &WATCHERS],
     search: Some(&WORDS),

@@ -134,6 +134,7 @@ impl RandomTickets {
         new.assignee_id = USERS.choose(random).copied().filter(|_| random.random_bool(0.6));
         new.requester_id = USERS.choose(random).copied().filter(|_| random.random_bool(0.8));
         new.parent_id = parent_id.filter(|_| random.random_bool(0.1));
+        new.source = *Source::ALL.choose(random).unwrap();
         new.tags = TAGS.iter().filter(|_| random.random_bool(0.2)).map(|t| t.to_string()).collect();
         new.watcher_user_ids = USERS.into_iter().filter(|_| random.random_bool(0.2)).collect();
         new.due_at = random.random_bool(0.5).then(|| self.time());
