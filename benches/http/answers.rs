@@ -49,8 +49,10 @@ async fn capture_grpc(
     let mut systems = SystemServiceClient::new(channel.clone());
     let ping = systems.ping(pb::PingRequest {}).await?.into_inner();
     let mut tickets = TicketServiceClient::new(channel);
-    let ticket =
-        tickets.get_ticket(service.signed(pb::GetTicketRequest { id })).await?.into_inner();
+    let ticket = tickets
+        .get_ticket(service.signed(pb::GetTicketRequest { id, ..Default::default() }))
+        .await?
+        .into_inner();
     let list = pb::ListTicketsRequest { page: Some(1), per_page: Some(20), ..Default::default() };
     let list = tickets.list_tickets(service.signed(list)).await?.into_inner();
     let answers = [ping.encode_to_vec(), ticket.encode_to_vec(), list.encode_to_vec()];

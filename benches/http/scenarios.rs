@@ -103,7 +103,7 @@ fn reads(tickets: u32, with_redis: bool) -> Vec<Scenario> {
     let step = (tickets / TICKETS_ASKED).max(1) as usize;
     let ids: Vec<u32> = (1..=tickets).step_by(step).collect();
     let each = |path: &str| ids.iter().map(|id| rest(&format!("{path}{id}"))).collect::<Vec<_>>();
-    let ticket = |id: &u32| pb::GetTicketRequest { id: id.to_string() };
+    let ticket = |id: &u32| pb::GetTicketRequest { id: id.to_string(), ..Default::default() };
     let tickets = ids.iter().map(|id| grpc(GRPC_TICKET, &ticket(id))).collect();
     let list = pb::ListTicketsRequest { page: Some(1), per_page: Some(20), ..Default::default() };
     let over = |protocol, name: &str, contenders| Scenario {

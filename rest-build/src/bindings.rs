@@ -174,6 +174,9 @@ impl Routed<'_> {
                 let function = if is_list { quote!(many_enum) } else { quote!(one_enum) };
                 quote!(query.#function(#index, &#names, violations))
             }
+            _ if is_list && !parameter.field.rules.one_of.is_empty() => {
+                quote!(query.many_names(#index, violations))
+            }
             _ if is_list => quote!(query.many(#index, violations)),
             _ => quote!(query.one(#index, violations)),
         };

@@ -55,6 +55,8 @@ pub struct Message {
     pub updates: Option<String>,
     /// Whether it shows figures that change without a version.
     pub has_figures: bool,
+    /// Whether its JSON is its only field, a list.
+    pub is_list: bool,
 }
 
 #[derive(Clone)]
@@ -211,7 +213,9 @@ impl Api {
             streams: method.is_server_streaming(),
             event_stream: options::event_stream(pool, &method.options()),
         };
-        let found = streams::check(self, &rpc).and_then(|()| self.check_judged(&rpc));
+        let found = streams::check(self, &rpc)
+            .and_then(|()| self.check_judged(&rpc))
+            .and_then(|()| self.check_lists(&rpc));
         found.map_err(|wrong| format!("{}: {wrong}", method.full_name()))?;
         Ok(rpc)
     }
@@ -229,6 +233,15 @@ impl Api {
         Ok(())
     }
 
+    /// Only an answer has a list that may be absent.
+    fn check_lists(&self, rpc: &Rpc) -> Result<(), String> {
+        let below = self.below([rpc.input.clone()]);
+        match below.iter().find(|name| self.message(name).is_list) {
+            Some(name) => Err(format!("{name} is a (list), which no request may have")),
+            None => Ok(()),
+        }
+    }
+
     fn add_message(&mut self, message: &MessageDescriptor) -> Result<(), String> {
         if self.messages.contains_key(message.full_name()) {
             return Ok(());
@@ -240,7 +253,12 @@ impl Api {
             fields: fields?,
             updates: options::updates(pool, &message.options()),
             has_figures: options::has_figures(pool, &message.options()),
+            is_list: options::is_list(pool, &message.options()),
         };
+        if entry.is_list && !matches!(entry.fields.as_slice(), [only] if only.shape == Shape::List)
+        {
+            return Err(format!("{}: (list) is for a message of one list", entry.name));
+        }
         self.messages.insert(message.full_name().to_owned(), entry);
         for field in message.fields() {
             match value_of(&field) {

@@ -190,6 +190,12 @@ pub fn has_figures(pool: &DescriptorPool, options: &DynamicMessage) -> bool {
     figures.and_then(|figures| figures.as_bool()).unwrap_or_default()
 }
 
+/// Whether the JSON of a message is its only field, a list.
+pub fn is_list(pool: &DescriptorPool, options: &DynamicMessage) -> bool {
+    let list = extension(pool, options, "orqit.v1.list");
+    list.and_then(|list| list.as_bool()).unwrap_or_default()
+}
+
 fn extension(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option<Value> {
     let extension = pool.get_extension_by_name(name)?;
     let is_set = options.has_extension(&extension);

@@ -49,6 +49,16 @@ fn serialize(api: &Api, full_name: &str) -> TokenStream {
     let fields: Vec<_> =
         fields.filter(|field| meta.is_none_or(|meta| meta.proto != field.proto)).collect();
     let (path, name, count) = (names::path(&message.name), &message.name, fields.len());
+    if let (true, [list]) = (message.is_list, fields.as_slice()) {
+        let value = value(api, message, list, &quote!(self));
+        return quote! {
+            impl ::serde::Serialize for #path {
+                fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    ::serde::Serialize::serialize(#value, serializer)
+                }
+            }
+        };
+    }
     let writes = fields.iter().map(|field| {
         let (json, value) = (&field.json, value(api, message, field, &quote!(self)));
         quote!(fields.serialize_field(#json, #value)?;)

@@ -49,6 +49,27 @@ fn refusal(rpc: &str, request: &str, response: &str) -> String {
 const GET: &str = r#"(Req) returns (Res) { option (google.api.http) = {get: "/v1/{id}"}; }"#;
 
 #[test]
+fn a_list_that_may_be_absent_is_one_field_of_an_answer() {
+    let list = |fields: &str| {
+        format!("message L {{ option (orqit.v1.list) = true; {fields} }} optional L l = 2;")
+    };
+    let (one, two) = ("repeated string a = 1;", "repeated string a = 1; repeated string b = 2;");
+    assert_eq!(
+        refusal(GET, "string id = 1;", &list(two)),
+        "Res.L: (list) is for a message of one list"
+    );
+    assert_eq!(
+        refusal(GET, "string id = 1;", &list("string a = 1;")),
+        "Res.L: (list) is for a message of one list"
+    );
+    assert_eq!(
+        refusal(GET, &format!("string id = 1; {}", list(one)), ""),
+        "refused.v1.S.Do: refused.v1.Req.L is a (list), which no request may have"
+    );
+    assert!(generate(GET, "string id = 1;", &list(one)).is_ok());
+}
+
+#[test]
 fn a_stream_is_opened_by_get() {
     let post = GET.replace("returns (Res)", "returns (stream Res)").replace("get:", "post:");
     assert_eq!(

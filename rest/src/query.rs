@@ -130,6 +130,11 @@ impl Query {
         self.many_by(field, violations, T::LISTS_BY_COMMA, T::from_text)
     }
 
+    /// The same of strings that are names, of which a comma is never a part.
+    pub fn many_names(&self, field: usize, violations: &mut Violations) -> Option<Vec<String>> {
+        self.many_by(field, violations, true, String::from_text)
+    }
+
     /// The enum values of a parameter that may be repeated and list several with commas.
     pub fn many_enum(
         &self,

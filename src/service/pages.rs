@@ -55,6 +55,29 @@ impl PageParameters<'_> {
     }
 }
 
+/// What a page has room for beside its rows.
+pub struct Room(usize);
+
+impl Room {
+    /// The room beside rows of so many bytes each.
+    pub fn beside(rows: impl Iterator<Item = usize>) -> Self {
+        let taken: usize = rows.map(|bytes| bytes + FIELD_BYTES).sum();
+        Self((PAGE_BYTES_MAX - META_BYTES).saturating_sub(taken))
+    }
+
+    /// The bytes that are left.
+    pub fn bytes(&self) -> usize {
+        self.0
+    }
+
+    /// Takes the bytes of a message, if they are there.
+    pub fn take(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes + FIELD_BYTES);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
 /// Refuses a search for more words than are searched for.
 pub fn check_search(text: Option<&str>, violations: &mut Violations) {
     if text.is_some_and(|text| searched_words(text).len() > SEARCH_WORDS_MAX) {

@@ -9,8 +9,11 @@ use super::counters::advance;
 use super::entity::history;
 use super::events::{actor_kind, actor_number};
 use super::failure::failed;
+use super::newest::Owned;
 use super::nouns::Noun;
 use super::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
+use super::row::Row;
+use super::rows::RowSource;
 use super::transaction::Transaction;
 use super::{Reader, WorkspaceId};
 use crate::clock::Timestamp;
@@ -90,6 +93,27 @@ impl Reader<'_> {
         found.map_err(failed)?.try_map(from_row)
     }
 
+    /// The newest entries of each of the rows with these ids, each with the id, the newest of all first:
+    /// all, or as many as fit in so many bytes and one more.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn newest_history<N: Noun>(
+        &self,
+        ids: &[i64],
+        bytes_max: usize,
+    ) -> Result<Vec<(i64, HistoryEntry)>, Error> {
+        let _timed = StoreOperation::begin("list_newest", "history");
+        let select = self.newest_of_each(&owned::<N>(), ids);
+        let bytes = |row: &history::Model| row.from_value.len() + row.to_value.len();
+        let rows = RowSource::Reader(*self).read_within(select, decode, bytes, bytes_max).await?;
+        rows.into_iter().map(|row| Ok((row.resource_id, from_row(row)?))).collect()
+    }
+
+    /// The query plan of the statement that [`Reader::newest_history`] would run, a line each.
+    #[doc(hidden)]
+    pub async fn explain_newest_history<N: Noun>(&self, ids: &[i64]) -> Result<Vec<String>, Error> {
+        self.explain(self.newest_of_each(&owned::<N>(), ids)).await
+    }
+
     /// The query plans of the statements that [`Reader::list_history`] would run, a line each.
     #[doc(hidden)]
     pub async fn explain_history<N: Noun>(
@@ -150,6 +174,34 @@ pub(super) async fn insert_history(
         transaction.execute(insert).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// The history of a noun, as it belongs to its rows.
+fn owned<N: Noun>() -> Owned {
+    Owned {
+        table: "history",
+        owner: "resource_id",
+        noun: Some(N::table().noun),
+        columns: "t.workspace_id, t.id, t.noun, t.resource_id, t.field, t.from_value, t.to_value, \
+                  t.actor_type, t.actor_id, t.actor_name, t.request_id, t.created_at",
+    }
+}
+
+fn decode(row: &Row<'_>) -> Result<history::Model, Error> {
+    Ok(history::Model {
+        workspace_id: row.get(0)?,
+        id: row.get(1)?,
+        noun: row.get(2)?,
+        resource_id: row.get(3)?,
+        field: row.get(4)?,
+        from_value: row.get(5)?,
+        to_value: row.get(6)?,
+        actor_type: row.get(7)?,
+        actor_id: row.get(8)?,
+        actor_name: row.get(9)?,
+        request_id: row.get(10)?,
+        created_at: row.get(11)?,
+    })
 }
 
 fn from_row(row: history::Model) -> Result<HistoryEntry, Error> {

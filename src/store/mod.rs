@@ -23,6 +23,7 @@ mod key_lookup;
 mod keys;
 mod latencies;
 mod locks;
+mod newest;
 pub mod nouns;
 mod pages;
 mod postgres;

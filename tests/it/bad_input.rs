@@ -417,7 +417,7 @@ async fn an_update_mask_names_fields_that_can_be_updated() {
     let ticket = tickets.update_ticket(with_key(&key, unmasked)).await.expect("nothing to do");
     assert_eq!(ticket.into_inner().ticket.expect("a ticket").version, 1);
     for id in ["", "0", "-1", "abc", "TCK-01"] {
-        let get = pb::GetTicketRequest { id: id.to_owned() };
+        let get = pb::GetTicketRequest { id: id.to_owned(), ..Default::default() };
         let reader = orqit.key(&["tickets:read"]).await;
         let status = tickets.get_ticket(with_key(&reader, get)).await.expect_err("no such id");
         let expected = if id.is_empty() { Code::InvalidArgument } else { Code::NotFound };

@@ -35,7 +35,7 @@ async fn both_protocols_tell_the_same_of_a_refusal() {
     rest.patch("/tickets/1", json!({"status": "CANCELLED"})).await.data(200);
 
     let absent = rest.get("/tickets/9").await.error(404, "TICKET_NOT_FOUND");
-    let get = pb::GetTicketRequest { id: "9".to_owned() };
+    let get = pb::GetTicketRequest { id: "9".to_owned(), ..Default::default() };
     let status = grpc.get_ticket(with_key(&key, get)).await.expect_err("absent");
     assert_refused(&status, Code::NotFound, "TICKET_NOT_FOUND");
     assert_eq!(absent["message"], status.message());

@@ -111,7 +111,7 @@ async fn an_id_with_a_character_that_no_id_has_is_not_found() {
         crate::keys::delete(&rest, &path).await.error(404, "API_KEY_NOT_FOUND");
     }
     for id in ["\0", "1\0", "\n", "é"] {
-        let get = frame(&pb::GetTicketRequest { id: id.to_owned() });
+        let get = frame(&pb::GetTicketRequest { id: id.to_owned(), ..Default::default() });
         let headers = [("x-api-key", key.as_str())];
         let path = "/orqit.v1.TicketService/GetTicket";
         let status = call(orqit.address, path, &headers, get).await.status();

@@ -25,6 +25,7 @@ mod full_disk;
 mod grpc;
 mod http_rules;
 mod idempotency;
+mod includes;
 mod key_grants;
 mod keys;
 mod kills;

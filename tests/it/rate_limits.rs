@@ -95,7 +95,7 @@ async fn every_answer_to_a_caller_tells_how_its_limits_stand() {
         let headers = status.metadata().clone().into_headers();
         assert_told(&headers, policy, &left, ["30", &left[1].1.to_string(), "tickets"]);
     };
-    let missing = pb::GetTicketRequest { id: "999".to_owned() };
+    let missing = pb::GetTicketRequest { id: "999".to_owned(), ..Default::default() };
     let missing = tickets.get_ticket(with_key(&key, missing)).await;
     refused(missing.expect_err("no such ticket"), Code::NotFound, [50, 20]);
     let invalid = tickets.create_ticket(with_key(&key, pb::CreateTicketRequest::default())).await;

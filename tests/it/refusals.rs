@@ -107,7 +107,7 @@ async fn a_call_takes_one_message_in_its_time() {
 async fn a_bad_grpc_timeout_is_told_after_route_and_credentials() {
     let orqit = Orqit::start().await;
     let bearer = format!("Bearer {}", orqit.key(&["tickets:read"]).await);
-    let get = frame(&pb::GetTicketRequest { id: "1".to_owned() });
+    let get = frame(&pb::GetTicketRequest { id: "1".to_owned(), ..Default::default() });
     let bad = ("grpc-timeout", "soon");
     let ask = |path, headers: Vec<(&'static str, String)>| {
         let get = get.clone();

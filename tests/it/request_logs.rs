@@ -71,7 +71,7 @@ async fn every_protocol_is_told_with_the_status_that_rest_has() {
     let key = orqit.key(&["tickets:read", "tickets:write"]).await;
     let mut tickets = orqit.tickets().await;
     tickets.create_ticket(with_key(&key, vpn_message())).await.expect("created");
-    let missing = pb::GetTicketRequest { id: "7".to_owned() };
+    let missing = pb::GetTicketRequest { id: "7".to_owned(), ..Default::default() };
     tickets.get_ticket(with_key(&key, missing.clone())).await.expect_err("not there");
     let path = "//orqit.v1.TicketService/GetTicket";
     let web = orqit.rest(&key).request(Method::POST, path);

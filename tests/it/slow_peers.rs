@@ -264,7 +264,7 @@ async fn answers_that_nobody_reads_give_way() {
     }
     // 180,000 bytes are held: one more is refused, and so is what reads it by gRPC.
     rest.get("/tickets/1").await.error(503, "SERVICE_UNAVAILABLE");
-    let request = frame(&pb::GetTicketRequest { id: "1".to_owned() });
+    let request = frame(&pb::GetTicketRequest { id: "1".to_owned(), ..Default::default() });
     let path = "/orqit.v1.TicketService/GetTicket";
     let status = call(orqit.address, path, &[("x-api-key", &key)], request.clone()).await.status();
     assert_refused(&status, Code::Unavailable, "SERVICE_UNAVAILABLE");

@@ -207,7 +207,7 @@ async fn a_read_that_fails_is_refused_and_the_next_one_works() {
         faults.fail_reads(code);
         assert_unavailable(&rest.get("/tickets/1").await);
         assert_unavailable(&rest.get("/tickets").await);
-        let get = pb::GetTicketRequest { id: "1".to_owned() };
+        let get = pb::GetTicketRequest { id: "1".to_owned(), ..Default::default() };
         let status = tickets.get_ticket(with_key(&key, get)).await.expect_err("refused");
         assert_refused(&status, Code::Unavailable, "SERVICE_UNAVAILABLE");
         // A key that was not used yet cannot be looked up either.

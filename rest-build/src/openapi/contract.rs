@@ -103,6 +103,11 @@ impl<'a> Contract<'a> {
         !makes && version == Some(Kind::Int64) && !rpc.method.is_server_streaming()
     }
 
+    /// The field whose list is the JSON of a message, if one is.
+    pub fn list(&self, message: &MessageDescriptor) -> Option<FieldDescriptor> {
+        options::is_list(self.pool, &message.options()).then(|| message.fields().next()).flatten()
+    }
+
     /// Whether the request is an update, in which absent means unchanged and null cleared.
     pub fn updates(&self, request: &MessageDescriptor) -> bool {
         options::updates(self.pool, &request.options()).is_some()

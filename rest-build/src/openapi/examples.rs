@@ -49,6 +49,11 @@ fn answered(contract: &Contract, field: &FieldDescriptor, depth: usize, whole: b
     if field.is_list() {
         return if whole { json!([value(contract, field, depth)]) } else { json!([]) };
     }
+    if let Kind::Message(message) = field.kind()
+        && contract.list(&message).is_some()
+    {
+        return Value::Null;
+    }
     let set = whole || matches!(field.kind(), Kind::Message(_)) || !field.supports_presence();
     if set { value(contract, field, depth) } else { Value::Null }
 }

@@ -219,8 +219,9 @@ impl<'a> Operation<'a> {
         }
         if field.is_list() {
             // In words a comma is data, so a list of words repeats the parameter.
+            let of_words = matches!(field.kind(), Kind::String) && rules.one_of.is_empty();
             parameter["style"] = json!("form");
-            parameter["explode"] = json!(matches!(field.kind(), Kind::String));
+            parameter["explode"] = json!(of_words);
         }
         parameter["schema"] = schemas.parameter(field);
         if let Some(example) = rules.example {

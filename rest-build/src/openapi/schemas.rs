@@ -203,7 +203,10 @@ impl<'a> Schemas<'a> {
             other if other.starts_with("google.protobuf.") => {
                 panic!("{other} has no schema yet: say in openapi/schemas.rs what its JSON is")
             }
-            _ if purpose == Use::Answer => self.answer(message),
+            _ if purpose == Use::Answer => match self.contract.list(message) {
+                Some(list) => self.answer_field(&list),
+                None => self.answer(message),
+            },
             _ => {
                 // What a mask says over gRPC, the keys of the item say here.
                 let all = message.fields().filter(|field| !is(field, "google.protobuf.FieldMask"));

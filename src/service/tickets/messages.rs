@@ -40,6 +40,8 @@ pub fn ticket(ticket: Ticket) -> pb::Ticket {
         created_by: ticket.created_by,
         updated_by: ticket.updated_by,
         version: ticket.version,
+        comments: None,
+        history: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod changes;
 mod comments;
 mod feed;
 mod filters;
+mod include;
 mod messages;
 mod references;
 pub mod status;
@@ -55,6 +56,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
             // It is ranked anew for each page.
             listed.meta.next_cursor = None;
         }
+        include::include(reader, &message.include, &mut listed.messages).await?;
         let (tickets, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListTicketsResponse { tickets, meta }))
     }
@@ -64,8 +66,12 @@ impl pb::ticket_service_server::TicketService for Tickets {
         request: Request<pb::GetTicketRequest>,
     ) -> Result<Response<pb::GetTicketResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let ticket = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
-        Ok(Response::new(pb::GetTicketResponse { ticket: Some(messages::ticket(ticket)) }))
+        let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
+        let mut ticket = [messages::ticket(self.find(workspace, &message.id).await?)];
+        let reader = self.store.reader(workspace);
+        include::include(reader, &message.include, &mut ticket).await?;
+        let [ticket] = ticket;
+        Ok(Response::new(pb::GetTicketResponse { ticket: Some(ticket) }))
     }
 
     async fn create_ticket(

@@ -9,12 +9,24 @@ use crate::store::counters::advance;
 use crate::store::entity::comment;
 use crate::store::failure::failed;
 use crate::store::locks::Lock;
+use crate::store::newest::Owned;
 use crate::store::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
+use crate::store::row::Row;
+use crate::store::rows::RowSource;
 use crate::store::stored_enum::stored_enum;
 use crate::store::{Reader, Tx, unknown_number};
 
 /// The counter that numbers the comments of a workspace.
 const COUNTER: &str = "comments";
+
+/// Comments, as they belong to tickets.
+const COMMENTS: Owned = Owned {
+    table: "comments",
+    owner: "ticket_id",
+    noun: None,
+    columns: "t.workspace_id, t.id, t.ticket_id, t.body, t.visibility, t.author_id, t.channel, \
+              t.external_id, t.created_at, t.created_by",
+};
 
 stored_enum! {
     /// Who is meant to read a comment.
@@ -132,6 +144,26 @@ impl Reader<'_> {
         list.read(self.connection, key, page).await.map_err(failed)?.try_map(from_row)
     }
 
+    /// The newest comments on each of these tickets, the newest of all first: all, or as many as fit in
+    /// so many bytes and one more.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn newest_comments(
+        &self,
+        tickets: &[i64],
+        bytes_max: usize,
+    ) -> Result<Vec<Comment>, Error> {
+        let _timed = StoreOperation::begin("list_newest", "comments");
+        let select = self.newest_of_each(&COMMENTS, tickets);
+        let bytes = |comment: &Comment| comment.body.len();
+        RowSource::Reader(*self).read_within(select, decode, bytes, bytes_max).await
+    }
+
+    /// The query plan of the statement that [`Reader::newest_comments`] would run, a line each.
+    #[doc(hidden)]
+    pub async fn explain_newest_comments(&self, tickets: &[i64]) -> Result<Vec<String>, Error> {
+        self.explain(self.newest_of_each(&COMMENTS, tickets)).await
+    }
+
     /// The query plans of the statements that [`Reader::list_comments`] would run, a line each.
     #[doc(hidden)]
     pub async fn explain_comments(
@@ -159,6 +191,21 @@ impl Reader<'_> {
         let (time, number, total) = (Some(Column::CreatedAt), Column::Id, Total::Counted);
         NewestFirst { select, time, number, total }
     }
+}
+
+fn decode(row: &Row<'_>) -> Result<Comment, Error> {
+    from_row(comment::Model {
+        workspace_id: row.get(0)?,
+        id: row.get(1)?,
+        ticket_id: row.get(2)?,
+        body: row.get(3)?,
+        visibility: row.get(4)?,
+        author_id: row.get(5)?,
+        channel: row.get(6)?,
+        external_id: row.get(7)?,
+        created_at: row.get(8)?,
+        created_by: row.get(9)?,
+    })
 }
 
 fn from_row(row: comment::Model) -> Result<Comment, Error> {

@@ -247,7 +247,7 @@ fn message(random: &mut StdRng) -> Vec<u8> {
     let title = Some("New".to_owned());
     let framed = [
         grpc::frame(&ticket),
-        grpc::frame(&pb::GetTicketRequest { id: id.clone() }),
+        grpc::frame(&pb::GetTicketRequest { id: id.clone(), ..Default::default() }),
         grpc::frame(&pb::UpdateTicketRequest { id: id.clone(), title, ..Default::default() }),
         grpc::frame(&pb::ListTicketsRequest { per_page: Some(3), ..Default::default() }),
         grpc::frame(&pb::GetKeyRequest { id }),
