@@ -12,6 +12,7 @@ use crate::config::BODY_BYTES_MAX;
 use crate::limits::Limiter;
 use crate::pb;
 use crate::service::audit::Audits;
+use crate::service::categories::Categories;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
@@ -49,6 +50,7 @@ pub fn orqit(shared: Shared) -> Api {
         system_service: Arc::new(Systems),
         workspace_service: Arc::new(Workspaces { store: store.clone(), ring: Arc::clone(&ring) }),
         user_service: Arc::new(Users { store: store.clone() }),
+        category_service: Arc::new(Categories { store: store.clone() }),
         audit_service: Arc::new(Audits { store: store.clone() }),
         ticket_service: Arc::new(Tickets { store: store.clone() }),
         usage_service: Arc::new(Usages { store: store.clone(), clock: clock.clone() }),

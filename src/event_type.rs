@@ -38,6 +38,10 @@ event_types! {
     TicketUpdated = "ticket.updated" of "Ticket",
     /// A new comment on a ticket.
     TicketCommentCreated = "ticket.comment.created" of "Comment",
+    /// A new category of tickets.
+    CategoryCreated = "category.created" of "Category",
+    /// A changed category of tickets.
+    CategoryUpdated = "category.updated" of "Category",
     /// A new user.
     UserCreated = "user.created" of "User",
     /// A changed user.

@@ -14,6 +14,8 @@ pub enum Resource {
     ApiKey,
     /// A user.
     User,
+    /// A category of tickets.
+    Category,
 }
 
 /// What a kind of resource is called.
@@ -53,6 +55,13 @@ impl Resource {
                 remedy: "There is no such user in this workspace. Check the id, such as 7.",
                 created: EventType::UserCreated,
                 updated: EventType::UserUpdated,
+            },
+            Self::Category => Names {
+                resource_type: "category",
+                not_found: "CATEGORY_NOT_FOUND",
+                remedy: "There is no such category in this workspace. Check the id, such as 3.",
+                created: EventType::CategoryCreated,
+                updated: EventType::CategoryUpdated,
             },
         }
     }

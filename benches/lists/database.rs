@@ -183,5 +183,16 @@ fn statements(workspace: i64, tickets: i64) -> Vec<String> {
              SELECT workspace_id, 1, {of}"
         )
     });
-    [vec![users, insert, tags.to_owned()], counts.to_vec()].concat()
+    // Each ticket has 45 of 25,000 words, and some have words that so many others have.
+    let common: Vec<_> =
+        (1..=45).map(|number| format!("'w' || {}", of(104_729 * number, 25_000))).collect();
+    let words = format!(
+        "INSERT INTO ticket_words (workspace_id, id, words_a, words_b) {} \
+         SELECT {workspace}, n, ' all ' || CASE WHEN n % 10 = 0 THEN 'tenth ' ELSE '' END || \
+           CASE WHEN n % 100 = 0 THEN 'hundredth ' ELSE '' END || \
+           CASE WHEN n <= {tickets} / 50 THEN 'early ' ELSE '' END, ' ' || {} || ' ' FROM numbers",
+        numbers(tickets),
+        common.join(" || ' ' || "),
+    );
+    [vec![users, insert, tags.to_owned(), words], counts.to_vec()].concat()
 }

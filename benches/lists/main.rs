@@ -1,6 +1,6 @@
 //! What a page of tickets costs by filter and order, at several sizes of one workspace.
 //!
-//! `cargo bench --bench lists -- [--tickets 25000,1000000]` makes a SQLite database of each size, and
+//! `cargo bench --bench lists -- [--tickets 25000,1000000] [--only WORD]` makes a SQLite database of each size, and
 //! under `scripts/with-postgres` one of PostgreSQL, and reads of each list its first page with the
 //! total, as `page` mode answers it, and a page from its middle, as a loop by cursor does. It prints
 //! the median of each, and how they have grown from the first size to the last.
@@ -39,15 +39,17 @@ fn main() -> ExitCode {
     if !is_bench && arguments.iter().any(|argument| !argument.starts_with('-')) {
         return ExitCode::SUCCESS;
     }
-    let sizes = arguments.iter().skip_while(|argument| *argument != "--tickets").nth(1);
+    let told = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1);
+    let (sizes, only) = (told("--tickets"), told("--only").cloned().unwrap_or_default());
     let sizes = match sizes {
         _ if !is_bench => Ok(vec![SMOKE]),
         Some(sizes) => sizes.split(',').map(str::parse).collect(),
         None => Ok(SIZES.to_vec()),
     };
     let runtime = tokio::runtime::Runtime::new();
-    let ran =
-        sizes.map_err(Failure::from).and_then(|sizes| runtime?.block_on(run(&sizes, is_bench)));
+    let ran = sizes
+        .map_err(Failure::from)
+        .and_then(|sizes| runtime?.block_on(run(&sizes, &only, is_bench)));
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,20 +66,20 @@ struct Cost {
     by_cursor: Duration,
 }
 
-async fn run(sizes: &[i64], is_bench: bool) -> Result<(), Failure> {
+async fn run(sizes: &[i64], only: &str, is_bench: bool) -> Result<(), Failure> {
     let mut costs: Vec<Vec<Cost>> = Vec::new();
     for size in sizes {
         let database = Database::make(*size).await?;
         let reader = database.store.reader(database.workspace);
         let mut of_size = Vec::new();
-        for (_, query) in shapes(*size) {
+        for (_, query) in shapes_of(*size, only) {
             of_size.push(measure(&reader, &query, is_bench).await?);
         }
         costs.push(of_size);
         database.remove().await?;
     }
     if is_bench {
-        report(sizes, &costs);
+        report(sizes, only, &costs);
     } else {
         println!("lists: {} lists were read", costs.first().map_or(0, Vec::len));
     }
@@ -118,13 +120,18 @@ async fn median(
     Ok(times[times.len() / 2])
 }
 
-fn report(sizes: &[i64], costs: &[Vec<Cost>]) {
+/// The lists that are measured: those whose names have `only` in them.
+fn shapes_of(tickets: i64, only: &str) -> Vec<(String, Query)> {
+    shapes(tickets).into_iter().filter(|(name, _)| name.contains(only)).collect()
+}
+
+fn report(sizes: &[i64], only: &str, costs: &[Vec<Cost>]) {
     let named = |what: &str| sizes.iter().map(|size| format!("{what} {size}")).collect::<Vec<_>>();
     let columns =
         [named("first page"), vec!["×".to_owned()], named("by cursor"), vec!["×".to_owned()]];
     println!("| list | {} |", columns.concat().join(" | "));
     println!("| --- |{}", " --- |".repeat(columns.concat().len()));
-    for (at, (name, _)) in shapes(sizes[0]).iter().enumerate() {
+    for (at, (name, _)) in shapes_of(sizes[0], only).iter().enumerate() {
         let of = |cost: fn(&Cost) -> Duration| -> Vec<String> {
             let times: Vec<_> = costs.iter().map(|of_size| cost(&of_size[at])).collect();
             let ms = |time: &Duration| format!("{:.2}", time.as_secs_f64() * 1e3);

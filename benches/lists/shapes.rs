@@ -26,6 +26,7 @@ fn filters(tickets: i64) -> Vec<(&'static str, TicketFilter)> {
     let none = TicketFilter::default;
     // When so many of a hundred tickets had been made.
     let at = |percent: i64| Some(Timestamp(START + tickets * percent / 100 * MINUTE_MS));
+    let words = |text: &str| TicketFilter { words: Some(text.to_owned()), ..none() };
     let open = vec![Status::Open];
     let urgent = vec![Priority::Critical];
     vec![
@@ -46,6 +47,13 @@ fn filters(tickets: i64) -> Vec<(&'static str, TicketFilter)> {
         ("created in the last half", TicketFilter { created_after: at(50), ..none() }),
         ("changed in the last 1 %", TicketFilter { updated_since: at(99), ..none() }),
         ("changed in the last 90 %", TicketFilter { updated_since: at(10), ..none() }),
+        ("word of 10 %", words("tenth")),
+        ("word of 1 %", words("hundredth")),
+        ("word of the first 2 %", words("early")),
+        ("word of all", words("all")),
+        ("beginning of a word", words("w12")),
+        ("two words", words("tenth hundredth")),
+        ("word of 10 % and open", TicketFilter { status: open.clone(), ..words("tenth") }),
         (
             "open and urgent",
             TicketFilter { status: open.clone(), priority: urgent.clone(), ..none() },

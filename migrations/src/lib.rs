@@ -27,6 +27,7 @@ mod m0019_history;
 mod m0020_comments;
 mod m0021_words;
 mod m0022_ticket_sources;
+mod m0023_categories;
 mod schema;
 mod words;
 
@@ -70,6 +71,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_comments::Migration),
             Box::new(m0021_words::Migration),
             Box::new(m0022_ticket_sources::Migration),
+            Box::new(m0023_categories::Migration),
         ]
     }
 }

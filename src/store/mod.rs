@@ -7,6 +7,7 @@
 
 mod audit;
 mod begin;
+mod categories;
 mod conclude;
 mod connect;
 mod counters;
@@ -51,6 +52,7 @@ use crate::error::Error;
 use crate::event::Origin;
 
 pub use audit::{AuditFilter, AuditLog, NewAuditLog};
+pub use categories::{CategoryConfig, NewCategory};
 pub use cursor::CursorError;
 pub use events::LogPage;
 pub use faults::Faults;

@@ -49,9 +49,10 @@ const HEADERS: [&str; 19] = [
     "x-request-id",
 ];
 /// Where text that was accepted may be found.
-const STORED_IN: [&str; 9] = [
+const STORED_IN: [&str; 10] = [
     "api_keys",
     "audit_logs",
+    "categories",
     "comments",
     "events",
     "history",

@@ -11,6 +11,7 @@ mod browsers;
 mod busy_database;
 mod canary;
 mod canary_everywhere;
+mod categories;
 mod cli;
 mod conditional_requests;
 mod connections;

@@ -71,7 +71,8 @@ fn kinds() -> Vec<Kind> {
             Kind::InvalidReference => Kind::NotFound(Resource::Ticket),
             Kind::NotFound(Resource::Ticket) => Kind::NotFound(Resource::ApiKey),
             Kind::NotFound(Resource::ApiKey) => Kind::NotFound(Resource::User),
-            Kind::NotFound(Resource::User) => Kind::ApiKeyLimitReached,
+            Kind::NotFound(Resource::User) => Kind::NotFound(Resource::Category),
+            Kind::NotFound(Resource::Category) => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
             Kind::MethodNotAllowed { .. } => {

@@ -6,10 +6,11 @@ use orqit::clock::Timestamp;
 use orqit::store::nouns::Noun;
 use orqit::store::nouns::samples::{Sample, samples};
 use orqit::store::tickets::{
-    CursorKey, NewTicket, PageRequest, Position, Ticket, TicketFilter, Visibility,
+    Category, CursorKey, NewTicket, PageRequest, Position, Ticket, TicketFilter, Visibility,
 };
 use orqit::store::{
-    AuditFilter, KeyStatus, MadeBy, NewAuditLog, NewKey, NewUser, Page, Role, User,
+    AuditFilter, CategoryConfig, KeyStatus, MadeBy, NewAuditLog, NewCategory, NewKey, NewUser,
+    Page, Role, User,
 };
 use sea_orm::ConnectionTrait;
 
@@ -80,6 +81,27 @@ async fn no_list_of_users_scans_the_table() {
     }
     let now = test.clock.now();
     assert_no_scan::<User>(&test, now.plus_millis(-18_000), now).await;
+}
+
+#[tokio::test]
+async fn no_list_of_categories_scans_the_table() {
+    let test = TestStore::create().await;
+    for number in 0..20 {
+        test.clock.advance_millis(1000);
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100 {
+            let new = NewCategory {
+                name: format!("Category {number} {place}"),
+                base_category: Category::Other,
+                default_priority: None,
+                is_active: true,
+            };
+            tx.insert_category(new).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<CategoryConfig>(&test, now.plus_millis(-18_000), now).await;
 }
 
 /// Every list that a table can be asked for with one condition or none. `tidy` asks for a call for

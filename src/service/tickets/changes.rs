@@ -22,6 +22,9 @@ pub fn apply(
     message.merge(mask, &mut wanted);
     let to = messages::status(wanted.status);
     let mut after = messages::updated(before, wanted);
+    if mask.has("category") {
+        after.category_config_id = None;
+    }
     let mut violations = Violations::default();
     if mask.has("external_source") || mask.has("external_id") {
         check_external(

@@ -44,6 +44,7 @@ pub fn filter(message: &pb::ListTicketsRequest) -> TicketFilter {
         priority: message.priority.iter().copied().map(messages::priority).collect(),
         ticket_type: message.r#type.iter().copied().map(messages::ticket_type).collect(),
         category: message.category.iter().copied().map(messages::category).collect(),
+        category_config_ids: message.category_config_id.clone(),
         assignee_ids: message.assignee_id.clone(),
         requester_ids: message.requester_id.clone(),
         parent_ids: message.parent_id.clone(),

@@ -3,6 +3,7 @@
 
 use crate::pb;
 use crate::service::from_number;
+use crate::store::CategoryConfig;
 use crate::store::tickets::{
     Category, Impact, NewTicket, Priority, Source, Status, Ticket, TicketType, Urgency,
 };
@@ -16,6 +17,7 @@ pub fn ticket(ticket: Ticket) -> pb::Ticket {
         description: ticket.description,
         r#type: ticket.ticket_type.as_i16().into(),
         category: ticket.category.as_i16().into(),
+        category_config_id: ticket.category_config_id,
         priority: ticket.priority.as_i16().into(),
         impact: ticket.impact.map(|impact| impact.as_i16().into()),
         urgency: ticket.urgency.map(|urgency| urgency.as_i16().into()),
@@ -45,17 +47,24 @@ pub fn ticket(ticket: Ticket) -> pb::Ticket {
     }
 }
 
-/// The ticket that a request asks for, with the priority that follows from impact and urgency.
-pub fn new_ticket(message: pb::CreateTicketRequest, created_by: i64) -> NewTicket {
+/// The ticket that a request asks for, with the priority that follows from impact and urgency, and
+/// with what the category that it names gives it.
+pub fn new_ticket(
+    message: pb::CreateTicketRequest,
+    config: Option<&CategoryConfig>,
+    created_by: i64,
+) -> NewTicket {
     let impact = message.impact.map(impact);
     let urgency = message.urgency.map(urgency);
     let matrix = impact.zip(urgency).map(|(impact, urgency)| priority_of(impact, urgency));
+    let default = config.and_then(|config| config.default_priority);
     NewTicket {
         title: message.title,
         description: message.description,
         ticket_type: ticket_type(message.r#type),
-        category: category(message.category),
-        priority: message.priority.map(priority).or(matrix).unwrap_or(Priority::Medium),
+        category: config.map_or_else(|| category(message.category), |config| config.base_category),
+        category_config_id: config.map(|config| config.id),
+        priority: message.priority.map(priority).or(matrix).or(default).unwrap_or(Priority::Medium),
         impact,
         urgency,
         status: Status::Open,
@@ -89,6 +98,7 @@ pub fn updated(before: &Ticket, wanted: pb::Ticket) -> Ticket {
         description: wanted.description,
         ticket_type: ticket_type(wanted.r#type),
         category: category(wanted.category),
+        category_config_id: wanted.category_config_id,
         priority: priority(wanted.priority),
         impact: wanted.impact.map(impact),
         urgency: wanted.urgency.map(urgency),

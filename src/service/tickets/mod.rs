@@ -5,7 +5,7 @@ mod comments;
 mod feed;
 mod filters;
 mod include;
-mod messages;
+pub(in crate::service) mod messages;
 mod references;
 pub mod status;
 
@@ -80,9 +80,9 @@ impl pb::ticket_service_server::TicketService for Tickets {
     ) -> Result<Response<pb::CreateTicketResponse>, Status> {
         let accepted = accept(request, check_create)?;
         let by = accepted.caller.key.system_user_id;
-        let new = messages::new_ticket(accepted.message.clone(), by);
         let answered = once(&self.store, &accepted, async |tx| {
-            references::check_new(tx, &new).await?;
+            let config = references::check_new(tx, &accepted.message).await?;
+            let new = messages::new_ticket(accepted.message.clone(), config.as_ref(), by);
             let ticket = tx.insert_ticket(new).await?;
             let ticket = messages::ticket(ticket);
             tx.record(service::changes::created(Resource::Ticket, &ticket));
@@ -98,6 +98,10 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let mut mask = rest::Mask::default();
         let accepted = accept(request, |message: &pb::UpdateTicketRequest, violations| {
             mask = message.mask(violations);
+            if mask.has("category") && message.category_config_id.is_some() {
+                let remedy = "categoryConfigId gives the category: send one of the two";
+                violations.add("categoryConfigId", "INVALID_COMBINATION", remedy);
+            }
         })?;
         let id = ticket_id(&accepted.message.id);
         let answered = once(&self.store, &accepted, async |tx| {
@@ -107,7 +111,13 @@ impl pb::ticket_service_server::TicketService for Tickets {
             }
             let before = tx.find_for_update::<Ticket>(id, &accepted.precondition).await?;
             let mut after = changes::apply(&before, &accepted.message, &mask, tx.now())?;
-            references::check_changed(tx, &before, &after).await?;
+            let mut violations = Violations::default();
+            if after.category_config_id != before.category_config_id {
+                let named = after.category_config_id;
+                let config = references::category(tx, named, &mut violations).await?;
+                after.category = config.map_or(after.category, |config| config.base_category);
+            }
+            references::check_changed(tx, &before, &after, violations).await?;
             if after != before {
                 after.updated_by = accepted.caller.key.system_user_id;
                 after = tx.update(&before, after).await?;
@@ -238,6 +248,17 @@ fn comments_page(message: &pb::ListTicketCommentsRequest) -> PageParameters<'_> 
 }
 
 fn check_create(message: &pb::CreateTicketRequest, violations: &mut Violations) {
+    match (message.category, message.category_config_id) {
+        (0, None) => {
+            let remedy = "category is required, or categoryConfigId in place of it";
+            violations.add("category", "REQUIRED", remedy);
+        }
+        (1.., Some(_)) => {
+            let remedy = "categoryConfigId gives the category: send one of the two";
+            violations.add("categoryConfigId", "INVALID_COMBINATION", remedy);
+        }
+        _ => {}
+    }
     check_external(message.external_source.is_some(), message.external_id.is_some(), violations);
 }
 

@@ -3,26 +3,54 @@
 use rest::Violations;
 
 use crate::error::Error;
-use crate::store::tickets::{NewTicket, PARENT_DEPTH_MAX, Ticket};
-use crate::store::{Tx, User};
+use crate::pb;
+use crate::store::tickets::{PARENT_DEPTH_MAX, Ticket};
+use crate::store::{CategoryConfig, Tx, User};
 
-/// Checks every reference of a new ticket.
-pub async fn check_new(tx: &mut Tx, new: &NewTicket) -> Result<(), Error> {
+/// Checks every reference of a new ticket, and answers the category that it names.
+pub async fn check_new(
+    tx: &mut Tx,
+    new: &pb::CreateTicketRequest,
+) -> Result<Option<CategoryConfig>, Error> {
     let users = users(new.requester_id, new.assignee_id, &new.watcher_user_ids);
     if new.parent_id.is_some() {
         tx.lock_parents().await?;
     }
-    check(tx, users, new.parent_id, None).await
+    let mut violations = Violations::default();
+    let config = category(tx, new.category_config_id, &mut violations).await?;
+    check(tx, users, new.parent_id, None, violations).await?;
+    Ok(config)
 }
 
-/// Checks the references that a change brings in. Where it names a parent, the parents are locked.
-pub async fn check_changed(tx: &mut Tx, before: &Ticket, after: &Ticket) -> Result<(), Error> {
+/// The category that a ticket is to get, which must be active.
+pub async fn category(
+    tx: &Tx,
+    id: Option<i64>,
+    violations: &mut Violations,
+) -> Result<Option<CategoryConfig>, Error> {
+    let Some(id) = id else { return Ok(None) };
+    let found = tx.find::<CategoryConfig>(id).await?.filter(|config| config.is_active);
+    if found.is_none() {
+        let message = "categoryConfigId names no active category of this workspace";
+        violations.add("categoryConfigId", "INVALID_REFERENCE", message);
+    }
+    Ok(found)
+}
+
+/// Checks the references that a change brings in, beside what is wrong already. Where it names a
+/// parent, the parents are locked.
+pub async fn check_changed(
+    tx: &mut Tx,
+    before: &Ticket,
+    after: &Ticket,
+    violations: Violations,
+) -> Result<(), Error> {
     let requester = after.requester_id.filter(|_| before.requester_id != after.requester_id);
     let assignee = after.assignee_id.filter(|_| before.assignee_id != after.assignee_id);
     let rewatched = before.watcher_user_ids != after.watcher_user_ids;
     let watchers = if rewatched { after.watcher_user_ids.as_slice() } else { &[] };
     let parent = after.parent_id.filter(|_| before.parent_id != after.parent_id);
-    check(tx, users(requester, assignee, watchers), parent, Some(after.id)).await
+    check(tx, users(requester, assignee, watchers), parent, Some(after.id), violations).await
 }
 
 /// The users that a ticket refers to, each with the field it stands in.
@@ -39,8 +67,8 @@ async fn check(
     users: Vec<(String, i64)>,
     parent: Option<i64>,
     child: Option<i64>,
+    mut violations: Violations,
 ) -> Result<(), Error> {
-    let mut violations = Violations::default();
     if !users.is_empty() {
         let ids: Vec<i64> = users.iter().map(|(_, id)| *id).collect();
         let missing = tx.missing::<User>(&ids).await?;
@@ -62,7 +90,7 @@ async fn check(
 
 /// Checks that the author of a comment is a user of the workspace.
 pub async fn check_author(tx: &mut Tx, author: i64) -> Result<(), Error> {
-    check(tx, vec![("authorId".to_owned(), author)], None, None).await
+    check(tx, vec![("authorId".to_owned(), author)], None, None, Violations::default()).await
 }
 
 /// Checks that `parent` exists, and that hanging `child` (none: a new ticket) under it makes

@@ -38,6 +38,7 @@ pub struct Model {
     pub created_by: i64,
     pub updated_by: i64,
     pub version: i64,
+    pub category_config_id: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -25,7 +25,6 @@ use sea_orm::{DbErr, EntityTrait, Value};
 use super::cursor::CursorError;
 use super::pages::CursorKey;
 use super::rows::RowSource;
-use super::sql::statement;
 use super::{Reader, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -102,12 +101,7 @@ impl Reader<'_> {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find<N: Noun>(&self, id: i64) -> Result<Option<N>, Error> {
         let _timed = StoreOperation::begin("find", N::table().name);
-        let table = N::table();
-        let text = table.texts.find.get_or_init(|| {
-            let (columns, name) = (row::selected::<N>(), table.name);
-            format!("SELECT {columns} FROM {name} t WHERE t.workspace_id = $1 AND t.id = $2")
-        });
-        let query = statement(self.backend(), text, [self.workspace.0.into(), id.into()]);
+        let query = row::find_row::<N>(self.backend(), self.workspace, id);
         let found = RowSource::Short(*self).read(query, row::decode::<N>).await?;
         Ok(found.into_iter().next())
     }

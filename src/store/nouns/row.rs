@@ -4,13 +4,16 @@
 //! look-up of 30 columns by name costs more than the query itself.
 
 use rusqlite::types::FromSql;
-use sea_orm::{ActiveModelTrait, ActiveValue, IdenStatic, Iterable, TryGetable, Value};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, DbBackend, IdenStatic, Iterable, Statement, TryGetable, Value,
+};
 
 use super::table::Table;
 use super::{ActiveModel, Column, Noun};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::store::row::Row;
+use crate::store::sql::statement;
 use crate::store::{WorkspaceId, from_json, unknown_number};
 
 impl Table {
@@ -39,6 +42,16 @@ pub(super) fn selected<N: Noun>() -> &'static str {
         let columns = decoded::<N>().map(|column| format!("t.{}", column.as_str()));
         columns.collect::<Vec<_>>().join(", ")
     })
+}
+
+/// Selects the row with this id.
+pub(super) fn find_row<N: Noun>(backend: DbBackend, workspace: WorkspaceId, id: i64) -> Statement {
+    let table = N::table();
+    let text = table.texts.find.get_or_init(|| {
+        let (columns, name) = (selected::<N>(), table.name);
+        format!("SELECT {columns} FROM {name} t WHERE t.workspace_id = $1 AND t.id = $2")
+    });
+    statement(backend, text, [workspace.0.into(), id.into()])
 }
 
 /// The noun in a row that begins with its columns.

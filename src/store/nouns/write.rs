@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::counts::{count_inserted, count_updated};
-use super::row::{changes, column, decode, decoded, values};
+use super::row::{changes, column, decode, decoded, find_row, values};
 use super::table::Side;
 use super::words::insert_beside;
 use super::{Noun, Tx};
@@ -60,6 +60,14 @@ impl Tx {
         let id = id.map_err(|error| refused(&row, error))??.into_iter().next();
         row.set_id(id.ok_or_else(|| Error::internal("a new row got no id"))?);
         Ok(row)
+    }
+
+    /// The row with this id, as it is now: others may change it before this change has ended.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find<N: Noun>(&self, id: i64) -> Result<Option<N>, Error> {
+        let _timed = StoreOperation::begin("find", N::table().name);
+        let find = find_row::<N>(self.transaction.backend(), self.workspace, id);
+        Ok(self.transaction.read(find, decode::<N>).await?.into_iter().next())
     }
 
     /// The row with this id, as nobody else can change it until this change has ended; refused where

@@ -17,6 +17,8 @@ pub struct TicketFilter {
     pub ticket_type: Vec<TicketType>,
     /// Of one of these categories.
     pub category: Vec<Category>,
+    /// Of one of these categories of the workspace's own.
+    pub category_config_ids: Vec<i64>,
     /// Assigned to one of these users.
     pub assignee_ids: Vec<i64>,
     /// Asked for by one of these users.
@@ -59,6 +61,7 @@ impl TicketFilter {
             Condition::dimension(&TYPE, self.ticket_type.iter().map(|one| one.as_i16())),
             Condition::dimension(&CATEGORY, self.category.iter().map(|one| one.as_i16())),
             Condition::dimension(&UNASSIGNED, unassigned),
+            Condition::numbers("category_config_id", &self.category_config_ids),
             Condition::numbers("parent_id", &self.parent_ids),
             Condition::numbers("assignee_id", &self.assignee_ids),
             Condition::numbers("requester_id", &self.requester_ids),

@@ -33,6 +33,8 @@ pub struct Ticket {
     pub ticket_type: TicketType,
     /// The kind of thing that it is about.
     pub category: Category,
+    /// The workspace's own category that it has.
+    pub category_config_id: Option<i64>,
     /// The order in which it is taken up.
     pub priority: Priority,
     /// How much of the business is affected.
@@ -94,6 +96,8 @@ pub struct NewTicket {
     pub ticket_type: TicketType,
     /// The kind of thing that it is about.
     pub category: Category,
+    /// The workspace's own category that it has.
+    pub category_config_id: Option<i64>,
     /// The order in which it is taken up.
     pub priority: Priority,
     /// How much of the business is affected.
@@ -140,6 +144,7 @@ impl NewTicket {
             description: self.description,
             ticket_type: self.ticket_type,
             category: self.category,
+            category_config_id: self.category_config_id,
             priority: self.priority,
             impact: self.impact,
             urgency: self.urgency,

@@ -52,6 +52,7 @@ impl Noun for Ticket {
             created_by: row.take()?,
             updated_by: row.take()?,
             version: row.take()?,
+            category_config_id: row.take()?,
         })
     }
 
@@ -88,6 +89,7 @@ impl Noun for Ticket {
             created_by: Set(self.created_by),
             updated_by: Set(self.updated_by),
             version: Set(self.version),
+            category_config_id: Set(self.category_config_id),
         }
     }
 

@@ -50,6 +50,12 @@ pub(super) static TICKETS: Table = Table {
             side: None,
         },
         NarrowFilter {
+            columns: &["category_config_id"],
+            index: "tickets_category_config_id_created_at_id_idx",
+            is_unique: false,
+            side: None,
+        },
+        NarrowFilter {
             columns: &["tag"],
             index: "ticket_tags_tag_ticket_created_at_ticket_id_idx",
             is_unique: false,

@@ -25,6 +25,7 @@ pub fn new_ticket(title: &str) -> NewTicket {
         description: "It does not work.".to_owned(),
         ticket_type: TicketType::Incident,
         category: Category::Network,
+        category_config_id: None,
         priority: Priority::Medium,
         impact: None,
         urgency: None,

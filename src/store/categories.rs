@@ -1,0 +1,174 @@
+//! A workspace's own categories of tickets.
+
+use migrations::case_folded;
+use sea_orm::{DbErr, Set};
+
+use super::entity::category;
+use super::failure::is_taken;
+use super::nouns::{
+    Columns, Condition, Dimension, Direction, KeyValue, Noun, Order, Query, Table, Texts, Values,
+};
+use super::tickets::{Category, Priority};
+use super::{Tx, WorkspaceId};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind};
+use crate::resource::Resource;
+
+static ACTIVE: Dimension = Dimension { name: "active", shift: 1, bits: 1 };
+/// A bit that is always set: no row has the facet 0.
+static MADE: Dimension = Dimension { name: "made", shift: 0, bits: 1 };
+
+static CREATED_AT: Order =
+    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
+static UPDATED_AT: Order =
+    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
+static NAME: Order =
+    Order { name: "name", column: "name_key", values: Values::Texts, by_facet: true };
+
+/// Categories.
+static CATEGORIES: Table = Table {
+    name: "categories",
+    resource: Resource::Category,
+    noun: 3,
+    has_history: false,
+    dimensions: &[&ACTIVE],
+    orders: &[&CREATED_AT, &UPDATED_AT, &NAME],
+    narrows: &[],
+    sides: &[],
+    search: None,
+    texts: Texts::unmade(),
+};
+
+/// A category of tickets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CategoryConfig {
+    /// 1, 2, 3 … within the workspace.
+    pub id: i64,
+    /// Its name, unique in the workspace whatever its case.
+    pub name: String,
+    /// The built-in category that its tickets get.
+    pub base_category: Category,
+    /// The priority that its new tickets get where nothing else gives them one.
+    pub default_priority: Option<Priority>,
+    /// Whether tickets can get it.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// 1 when made, one more with every change.
+    pub version: i64,
+}
+
+/// A category to be made.
+#[derive(Debug, Clone)]
+pub struct NewCategory {
+    /// Its name.
+    pub name: String,
+    /// The built-in category that its tickets get.
+    pub base_category: Category,
+    /// The priority that its new tickets get where nothing else gives them one.
+    pub default_priority: Option<Priority>,
+    /// Whether tickets can get it.
+    pub is_active: bool,
+}
+
+impl CategoryConfig {
+    /// The list of the categories that tickets can get (true), cannot (false), or all; the newest
+    /// first, unless an order is given.
+    pub fn query(active: Option<bool>, sort: Option<(&'static Order, Direction)>) -> Query {
+        let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
+        Query::all(order, direction).filter(Condition::dimension(&ACTIVE, active.map(i16::from)))
+    }
+}
+
+impl Tx {
+    /// Makes a category. A name that is taken is ALREADY_EXISTS.
+    pub async fn insert_category(&mut self, new: NewCategory) -> Result<CategoryConfig, Error> {
+        let category = CategoryConfig {
+            id: 0,
+            name: new.name,
+            base_category: new.base_category,
+            default_priority: new.default_priority,
+            is_active: new.is_active,
+            created_at: self.now,
+            updated_at: self.now,
+            version: 1,
+        };
+        self.insert(category).await
+    }
+}
+
+impl Noun for CategoryConfig {
+    type Entity = category::Entity;
+
+    fn table() -> &'static Table {
+        &CATEGORIES
+    }
+
+    fn decode(row: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.take()?,
+            name: row.take()?,
+            base_category: row.take_kind("base_category", Category::from_i16)?,
+            default_priority: row.take_kind_or_null("default_priority", Priority::from_i16)?,
+            is_active: row.take()?,
+            created_at: row.take_time()?,
+            updated_at: row.take_time()?,
+            version: row.take()?,
+        })
+    }
+
+    fn encode(&self, workspace: WorkspaceId) -> category::ActiveModel {
+        category::ActiveModel {
+            workspace_id: Set(workspace.0),
+            id: Set(self.id),
+            name: Set(self.name.clone()),
+            base_category: Set(self.base_category.as_i16()),
+            default_priority: Set(self.default_priority.map(Priority::as_i16)),
+            is_active: Set(self.is_active),
+            created_at: Set(self.created_at.0),
+            updated_at: Set(self.updated_at.0),
+            version: Set(self.version),
+            facet: Set(self.facet()),
+            name_key: Set(case_folded(&self.name)),
+        }
+    }
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn set_id(&mut self, id: i64) {
+        self.id = id;
+    }
+
+    fn set_version(&mut self, version: i64, updated_at: Timestamp) {
+        (self.version, self.updated_at) = (version, updated_at);
+    }
+
+    fn facet(&self) -> i16 {
+        ACTIVE.pack(self.is_active.into()) | MADE.pack(1)
+    }
+
+    fn key(&self, order: &Order) -> Option<KeyValue> {
+        Some(match order.column {
+            "updated_at" => KeyValue::Number(self.updated_at.0),
+            "name_key" => KeyValue::Text(case_folded(&self.name)),
+            _ => KeyValue::Number(self.created_at.0),
+        })
+    }
+
+    fn taken(&self, error: &DbErr) -> Option<Error> {
+        let message = || format!("A category with the name \"{}\" exists already.", self.name);
+        is_taken(error, &["name_key"]).then(|| Error::new(Kind::AlreadyExists, message()))
+    }
+}
