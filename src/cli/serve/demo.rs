@@ -1,6 +1,6 @@
-//! A small workspace to look at: a few people and the tickets of a week.
+//! A small workspace to look at: a few people, the tickets of a week, and what was said about them.
 //!
-//! The tickets go through TicketService like anybody's, so that they have events and versions.
+//! Tickets and comments go through TicketService like anybody's, so that they have events and versions.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::pb::ticket_service_server::TicketService;
 use crate::pb::{
-    CreateTicketRequest, Impact, TicketCategory, TicketSource, TicketStatus, TicketType,
-    UpdateTicketRequest, Urgency,
+    CreateTicketCommentRequest, CreateTicketRequest, Impact, TicketCategory, TicketSource,
+    TicketStatus, TicketType, UpdateTicketRequest, Urgency,
 };
 use crate::service::tickets::Tickets;
 use crate::service::users;
@@ -40,6 +40,8 @@ struct Story {
     assignee: Option<usize>,
     tags: &'static [&'static str],
     due_in_days: Option<i64>,
+    /// Who said what about it.
+    comments: &'static [(usize, &'static str)],
     life: &'static [TicketStatus],
 }
 
@@ -59,6 +61,13 @@ const STORIES: [Story; 8] = [
         assignee: Some(0),
         tags: &["vpn", "lisbon"],
         due_in_days: Some(1),
+        comments: &[
+            (
+                0,
+                "Two of the three gateways look fine from here. Which one is in the client's status?",
+            ),
+            (2, "It says gateway-3, since Monday."),
+        ],
         life: &[InProgress],
     },
     Story {
@@ -72,6 +81,7 @@ const STORIES: [Story; 8] = [
         assignee: Some(1),
         tags: &["onboarding"],
         due_in_days: Some(5),
+        comments: &[],
         life: &[InProgress, Pending],
     },
     Story {
@@ -85,6 +95,7 @@ const STORIES: [Story; 8] = [
         assignee: Some(0),
         tags: &["billing", "mail"],
         due_in_days: Some(1),
+        comments: &[],
         life: &[InProgress],
     },
     Story {
@@ -98,6 +109,7 @@ const STORIES: [Story; 8] = [
         assignee: Some(1),
         tags: &["storage", "maintenance"],
         due_in_days: Some(10),
+        comments: &[],
         life: &[],
     },
     Story {
@@ -111,6 +123,7 @@ const STORIES: [Story; 8] = [
         assignee: Some(1),
         tags: &["permissions"],
         due_in_days: None,
+        comments: &[(1, "You are in the group hr-payroll now. Please sign in again.")],
         life: &[InProgress, Resolved],
     },
     Story {
@@ -124,6 +137,7 @@ const STORIES: [Story; 8] = [
         assignee: None,
         tags: &[],
         due_in_days: None,
+        comments: &[],
         life: &[],
     },
     Story {
@@ -137,6 +151,10 @@ const STORIES: [Story; 8] = [
         assignee: Some(1),
         tags: &["printer"],
         due_in_days: None,
+        comments: &[
+            (3, "It worked for two pages and then stopped."),
+            (1, "The seal was still on the cartridge."),
+        ],
         life: &[InProgress, Resolved, Closed],
     },
     Story {
@@ -150,6 +168,7 @@ const STORIES: [Story; 8] = [
         assignee: None,
         tags: &["meeting-rooms"],
         due_in_days: Some(7),
+        comments: &[],
         life: &[],
     },
 ];
@@ -195,6 +214,15 @@ async fn tell(
     };
     let created = tickets.create_ticket(by(caller, create)).await.map_err(refused)?.into_inner();
     let id = created.ticket.map_or_else(String::new, |ticket| ticket.id.to_string());
+    for (person, body) in story.comments {
+        let comment = CreateTicketCommentRequest {
+            id: id.clone(),
+            body: (*body).to_owned(),
+            author_id: Some(people[*person]),
+            ..CreateTicketCommentRequest::default()
+        };
+        tickets.create_ticket_comment(by(caller, comment)).await.map_err(refused)?;
+    }
     for status in story.life {
         let status = Some((*status).into());
         let update =

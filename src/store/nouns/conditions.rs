@@ -28,7 +28,7 @@ impl Sql<'_> {
 
     /// Counts what the path's own index finds, whatever else is asked for, but no more than `most`
     /// and one more.
-    pub(super) fn few(&mut self, most: u32) -> String {
+    pub(super) fn few(&mut self, most: i64) -> String {
         let query = self.query;
         let (from, mut conditions) = match self.path {
             Path::Gather(NarrowFilter { side: Some(side), .. }) => self.side_alone(side),

@@ -197,7 +197,7 @@ fn first_slice(stretch: Stretch, page: &PageRequest) -> Slice {
 /// The rows of a slice, and the total of the list if there are any.
 async fn read_slice<N: Noun>(
     source: RowSource<'_>,
-    list: List<'_>,
+    mut list: List<'_>,
     slice: &Slice,
     page: &PageRequest,
 ) -> Result<(Vec<N>, Option<i64>), Error> {
@@ -205,7 +205,7 @@ async fn read_slice<N: Noun>(
         let bytes = |(row, _): &(N, Option<i64>)| row.bytes();
         source.read_within(statement, decode_listed::<N>, bytes, bytes_max(page)).await
     };
-    let (mut rows, mut is_common) = (Vec::new(), false);
+    let (mut rows, mut is_common, mut counted) = (Vec::new(), false, None);
     if slice.offset == 0 {
         let is_probed = match list.path() {
             Path::Merge => true,
@@ -215,6 +215,9 @@ async fn read_slice<N: Noun>(
                     if matches!(list.path(), Path::Search) { source } else { source.short() };
                 let few = read_number(source, list.few()).await?;
                 is_common = few > i64::from(list.sorted_rows());
+                if list.is_counted && list.few_are_all() {
+                    (counted, list.is_counted) = (Some(few), false);
+                }
                 is_common && !matches!(list.path(), Path::GatherFacets)
             }
             _ => false,
@@ -232,7 +235,7 @@ async fn read_slice<N: Noun>(
         let page = if is_walked { list.walked(slice) } else { list.page(slice) };
         rows = read(source, page).await?;
     }
-    let total = rows.first().and_then(|(_, total)| *total);
+    let total = counted.or(rows.first().and_then(|(_, total)| *total));
     Ok((rows.into_iter().map(|(row, _)| row).collect(), total))
 }
 

@@ -10,6 +10,7 @@ use super::counts::facet_conditions;
 use super::merge::OF_FACETS;
 use super::plan::Path;
 use super::query::{Condition, Direction, KeyValue, Query};
+use super::search::SEARCH_COUNT_MAX;
 use super::table::{NarrowFilter, Table};
 use crate::store::WorkspaceId;
 use crate::store::pages::CursorKey;
@@ -22,8 +23,8 @@ const PROBE_ROWS: u32 = 512;
 const LONG_PROBE_ROWS: u32 = 8 * 1024;
 /// So many rows are sorted without a probe, but for those of a search.
 pub(super) const SORTED_ROWS: u32 = 1_000;
-/// So many of a search are: to look for its words in as many others takes longer.
-const FOUND_ROWS: u32 = 10_000;
+/// So many of a search are: to look for its words in the next rows of the order takes as long.
+const FOUND_ROWS: u32 = 2_000;
 
 /// A list, as far as its SQL depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -118,11 +119,20 @@ impl<'a> List<'a> {
         }
     }
 
-    /// Counts what the path's index finds, up to one more than [`List::sorted_rows`].
+    /// Counts what the path's index finds, up to one more than [`List::sorted_rows`], or than a search
+    /// is counted to.
     pub(super) fn few(self) -> Statement {
         let mut sql = self.sql();
-        let text = sql.few(self.sorted_rows());
+        let text = sql.few(match self.path() {
+            Path::Search => SEARCH_COUNT_MAX,
+            _ => self.sorted_rows().into(),
+        });
         sql.parameters.statement(text)
+    }
+
+    /// Whether what [`List::few`] counts is the total of the list.
+    pub(super) fn few_are_all(self) -> bool {
+        matches!(self.path(), Path::Search) && self.query.conditions.len() == 1
     }
 
     /// So many rows are sorted without a probe.
