@@ -245,7 +245,7 @@ fn is_over<N: Noun>(rows: &[N], page: &PageRequest) -> bool {
 }
 
 /// The bytes after which no row of a page is read any more.
-fn bytes_max(page: &PageRequest) -> usize {
+pub(super) fn bytes_max(page: &PageRequest) -> usize {
     match page.position {
         Position::Page(_) if page.per_page <= PER_PAGE_ALWAYS => usize::MAX,
         _ => PAGE_BYTES_MAX,

@@ -11,7 +11,7 @@ use migrations::words;
 use sea_orm::{DbBackend, Statement};
 
 use super::conditions::lateral;
-use super::page::Found;
+use super::page::{Found, bytes_max};
 use super::query::{Condition, Query};
 use super::row::decode_listed;
 use super::sql::{List, Slice, Sql, Stretch, all};
@@ -93,11 +93,14 @@ impl Reader<'_> {
         }
         let list = self.listed::<N>(query, page);
         let statement = list.ranked(page);
-        let found = RowSource::Reader(*self).read(statement, decode_listed::<N>).await?;
+        let bytes = |(row, _): &(N, Option<i64>)| row.bytes();
+        let source = RowSource::Reader(*self);
+        let found =
+            source.read_within(statement, decode_listed::<N>, bytes, bytes_max(page)).await?;
         let total_count = match found.first() {
             Some((_, total)) => *total,
             None => {
-                let total = RowSource::Reader(*self).read(list.total(), |row| row.get(0)).await?;
+                let total = source.read(list.total(), |row| row.get(0)).await?;
                 total.into_iter().next()
             }
         };
