@@ -80,7 +80,7 @@ impl Query {
 
 impl Reader<'_> {
     /// A page of what a search finds, the best first; between equals the newest. The newest
-    /// [`RANKED_ROWS`] that are found are ranked.
+    /// 1,000 that are found are ranked.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_by_relevance<N: Noun>(
         &self,
