@@ -67,7 +67,7 @@ pub fn joined<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
 }
 
 /// The stored words with those of `more` that are not among them, as many as fit in
-/// [`ADDED_BYTES_MAX`]; none where none is added.
+/// 200 kB; none where none is added.
 pub fn with_words(stored: &str, more: &[String]) -> Option<String> {
     let known: HashSet<_> = stored.split(' ').collect();
     let mut left = ADDED_BYTES_MAX.saturating_sub(stored.len() + known.len() * LEXEME_BYTES);
