@@ -140,7 +140,7 @@ fn no_reference_dangles_and_no_component_is_unused() {
 fn a_create_requires_what_is_required_and_takes_null_for_the_rest() {
     let document = api();
     let create = schema(&document, "CreateTicketRequest");
-    assert_eq!(create["required"], json!(["title", "description", "type", "category"]));
+    assert_eq!(create["required"], json!(["title", "description", "type"]));
     assert_eq!(create["additionalProperties"], false);
     let fields = &create["properties"];
     assert_eq!(fields["title"]["type"], "string");
