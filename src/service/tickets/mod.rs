@@ -161,11 +161,11 @@ impl pb::ticket_service_server::TicketService for Tickets {
             let mut after = comments::commented(&before, &new, tx.now())?;
             after.updated_by = by;
             let after = tx.update(&before, after).await?;
-            let comment = tx.insert_comment(after.id, new).await?;
-            if comment.visibility == Visibility::Public {
-                tx.add_words::<Ticket>(after.id, &comment.body).await?;
+            // Before the comment, whose number is waited for: the ticket is held already.
+            if new.visibility == Visibility::Public {
+                tx.add_words::<Ticket>(after.id, &new.body).await?;
             }
-            let comment = comments::comment(comment);
+            let comment = comments::comment(tx.insert_comment(after.id, new).await?);
             tx.record(comments::created(&comment, &after));
             if after.status != before.status {
                 // The comment is told by its own event.

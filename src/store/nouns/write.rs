@@ -32,8 +32,10 @@ impl Tx {
         self.locks.take(Lock::Id)?;
         let row = match self.transaction.backend() {
             DbBackend::Postgres => {
+                // Put together before the turn, in which all others wait.
+                let insert = insert_all(self.workspace, &new);
                 self.take_turn().await?;
-                self.insert_at_once(new).await?
+                self.insert_at_once(new, insert).await?
             }
             _ => self.insert_piece_by_piece(new).await?,
         };
@@ -53,9 +55,8 @@ impl Tx {
         Ok(row)
     }
 
-    async fn insert_at_once<N: Noun>(&self, mut row: N) -> Result<N, Error> {
+    async fn insert_at_once<N: Noun>(&self, mut row: N, insert: Statement) -> Result<N, Error> {
         // Its id is not known yet, and stands nowhere else in the row.
-        let insert = insert_all(self.workspace, &row);
         let id = self.transaction.try_read(insert, |row| row.get(0)).await;
         let id = id.map_err(|error| refused(&row, error))??.into_iter().next();
         row.set_id(id.ok_or_else(|| Error::internal("a new row got no id"))?);
