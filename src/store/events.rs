@@ -1,6 +1,6 @@
 //! The event log: appended to by [`Tx::commit`](super::Tx::commit) alone, read by sequence.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set};
+use sea_orm::{EntityTrait, QueryTrait, Set};
 
 use super::entity::event;
 use super::failure::failed;
@@ -18,6 +18,10 @@ use crate::metrics::StoreOperation;
 
 /// The counter that numbers the events of a workspace.
 pub(super) const SEQUENCE: &str = "events";
+
+/// The columns that [`recorded`] takes.
+const COLUMNS: &str = "sequence, id, event_type, topics, actor_type, actor_id, actor_name, created_at, \
+                       data";
 
 /// The most rows of the log that are looked at for a page of those that follow it.
 const FOLLOWED_ROWS_MAX: i64 = 10_000;
@@ -41,15 +45,14 @@ impl Reader<'_> {
         limit: u64,
     ) -> Result<Vec<RecordedEvent>, Error> {
         let _timed = StoreOperation::begin("list", "events");
-        let rows = event::Entity::find()
-            .filter(event::Column::WorkspaceId.eq(self.workspace.0))
-            .filter(event::Column::Sequence.gt(after_sequence))
-            .order_by_asc(event::Column::Sequence)
-            .limit(limit)
-            .all(self.connection)
-            .await
-            .map_err(failed)?;
-        rows.into_iter().map(recorded).collect()
+        let text = format!(
+            "SELECT {COLUMNS} FROM events WHERE workspace_id = $1 AND sequence > $2 \
+             ORDER BY sequence LIMIT $3"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = [self.workspace.0.into(), after_sequence.into(), limit.into()];
+        let select = statement(self.backend(), text, values);
+        RowSource::Reader(*self).read(select, recorded).await
     }
 }
 
@@ -91,15 +94,14 @@ impl Reader<'_> {
         let (first, up_to) = (parameters.bind(after), parameters.bind(end));
         let types: Vec<_> = types.iter().map(|one| parameters.bind(one.name())).collect();
         let text = format!(
-            "SELECT sequence, id, event_type, topics, actor_type, actor_id, actor_name, created_at, \
-             data FROM events WHERE workspace_id = {workspace} AND sequence > {first} \
+            "SELECT {COLUMNS} FROM events WHERE workspace_id = {workspace} AND sequence > {first} \
              AND sequence <= {up_to} AND event_type IN ({}) ORDER BY sequence LIMIT {} + 0",
             types.join(", "),
             parameters.bind(i64::from(most)),
         );
         let bytes = |event: &RecordedEvent| event.data.len();
         let events =
-            source.read_within(parameters.statement(text), followed, bytes, PAGE_BYTES_MAX).await?;
+            source.read_within(parameters.statement(text), recorded, bytes, PAGE_BYTES_MAX).await?;
         let is_cut = events.len() == most as usize
             || events.iter().map(bytes).sum::<usize>() > PAGE_BYTES_MAX;
         let read_up_to = match events.last() {
@@ -110,7 +112,7 @@ impl Reader<'_> {
     }
 }
 
-fn followed(row: &Row<'_>) -> Result<RecordedEvent, Error> {
+fn recorded(row: &Row<'_>) -> Result<RecordedEvent, Error> {
     let kind = actor_kind(row.get(4)?)?;
     Ok(RecordedEvent {
         sequence: row.get(0)?,
@@ -152,18 +154,6 @@ pub(super) async fn insert_events(
         transaction.execute(insert).await.map_err(failed)?;
     }
     Ok(())
-}
-
-fn recorded(row: event::Model) -> Result<RecordedEvent, Error> {
-    Ok(RecordedEvent {
-        sequence: row.sequence,
-        id: row.id,
-        event_type: row.event_type,
-        topics: super::from_json(&row.topics)?,
-        actor: Actor { kind: actor_kind(row.actor_type)?, id: row.actor_id, name: row.actor_name },
-        created_at: Timestamp(row.created_at),
-        data: row.data,
-    })
 }
 
 pub(super) fn actor_number(kind: ActorKind) -> i16 {
