@@ -61,7 +61,7 @@ fn limiter(runtime: &Runtime, clock: Clock, redis_url: Option<&str>) -> Limiter 
 
 fn spend(runtime: &Runtime, limiter: &Limiter, key_id: &str) -> Standing {
     let limits = KeyLimits { key_id, per_minute: LIMIT, group_per_minute: LIMIT };
-    runtime.block_on(limiter.spend(limits, Some("users"))).expect("a limit")
+    runtime.block_on(limiter.spend(limits, Some("users"), 1)).expect("a limit")
 }
 
 /// The ids of so many keys, in no order.
@@ -90,7 +90,7 @@ fn allowed(criterion: &mut Criterion, runtime: &Runtime, quick: bool) {
         let mut one = async || {
             let key_id = text(next.next().expect("endless"));
             let limits = KeyLimits { key_id, per_minute: LIMIT, group_per_minute: LIMIT };
-            limiter.spend(black_box(limits), Some("users")).await
+            limiter.spend(black_box(limits), Some("users"), 1).await
         };
         runtime.block_on(async {
             for _ in &ids {

@@ -4,13 +4,14 @@
 //! reads from it where a change came from. It holds no secret.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use rest::{Route, Rpc};
 
 use crate::auth::caller::Caller;
 use crate::clock::Timestamp;
+use crate::limits::Standing;
 use crate::transport::Transport;
 
 /// See the module. It is an extension of the request, as an `Arc`.
@@ -29,8 +30,8 @@ pub struct Trail {
     pub rpc: OnceLock<(&'static Rpc, Option<&'static Route>)>,
     /// The `Idempotency-Key`, where the RPC takes one and it was sent.
     pub idempotency_key: OnceLock<String>,
-    /// What every answer says, a refusal too, in its headers or metadata.
-    pub headers: OnceLock<HeaderMap>,
+    /// How the limits of the key stand after what the request has spent, for every answer to tell.
+    standing: Mutex<Option<Standing>>,
     /// The HTTP status and the code of the error by which a stream ended after it had begun.
     pub ended: OnceLock<(u16, &'static str)>,
 }
@@ -51,9 +52,19 @@ impl Trail {
             caller: OnceLock::new(),
             rpc: OnceLock::new(),
             idempotency_key: OnceLock::new(),
-            headers: OnceLock::new(),
+            standing: Mutex::new(None),
             ended: OnceLock::new(),
         }
+    }
+
+    /// How the limits of the key stand, where it has some.
+    pub fn standing(&self) -> Option<Standing> {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how they stand now that the request has spent of them.
+    pub fn set_standing(&self, standing: Standing) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Some(standing);
     }
 
     /// The id of the request.

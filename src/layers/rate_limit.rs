@@ -9,8 +9,8 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Request;
-use crate::error::{Error, Exhausted, Kind};
-use crate::limits::{Limit, Limiter, OVER_ALL, Standing};
+use crate::error::Error;
+use crate::limits::{Limit, Limiter, Standing};
 use crate::trail::Trail;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -36,17 +36,14 @@ pub fn rate_limit<'l>(
             return Ok(());
         };
         let group = trail.rpc.get().and_then(|(rpc, _)| rpc.policy?.group);
-        let Some(standing) = limiter.spend(caller.limits(), group).await else {
+        let Some(standing) = limiter.spend(caller.limits(), group, 1).await else {
             return Ok(());
         };
-        let mut headers = headers(&standing);
-        let refusal = (!standing.admitted).then(|| {
-            headers.insert(RETRY_AFTER, HeaderValue::from(standing.reset_secs));
-            refusal(&standing, &caller.key.key_id)
-        });
-        // Set once: a request is counted once.
-        let _ = trail.headers.set(headers);
-        refusal.map_or(Ok(()), Err)
+        trail.set_standing(standing);
+        match standing.admitted {
+            true => Ok(()),
+            false => Err(standing.refusal(1, &caller.key.key_id)),
+        }
     }
 }
 
@@ -69,23 +66,10 @@ pub fn headers(standing: &Standing) -> HeaderMap {
         headers.insert(RESET, HeaderValue::from(standing.reset_secs));
         headers.insert(RESOURCE, HeaderValue::from_static(scarcest.resource));
     }
+    if !standing.admitted {
+        headers.insert(RETRY_AFTER, HeaderValue::from(standing.reset_secs));
+    }
     headers
-}
-
-fn refusal(standing: &Standing, key_id: &str) -> Error {
-    let exhausted = standing.over_all.iter().chain(&standing.group).filter(|l| l.remaining == 0);
-    let exhausted = exhausted.map(|limit| Exhausted {
-        subject: match limit.resource {
-            OVER_ALL => format!("{OVER_ALL}:{key_id}"),
-            group => format!("group:{group}"),
-        },
-        limit: limit.limit,
-    });
-    let retry_after_secs = standing.reset_secs;
-    let unit = if retry_after_secs == 1 { "second" } else { "seconds" };
-    let message = format!("Too many requests. Retry after {retry_after_secs} {unit}.");
-    let exhausted = exhausted.collect();
-    Error::new(Kind::RateLimitExceeded { retry_after_secs, exhausted }, message)
 }
 
 /// A header's value in the making. Pieces are put together by hand, since every answer has two of
@@ -153,18 +137,5 @@ mod tests {
         let group = shown(None, limit("kb", 30, 7));
         assert_eq!(group, [r#""kb";q=30;w=60"#, r#""kb";r=7;t=43"#, "30", "7", "43", "kb"]);
         assert!(shown(None, None).is_empty());
-    }
-
-    #[test]
-    fn one_second_is_no_seconds() {
-        let refused = |reset_secs| {
-            let (over_all, group) = (limit("key", 60, 0), limit("tickets", 30, 0));
-            refusal(&Standing { admitted: false, reset_secs, over_all, group }, "4fQ7x2Lm")
-        };
-        assert_eq!(refused(43).message, "Too many requests. Retry after 43 seconds.");
-        assert_eq!(refused(1).message, "Too many requests. Retry after 1 second.");
-        let Kind::RateLimitExceeded { exhausted, .. } = refused(1).kind else { unreachable!() };
-        let subjects: Vec<_> = exhausted.iter().map(|quota| quota.subject.as_str()).collect();
-        assert_eq!(subjects, ["key:4fQ7x2Lm", "group:tickets"]);
     }
 }

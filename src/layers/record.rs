@@ -16,6 +16,7 @@ use tonic::body::Body;
 
 use super::around::{Answered, Around};
 use super::client_address::client_address;
+use super::rate_limit;
 use super::request_id::RequestId;
 use super::{IsStream, Request, Response, ResponseFuture};
 use crate::clock::Clock;
@@ -73,8 +74,8 @@ impl Around for Record {
             let mut response = answered.await?;
             open.outcome = outcome(&trail, &response);
             open.measure();
-            if let Some(headers) = trail.headers.get() {
-                response.headers_mut().extend(headers.clone());
+            if let Some(standing) = trail.standing() {
+                response.headers_mut().extend(rate_limit::headers(&standing));
             }
             if response.extensions().get::<IsStream>().is_some() {
                 // Its entry is taken when its body is dropped.

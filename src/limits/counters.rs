@@ -35,9 +35,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Whether the window admits no more.
-    pub fn is_exhausted(&self) -> bool {
-        self.spent >= self.limit
+    /// Whether the window admits so many more.
+    pub fn admits(&self, amount: u32) -> bool {
+        self.spent.saturating_add(amount) <= self.limit
     }
 }
 
@@ -113,19 +113,21 @@ impl Counters {
         self.ahead_ms.store(now.0 - self.clock.now().0, Ordering::Relaxed);
     }
 
-    /// Spends one of each limit if none of them is exhausted, else nothing. `tallies` then say what
-    /// is spent.
-    pub fn spend(&self, key: Key<'_>, tallies: &mut [Tally]) -> Outcome {
+    /// Spends so many of each limit if all of them admit as many, else nothing. `tallies` then say
+    /// what is spent.
+    pub fn spend(&self, key: Key<'_>, amount: u32, tallies: &mut [Tally]) -> Outcome {
         let mut shard = self.shard(key);
         // Read under the lock: no request can come with an earlier instant than the one before it.
         let now = self.now();
         let entry = shard.entry(key.number).or_default();
         let window = entry.move_to(key.window(now));
-        let admitted = tallies.iter().all(|tally| entry.spent[tally.slot] < tally.limit);
-        for tally in tallies {
-            let spent = &mut entry.spent[tally.slot];
-            *spent += u32::from(admitted);
-            tally.spent = *spent;
+        for tally in &mut *tallies {
+            tally.spent = entry.spent[tally.slot];
+        }
+        let admitted = tallies.iter().all(|tally| tally.admits(amount));
+        for tally in tallies.iter_mut().filter(|_| admitted) {
+            tally.spent += amount;
+            entry.spent[tally.slot] = tally.spent;
         }
         drop(shard);
         self.sweep(now);

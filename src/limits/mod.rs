@@ -1,6 +1,7 @@
 //! The rate limits of API keys: fixed windows of 60 seconds, over all and for each endpoint group.
 //!
-//! A request spends from both or, refused by either, from neither. One process counts in its
+//! A request spends from both or, refused by either, from neither; one that does the work of many
+//! spends the others at once, or none of them. One process counts in its
 //! memory; several count in Redis, whose clock then tells the window. While Redis is away, every
 //! replica admits its share of each limit by itself: no request fails for want of it. Nothing here
 //! knows HTTP or what a caller is, and addresses without a known key are limited elsewhere.
@@ -16,6 +17,7 @@ use self::counters::{Counters, Outcome, Tally};
 use self::shared::Shared;
 use self::window::Key;
 use crate::clock::Clock;
+use crate::error::{Error, Exhausted, Kind};
 
 /// What the limit over all is called, beside the names of the groups.
 pub const OVER_ALL: &str = "key";
@@ -76,6 +78,30 @@ pub struct Standing {
     pub group: Option<Limit>,
 }
 
+impl Standing {
+    /// The refusal of so many requests of this key that were not admitted.
+    pub fn refusal(&self, amount: u32, key_id: &str) -> Error {
+        let limits = self.over_all.iter().chain(&self.group);
+        let exhausted = limits.filter(|limit| limit.remaining < amount).map(|limit| Exhausted {
+            subject: match limit.resource {
+                OVER_ALL => format!("{OVER_ALL}:{key_id}"),
+                group => format!("group:{group}"),
+            },
+            limit: limit.limit,
+        });
+        let exhausted = exhausted.collect();
+        let retry_after_secs = self.reset_secs;
+        let unit = if retry_after_secs == 1 { "second" } else { "seconds" };
+        let what = if amount == 1 {
+            "Too many requests.".to_owned()
+        } else {
+            format!("Each item counts as a request, and the limit does not admit {amount} more.")
+        };
+        let message = format!("{what} Retry after {retry_after_secs} {unit}.");
+        Error::new(Kind::RateLimitExceeded { retry_after_secs, exhausted }, message)
+    }
+}
+
 /// Counts what keys spend.
 #[derive(Debug)]
 pub enum Limiter {
@@ -117,9 +143,14 @@ impl Limiter {
         })
     }
 
-    /// Spends one request of a key's limits if both admit it. None where nothing limits it: then
-    /// nothing is counted.
-    pub async fn spend(&self, limits: KeyLimits<'_>, group: Option<&str>) -> Option<Standing> {
+    /// Spends so many requests of a key's limits if both admit them, else none. None where nothing
+    /// limits them: then nothing is counted.
+    pub async fn spend(
+        &self,
+        limits: KeyLimits<'_>,
+        group: Option<&str>,
+        amount: u32,
+    ) -> Option<Standing> {
         let slot = group.and_then(|group| self.names().iter().position(|name| *name == group));
         let mut tallies = [Tally::default(); 2];
         let mut len = 0;
@@ -137,10 +168,10 @@ impl Limiter {
         let Outcome { admitted, window } = match self {
             Self::InProcess(InProcess { counters, replicas }) => {
                 share(counted, *replicas);
-                counters.spend(key, counted)
+                counters.spend(key, amount, counted)
             }
             // In a box, for a request that needs no Redis not to carry the room for it.
-            Self::Redis(shared) => Box::pin(shared.spend(key, counted)).await,
+            Self::Redis(shared) => Box::pin(shared.spend(key, amount, counted)).await,
         };
         let of_slot = |wanted: fn(&Tally) -> bool| {
             let found = tallies[..len].iter().find(|tally| wanted(tally));

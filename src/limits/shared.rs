@@ -64,22 +64,27 @@ impl Shared {
         self.known.names()
     }
 
-    pub(super) async fn spend(self: &Arc<Self>, key: Key<'_>, tallies: &mut [Tally]) -> Outcome {
-        if let Some(window) = self.exhausted(key, tallies) {
+    pub(super) async fn spend(
+        self: &Arc<Self>,
+        key: Key<'_>,
+        amount: u32,
+        tallies: &mut [Tally],
+    ) -> Outcome {
+        if let Some(window) = self.exhausted(key, amount, tallies) {
             return Outcome { admitted: false, window };
         }
-        match self.ask(key, tallies, true).await {
+        match self.ask(key, tallies, amount).await {
             Some(outcome) => outcome,
             None => {
                 metrics::counter!("orqit_rate_limit_fallback_total").increment(1);
                 share(tallies, self.replicas);
-                self.known.spend(key, tallies)
+                self.known.spend(key, amount, tallies)
             }
         }
     }
 
     pub(super) async fn peek(self: &Arc<Self>, key: Key<'_>, tallies: &mut [Tally]) -> Window {
-        match self.ask(key, tallies, false).await {
+        match self.ask(key, tallies, 0).await {
             Some(outcome) => outcome.window,
             None => {
                 share(tallies, self.replicas);
@@ -88,13 +93,13 @@ impl Shared {
         }
     }
 
-    /// The window, if it is known to admit no more and is certainly not over.
-    fn exhausted(&self, key: Key<'_>, tallies: &mut [Tally]) -> Option<Window> {
+    /// The window, if it is known not to admit so many and is certainly not over.
+    fn exhausted(&self, key: Key<'_>, amount: u32, tallies: &mut [Tally]) -> Option<Window> {
         let window = self.known.peek(key, tallies);
         // Our idea of Redis's time may be behind by as long as its answer took.
         let by_then = self.known.now().plus_millis(self.timeout.as_millis() as i64);
         let lasts = key.window(by_then).number == window.number;
-        (lasts && tallies.iter().any(Tally::is_exhausted)).then_some(window)
+        (lasts && tallies.iter().any(|tally| !tally.admits(amount))).then_some(window)
     }
 
     /// What Redis says; none while it is away.
@@ -102,10 +107,10 @@ impl Shared {
         self: &Arc<Self>,
         key: Key<'_>,
         tallies: &mut [Tally],
-        spends: bool,
+        amount: u32,
     ) -> Option<Outcome> {
         let connection = self.connection().clone()?;
-        match self.run(connection, key, tallies, spends).await {
+        match self.run(connection, key, tallies, amount).await {
             Ok(outcome) => Some(outcome),
             Err(failure) => {
                 self.lost(&failure);
@@ -114,17 +119,17 @@ impl Shared {
         }
     }
 
-    /// Runs the script: `tallies` then say what is spent.
+    /// Runs the script, which spends so many, or with 0 only looks: `tallies` then say what is spent.
     async fn run(
         &self,
         mut connection: MultiplexedConnection,
         key: Key<'_>,
         tallies: &mut [Tally],
-        spends: bool,
+        amount: u32,
     ) -> Result<Outcome, RedisError> {
         let known = self.known.peek(key, tallies);
         let mut call = self.script.prepare_invoke();
-        call.arg(key.phase_ms()).arg(u8::from(spends)).arg(known.number);
+        call.arg(key.phase_ms()).arg(amount).arg(known.number);
         for tally in tallies.iter() {
             // The braces put all counters of a key on one node of a cluster.
             let name = format!("orqit:limit:{{{}}}:{}", key.id, self.names()[tally.slot]);
@@ -155,7 +160,7 @@ impl Shared {
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         let connection = tokio::time::timeout(within, connecting).await.map_err(|_| late())??;
         let mut trial = [Tally { slot: 0, limit: u32::MAX, spent: 0 }];
-        self.run(connection.clone(), Key::of(TRIAL_ID), &mut trial, true).await?;
+        self.run(connection.clone(), Key::of(TRIAL_ID), &mut trial, 1).await?;
         Ok(connection)
     }
 

@@ -1,17 +1,17 @@
--- Counts one request against the limits of a key, all at once, or only tells how they stand.
+-- Counts requests against the limits of a key, all at once, or only tells how they stand.
 --
 -- KEYS  a counter for each limit: "<window> <spent>"
--- ARGV  the phase of the key in ms, 1 to spend or 0 to look, the window that the caller knows of,
---       then for each counter its limit and what the caller knows to be spent in that window
+-- ARGV  the phase of the key in ms, how many to spend or 0 to look, the window that the caller knows
+--       of, then for each counter its limit and what the caller knows to be spent in that window
 --
--- Returns the time in ms, whether the request was admitted, and what is then spent of each limit.
+-- Returns the time in ms, whether the requests were admitted, and what is then spent of each limit.
 local LENGTH = 60000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local at = now + ARGV[1]
 local window = math.floor(at / LENGTH)
-local known = tonumber(ARGV[3])
+local amount, known = tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local admitted = 1
 local spent = {}
@@ -30,15 +30,15 @@ for i, key in ipairs(KEYS) do
   if known == window and least > spent[i] then
     spent[i] = least
   end
-  if spent[i] >= limit then
+  if spent[i] + amount > limit then
     admitted = 0
   end
 end
 
-if admitted == 1 and ARGV[2] == '1' then
+if admitted == 1 and amount > 0 then
   local left = LENGTH - at % LENGTH
   for i, key in ipairs(KEYS) do
-    spent[i] = spent[i] + 1
+    spent[i] = spent[i] + amount
     -- It may outlive its window by a second: the number says what it is worth.
     redis.call('SET', key, string.format('%d %d', window, spent[i]), 'PX', left + 1000)
   end

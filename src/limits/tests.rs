@@ -13,7 +13,7 @@ async fn limiter(replicas: u32) -> Limiter {
 
 /// Whether it was admitted, and what is left over all and in the group.
 async fn spend(limiter: &Limiter, key: KeyLimits<'_>, group: &str) -> (bool, u32, u32) {
-    let standing = limiter.spend(key, Some(group)).await.expect("a limit");
+    let standing = limiter.spend(key, Some(group), 1).await.expect("a limit");
     let left = |limit: Option<Limit>| limit.expect("a limit").remaining;
     (standing.admitted, left(standing.over_all), left(standing.group))
 }
@@ -38,12 +38,12 @@ async fn both_limits_are_spent_together_or_neither() {
 async fn what_is_unlimited_is_not_counted() {
     let limiter = limiter(1).await;
     let free = KeyLimits { per_minute: 0, group_per_minute: 0, ..KEY };
-    assert_eq!(limiter.spend(free, Some("tickets")).await, None);
+    assert_eq!(limiter.spend(free, Some("tickets"), 1).await, None);
     assert_eq!(limiter.peek(free).await.0, []);
     // Nothing over all and no group: nothing to count either.
     let groups = KeyLimits { per_minute: 0, ..KEY };
-    assert_eq!(limiter.spend(groups, None).await, None);
-    let standing = limiter.spend(groups, Some("tickets")).await.expect("a limit");
+    assert_eq!(limiter.spend(groups, None, 1).await, None);
+    let standing = limiter.spend(groups, Some("tickets"), 1).await.expect("a limit");
     assert_eq!((standing.over_all, standing.group.map(|limit| limit.remaining)), (None, Some(1)));
 }
 
@@ -51,7 +51,7 @@ async fn what_is_unlimited_is_not_counted() {
 async fn a_limit_may_change_within_a_window() {
     let limiter = limiter(1).await;
     for _ in 0..2 {
-        limiter.spend(KEY, Some("tickets")).await;
+        limiter.spend(KEY, Some("tickets"), 1).await;
     }
     let wider = KeyLimits { group_per_minute: 3, ..KEY };
     assert_eq!(spend(&limiter, wider, "tickets").await, (true, 1, 0));
@@ -87,4 +87,33 @@ fn a_redis_url_is_checked_and_never_repeated() {
         assert!(sentence.starts_with("ORQIT_REDIS_URL must be like redis://"), "{sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");
     }
+}
+
+#[test]
+fn one_second_is_no_seconds() {
+    let refused = |reset_secs| {
+        let limit = |resource, limit| Some(Limit { resource, limit, remaining: 0 });
+        let (over_all, group) = (limit("key", 60), limit("tickets", 30));
+        Standing { admitted: false, reset_secs, over_all, group }.refusal(1, "4fQ7x2Lm")
+    };
+    assert_eq!(refused(43).message, "Too many requests. Retry after 43 seconds.");
+    assert_eq!(refused(1).message, "Too many requests. Retry after 1 second.");
+    let Kind::RateLimitExceeded { exhausted, .. } = refused(1).kind else { unreachable!() };
+    let subjects: Vec<_> = exhausted.iter().map(|quota| quota.subject.as_str()).collect();
+    assert_eq!(subjects, ["key:4fQ7x2Lm", "group:tickets"]);
+}
+
+#[tokio::test]
+async fn what_counts_as_many_is_admitted_as_a_whole_or_not_at_all() {
+    let limiter = limiter(1).await;
+    let standing = limiter.spend(KEY, Some("tickets"), 3).await.expect("a limit");
+    assert!(!standing.admitted);
+    let Kind::RateLimitExceeded { exhausted, .. } = standing.refusal(3, KEY.key_id).kind else {
+        unreachable!()
+    };
+    // The limit over all would have admitted them.
+    assert_eq!(exhausted.len(), 1);
+    assert_eq!(exhausted[0].subject, "group:tickets");
+    assert!(limiter.spend(KEY, Some("tickets"), 2).await.expect("a limit").admitted);
+    assert_eq!(spend(&limiter, KEY, "tickets").await, (false, 2, 0));
 }

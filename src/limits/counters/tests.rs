@@ -28,7 +28,7 @@ fn of_many_at_once_exactly_the_limit_is_admitted() {
             scope.spawn(|| {
                 for _ in 0..500 {
                     let mut asked = tallies(&[(0, 1000), (1, 777)]);
-                    let outcome = counters.spend(Key::of("4fQ7x2Lm"), &mut asked);
+                    let outcome = counters.spend(Key::of("4fQ7x2Lm"), 1, &mut asked);
                     admitted.fetch_add(outcome.admitted.into(), Ordering::Relaxed);
                 }
             });
@@ -51,7 +51,7 @@ fn no_window_admits_more_than_its_limit_while_time_passes() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    let outcome = counters.spend(Key::of("4fQ7x2Lm"), &mut tallies(&[(0, 50)]));
+                    let outcome = counters.spend(Key::of("4fQ7x2Lm"), 1, &mut tallies(&[(0, 50)]));
                     if outcome.admitted {
                         let mut admitted = admitted.lock().expect("no panic");
                         *admitted.entry(outcome.window.number).or_default() += 1;
@@ -68,21 +68,21 @@ proptest! {
     #[test]
     fn it_counts_as_a_plain_model_does(
         id in "[0-9A-Za-z]{8}",
-        steps in prop::collection::vec((0..30_000_i64, 1..=2_usize, any::<bool>()), 1..80),
+        steps in prop::collection::vec((0..30_000_i64, 1..=2_usize, 1..=3_u32, any::<bool>()), 1..80),
     ) {
         let (counters, clock) = counters();
         let key = Key::of(&id);
         let mut model: HashMap<(u32, usize), u32> = HashMap::new();
-        for (advance, group, passes) in steps {
+        for (advance, group, amount, passes) in steps {
             clock.advance_millis(if passes { advance } else { 0 });
             let mut asked = tallies(&[(0, 5), (group, 3)]);
-            let outcome = counters.spend(key, &mut asked);
+            let outcome = counters.spend(key, amount, &mut asked);
             let window = key.window(clock.now());
             let spent = |slot| model.get(&(window.number, slot)).copied().unwrap_or(0);
-            let admits = spent(0) < 5 && spent(group) < 3;
+            let admits = spent(0) + amount <= 5 && spent(group) + amount <= 3;
             prop_assert_eq!((outcome.admitted, outcome.window), (admits, window));
             for slot in [0, group] {
-                *model.entry((window.number, slot)).or_default() += u32::from(admits);
+                *model.entry((window.number, slot)).or_default() += amount * u32::from(admits);
             }
             let left: Vec<_> = asked.iter().map(|tally| tally.spent).collect();
             prop_assert_eq!(left, [model[&(window.number, 0)], model[&(window.number, group)]]);
@@ -103,12 +103,12 @@ proptest! {
         let (counters, clock) = counters();
         let key = Key::of(&id);
         clock.advance_millis(begin);
-        while counters.spend(key, &mut tallies(&[(0, limit)])).admitted {}
+        while counters.spend(key, 1, &mut tallies(&[(0, limit)])).admitted {}
         clock.advance_millis(until_refused);
-        let outcome = counters.spend(key, &mut tallies(&[(0, limit)]));
+        let outcome = counters.spend(key, 1, &mut tallies(&[(0, limit)]));
         if !outcome.admitted {
             clock.advance_millis(i64::from(outcome.window.reset_secs()) * 1000);
-            prop_assert!(counters.spend(key, &mut tallies(&[(0, limit)])).admitted);
+            prop_assert!(counters.spend(key, 1, &mut tallies(&[(0, limit)])).admitted);
         }
     }
 }
@@ -119,13 +119,13 @@ fn a_clock_that_is_set_back_a_little_does_not_admit_twice() {
     let key = Key::of("4fQ7x2Lm");
     let begins = i64::from(key.window(clock.now()).left_ms);
     clock.advance_millis(begins);
-    assert!(counters.spend(key, &mut tallies(&[(0, 1)])).admitted);
+    assert!(counters.spend(key, 1, &mut tallies(&[(0, 1)])).admitted);
     clock.advance_millis(-5);
-    let refused = counters.spend(key, &mut tallies(&[(0, 1)]));
+    let refused = counters.spend(key, 1, &mut tallies(&[(0, 1)]));
     assert_eq!((refused.admitted, refused.window.reset_secs()), (false, 60));
     // By more than a window it is another time altogether.
     clock.advance_millis(-180_000);
-    assert!(counters.spend(key, &mut tallies(&[(0, 1)])).admitted);
+    assert!(counters.spend(key, 1, &mut tallies(&[(0, 1)])).admitted);
 }
 
 #[test]
@@ -156,18 +156,18 @@ fn keys_that_rest_are_forgotten() {
     let (counters, clock) = counters();
     let ids: Vec<_> = (0..20_000).map(|number| format!("{number:08}")).collect();
     for id in &ids {
-        counters.spend(Key::of(id), &mut tallies(&[(0, 1)]));
+        counters.spend(Key::of(id), 1, &mut tallies(&[(0, 1)]));
     }
     assert_eq!(counters.len(), ids.len());
     // Somebody else goes on: with each of its requests one map is swept.
     let busy = Key::of("4fQ7x2Lm");
     for _ in 0..2 * SHARDS {
         clock.advance_millis(100);
-        counters.spend(busy, &mut tallies(&[(0, 1_000_000)]));
+        counters.spend(busy, 1, &mut tallies(&[(0, 1_000_000)]));
     }
     assert_eq!(counters.len(), 1);
     let room: usize = counters.shards.iter().map(|shard| lock(shard).capacity()).sum();
     assert!(room < SHARDS * 2 * ROOM_MIN, "{room}");
     // What is forgotten was over; what is not over is not forgotten.
-    assert!(counters.spend(Key::of(&ids[0]), &mut tallies(&[(0, 1)])).admitted);
+    assert!(counters.spend(Key::of(&ids[0]), 1, &mut tallies(&[(0, 1)])).admitted);
 }
