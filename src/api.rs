@@ -52,7 +52,10 @@ pub fn orqit(shared: Shared) -> Api {
         user_service: Arc::new(Users { store: store.clone() }),
         category_service: Arc::new(Categories { store: store.clone() }),
         audit_service: Arc::new(Audits { store: store.clone() }),
-        ticket_service: Arc::new(Tickets { store: store.clone() }),
+        ticket_service: Arc::new(Tickets {
+            store: store.clone(),
+            limiter: Some(Arc::clone(&limiter)),
+        }),
         usage_service: Arc::new(Usages { store: store.clone(), clock: clock.clone() }),
         key_service: Arc::new(Keys { store, ring, leaks, limiter, clock }),
     };

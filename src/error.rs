@@ -87,6 +87,8 @@ pub enum Kind {
     ServiceUnavailable {
         retry_after_secs: u32,
     },
+    /// An item of an atomic batch that was well itself.
+    BatchAborted,
     Internal,
 }
 
@@ -189,6 +191,7 @@ impl Kind {
             Self::ServiceUnavailable { .. } => {
                 ("SERVICE_UNAVAILABLE", Http::SERVICE_UNAVAILABLE, Code::Unavailable)
             }
+            Self::BatchAborted => ("BATCH_ABORTED", Http::FAILED_DEPENDENCY, Code::Aborted),
             Self::Internal => ("INTERNAL_ERROR", Http::INTERNAL_SERVER_ERROR, Code::Internal),
         }
     }

@@ -38,6 +38,11 @@ impl Precondition {
         Self { conditions, version }
     }
 
+    /// What an item among others asks for, which has no headers.
+    pub fn of_version(version: Option<i64>) -> Self {
+        Self { version, ..Self::default() }
+    }
+
     /// Refuses a change of a resource that is at another version.
     pub fn hold(&self, at: i64) -> Result<(), Error> {
         self.conditions.hold(at, self.version)

@@ -1,5 +1,6 @@
 //! A request as a service gets it: checked as a whole, with who sends it and what it is known by.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost::Message;
@@ -18,8 +19,10 @@ use crate::trail::Trail;
 pub struct Accepted<M> {
     pub caller: Arc<Caller>,
     pub message: M,
+    /// What is wrong with items that are judged one by one, by their index.
+    pub items: BTreeMap<usize, Violations>,
     /// None where the service calls itself, to load its demo.
-    trail: Option<Arc<Trail>>,
+    pub(super) trail: Option<Arc<Trail>>,
     /// What the request is known by, if it came with an idempotency key.
     pub claim: Option<Claim>,
     /// The versions of a resource for which it is meant.
@@ -50,19 +53,28 @@ pub fn accept<M: Validate + Message + Clone>(
     let memory = request.extensions_mut().remove::<Arc<Hold>>();
     let preconditions = request.extensions().get::<Arc<Preconditions>>().cloned();
     let preconditions = preconditions.unwrap_or_default();
-    let message = accept_public(request, check)?;
+    let (message, items) = judge(request, check)?;
     let caller =
         caller.ok_or_else(|| Error::internal("an RPC that needs a caller was called without"))?;
-    let claim = trail.as_ref().and_then(|trail| claim(trail, &caller, &message, &preconditions));
+    let claim =
+        trail.as_ref().and_then(|trail| claim(trail, &caller, &message, &items, &preconditions));
     let precondition = Precondition::new(preconditions, message.version());
-    Ok(Accepted { caller, message, trail, claim, precondition, _memory: memory })
+    Ok(Accepted { caller, message, items, trail, claim, precondition, _memory: memory })
 }
 
 /// The same for an RPC that anybody may call.
 pub fn accept_public<M: Validate>(
-    mut request: tonic::Request<M>,
+    request: tonic::Request<M>,
     check: impl FnOnce(&M, &mut Violations),
 ) -> Result<M, Error> {
+    judge(request, check).map(|(message, _)| message)
+}
+
+/// The message, and what is wrong with items of it; refused where anything else is wrong.
+fn judge<M: Validate>(
+    mut request: tonic::Request<M>,
+    check: impl FnOnce(&M, &mut Violations),
+) -> Result<(M, BTreeMap<usize, Violations>), Error> {
     let mut violations = request.extensions_mut().remove::<Violations>().unwrap_or_default();
     if let Some(conditions) = request.extensions_mut().remove::<Arc<Preconditions>>() {
         violations.extend(&conditions.violations);
@@ -70,18 +82,23 @@ pub fn accept_public<M: Validate>(
     let message = request.into_inner();
     message.validate(&mut violations);
     check(&message, &mut violations);
-    if violations.is_empty() { Ok(message) } else { Err(Error::invalid(violations)) }
+    match violations.is_empty() {
+        true => Ok((message, violations.take_items())),
+        false => Err(Error::invalid(violations)),
+    }
 }
 
 /// No rules beyond those of the `.proto` file.
 pub fn no_more<M>(_: &M, _: &mut Violations) {}
 
-/// What a request is known by, if it came with an idempotency key: its RPC, its message, and its
-/// condition. Over which protocol it came does not matter.
+/// What a request is known by, if it came with an idempotency key: its RPC, its message, what its
+/// message cannot hold of items that are wrong, and its condition. Over which protocol it came does
+/// not matter.
 fn claim<M: Validate + Message + Clone>(
     trail: &Trail,
     caller: &Caller,
     message: &M,
+    items: &BTreeMap<usize, Violations>,
     preconditions: &Preconditions,
 ) -> Option<Claim> {
     let (key, (rpc, _)) = (trail.idempotency_key.get()?, trail.rpc.get()?);
@@ -91,6 +108,13 @@ fn claim<M: Validate + Message + Clone>(
     for part in [rpc.grpc_path.as_bytes(), &message.encode_to_vec()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
+    }
+    for (index, violations) in items {
+        hash.update(index.to_be_bytes());
+        for wrong in violations.as_slice() {
+            hash.update(wrong.field.as_bytes());
+            hash.update([0]);
+        }
     }
     for line in &preconditions.lines {
         hash.update(line);

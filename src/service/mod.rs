@@ -5,6 +5,7 @@
 
 mod accept;
 pub mod audit;
+mod batch;
 pub mod categories;
 mod changes;
 pub mod keys;

@@ -147,6 +147,7 @@ impl StoredKind {
             | Kind::DeadlineExceeded
             | Kind::ServiceUnavailable { .. }
             | Kind::TooManyStreams
+            | Kind::BatchAborted
             | Kind::Internal => return None,
         })
     }

@@ -31,6 +31,7 @@ mod postgres;
 mod request_logs;
 mod row;
 mod rows;
+mod savepoint;
 mod sql;
 mod sqlite;
 mod sqlite_file;

@@ -67,6 +67,11 @@ impl PostgresChange {
         rows.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
     }
 
+    /// Notes that the change has gone back to before the statement that failed.
+    pub(super) fn mend(&self) {
+        self.failed.store(false, Ordering::Relaxed);
+    }
+
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let Self { transaction, failed, slot } = self;
         if failed.into_inner() {

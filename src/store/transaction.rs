@@ -184,6 +184,30 @@ impl Transaction {
         Ok(self.read(statement, decode).await?.into_iter().next())
     }
 
+    /// Marks a point that [`Transaction::roll_back_to_savepoint`] goes back to. The one that was
+    /// marked last, and is not released, counts.
+    pub(super) async fn set_savepoint(&self) -> Result<(), DbErr> {
+        self.run("SAVEPOINT part").await
+    }
+
+    /// Forgets the savepoint, and keeps what was written since.
+    pub(super) async fn release_savepoint(&self) -> Result<(), DbErr> {
+        self.run("RELEASE SAVEPOINT part").await
+    }
+
+    /// Undoes everything since the savepoint, and forgets it.
+    pub(super) async fn roll_back_to_savepoint(&self) -> Result<(), DbErr> {
+        self.run("ROLLBACK TO SAVEPOINT part").await?;
+        if let Under::Postgres(change) = &self.under {
+            change.mend();
+        }
+        self.release_savepoint().await
+    }
+
+    async fn run(&self, text: &str) -> Result<(), DbErr> {
+        self.execute(sql::statement(self.backend(), text, [])).await.map(|_| ())
+    }
+
     /// Makes it last. When it has returned, what was written is on the disk, and everybody sees it.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn commit(self) -> Result<(), DbErr> {

@@ -48,9 +48,9 @@ pub struct Tx {
     pub(super) locks: Locks,
     origin: Origin,
     clock: Clock,
-    events: Vec<PendingEvent>,
-    history: Vec<PendingHistory>,
-    audit_logs: Vec<NewAuditLog>,
+    pub(super) events: Vec<PendingEvent>,
+    pub(super) history: Vec<PendingHistory>,
+    pub(super) audit_logs: Vec<NewAuditLog>,
     /// What cached callers hold and this change makes untrue.
     pub(super) key_changes: Vec<KeyChange>,
     /// Where changes of the workspace take turns, and how long they wait for one.

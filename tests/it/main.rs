@@ -7,6 +7,7 @@ mod attack;
 mod audit;
 mod bad_input;
 mod bad_queries;
+mod batches;
 mod browsers;
 mod busy_database;
 mod canary;

@@ -102,7 +102,8 @@ fn kinds() -> Vec<Kind> {
             Kind::UnsupportedCoding => Kind::RequestTimeout,
             Kind::RequestTimeout => Kind::DeadlineExceeded,
             Kind::DeadlineExceeded => Kind::ServiceUnavailable { retry_after_secs: 1 },
-            Kind::ServiceUnavailable { .. } => Kind::Internal,
+            Kind::ServiceUnavailable { .. } => Kind::BatchAborted,
+            Kind::BatchAborted => Kind::Internal,
             Kind::Internal => return None,
         })
     }

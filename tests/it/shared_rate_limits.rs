@@ -10,12 +10,14 @@ use http::StatusCode;
 use orqit::auth::key::KeyText;
 use orqit::clock::Clock;
 use orqit::store::NewKey;
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use crate::support::database::{TestDatabase, is_postgres};
 use crate::support::redis::{self, RedisServer};
+use crate::support::requests::vpn;
 use crate::support::rest::{Answer, Rest};
 use crate::support::server::{Options, Orqit, with_key};
 use crate::support::wire::soon;
@@ -44,6 +46,11 @@ fn window_left_ms(id: &str) -> i64 {
 
 /// A key whose window still lasts so long.
 async fn key_with_window(orqit: &Orqit, left_ms: std::ops::Range<i64>) -> String {
+    key_of(orqit, left_ms, &["tickets:read"]).await
+}
+
+/// The same with these scopes.
+async fn key_of(orqit: &Orqit, left_ms: std::ops::Range<i64>, scopes: &[&str]) -> String {
     let text = std::iter::repeat_with(KeyText::generate)
         .find(|text| left_ms.contains(&window_left_ms(text.id())))
         .expect("endless");
@@ -51,7 +58,7 @@ async fn key_with_window(orqit: &Orqit, left_ms: std::ops::Range<i64>) -> String
         (new.key_id, new.key_hash) = (text.id().to_owned(), text.hash().0);
         (new.per_minute, new.group_per_minute) = LIMITS;
     };
-    orqit.key_with(&orqit.workspace, &["tickets:read"], change).await;
+    orqit.key_with(&orqit.workspace, scopes, change).await;
     text.reveal().to_owned()
 }
 
@@ -103,6 +110,25 @@ async fn until_limit_is(rest: &Rest, limit: u32) {
 async fn watcher(orqit: &Orqit) -> String {
     let change = |new: &mut NewKey| (new.per_minute, new.group_per_minute) = (1_000_000, 0);
     orqit.key_with(&orqit.workspace, &["tickets:read"], change).await
+}
+
+#[tokio::test]
+async fn replicas_admit_a_batch_as_a_whole_or_not_at_all() {
+    let (url, _server) = redis::any().await;
+    let servers = four(&url).await;
+    let key = key_of(&servers[0], 45_000..60_000, &["tickets:write"]).await;
+    let batch = json!({"items": vec![vpn(); 9]});
+    let mut running = JoinSet::new();
+    for server in servers.iter().cycle().take(8) {
+        let (rest, batch) = (server.rest(&key), batch.clone());
+        running.spawn(async move { rest.post("/tickets/batch", batch).await.status });
+    }
+    // In any order: each call spends one of 40, and four times 8 more fit beside these.
+    let statuses = running.join_all().await;
+    let done = statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!((done, statuses.len() - done), (4, 4), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 429].contains(&status.as_u16())));
+    assert_eq!(servers[3].events().await.len(), 4 * 9);
 }
 
 #[tokio::test]

@@ -42,12 +42,12 @@ enum When {
     Credential,
     /// It takes an id of this kind of resource in its path.
     Id,
-    /// Only where no operation is.
+    /// Only where no operation is, or of an item among others.
     Nowhere,
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 32] = [
+const CODES: [(&str, u16, When); 33] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
@@ -73,6 +73,7 @@ const CODES: [(&str, u16, When); 32] = [
     ("VERSION_CONFLICT", 412, When::Versioned),
     ("PAYLOAD_TOO_LARGE", 413, When::Body),
     ("UNSUPPORTED_MEDIA_TYPE", 415, When::Always),
+    ("BATCH_ABORTED", 424, When::Nowhere),
     ("RATE_LIMIT_EXCEEDED", 429, When::Key),
     ("TOO_MANY_FAILED_ATTEMPTS", 429, When::Credential),
     ("API_KEY_CREATION_LIMITED", 429, When::Of("CreateKey")),

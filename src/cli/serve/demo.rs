@@ -183,7 +183,7 @@ pub async fn load(store: &Store, clock: &Clock, caller: &Arc<Caller>) -> Result<
         people.push(user.id);
     }
     tx.commit().await?;
-    let tickets = Tickets { store: store.clone() };
+    let tickets = Tickets { store: store.clone(), limiter: None };
     for story in &STORIES {
         tell(&tickets, clock, caller, story, &people).await?;
     }

@@ -2,7 +2,8 @@
 
 use rest::{Mask, Merge, Violations};
 
-use super::{check_external, messages, status};
+use super::writes::check_external;
+use super::{messages, status};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;

@@ -8,11 +8,16 @@ use crate::store::tickets::{
     Category, Impact, NewTicket, Priority, Source, Status, Ticket, TicketType, Urgency,
 };
 
+/// The number of a ticket for people.
+pub fn ticket_number(id: i64) -> String {
+    format!("TCK-{id}")
+}
+
 /// A ticket as the contract shows it.
 pub fn ticket(ticket: Ticket) -> pb::Ticket {
     pb::Ticket {
         id: ticket.id,
-        ticket_number: format!("TCK-{}", ticket.id),
+        ticket_number: ticket_number(ticket.id),
         title: ticket.title,
         description: ticket.description,
         r#type: ticket.ticket_type.as_i16().into(),

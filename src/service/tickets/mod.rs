@@ -1,5 +1,6 @@
-//! TicketService: list, get, create, update.
+//! TicketService: list, get, create, update, by one or many at once.
 
+mod batch;
 mod changes;
 mod comments;
 mod feed;
@@ -8,19 +9,23 @@ mod include;
 pub(in crate::service) mod messages;
 mod references;
 pub mod status;
+mod writes;
+
+use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use rest::{Patch, Violations};
+use rest::Mask;
 
+use super::batch::{check_size, spend};
 use super::messages::history_entry;
 use super::once::{Answer, once};
 use super::pages::{self, PageParameters};
 use super::{accept, no_more, number};
 use crate::error::Error;
+use crate::limits::Limiter;
 use crate::pb;
 use crate::resource::Resource;
-use crate::service;
 use crate::store::HistoryEntry;
 use crate::store::tickets::{Comment, Ticket, Visibility};
 use crate::store::{self, CursorKey, Store, WorkspaceId};
@@ -30,6 +35,8 @@ use crate::store::{self, CursorKey, Store, WorkspaceId};
 pub struct Tickets {
     /// Where the tickets are.
     pub store: Store,
+    /// What batches spend of; none where the service calls itself, to load its demo.
+    pub limiter: Option<Arc<Limiter>>,
 }
 
 #[tonic::async_trait]
@@ -78,15 +85,16 @@ impl pb::ticket_service_server::TicketService for Tickets {
         &self,
         request: Request<pb::CreateTicketRequest>,
     ) -> Result<Response<pb::CreateTicketResponse>, Status> {
-        let accepted = accept(request, check_create)?;
+        let accepted = accept(request, writes::check_new)?;
         let by = accepted.caller.key.system_user_id;
         let answered = once(&self.store, &accepted, async |tx| {
-            let config = references::check_new(tx, &accepted.message).await?;
-            let new = messages::new_ticket(accepted.message.clone(), config.as_ref(), by);
-            let ticket = tx.insert_ticket(new).await?;
-            let ticket = messages::ticket(ticket);
-            tx.record(service::changes::created(Resource::Ticket, &ticket));
-            Ok(pb::CreateTicketResponse { ticket: Some(ticket) })
+            let message = &accepted.message;
+            if message.parent_id.is_some() {
+                tx.lock_parents().await?;
+            }
+            let config = references::check_new(tx, message).await?;
+            let ticket = writes::create(tx, message.clone(), config.as_ref(), by).await?;
+            Ok(pb::CreateTicketResponse { ticket: Some(messages::ticket(ticket)) })
         });
         Ok(answered.await?)
     }
@@ -95,35 +103,58 @@ impl pb::ticket_service_server::TicketService for Tickets {
         &self,
         request: Request<pb::UpdateTicketRequest>,
     ) -> Result<Response<pb::UpdateTicketResponse>, Status> {
-        let mut mask = rest::Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateTicketRequest, violations| {
-            mask = message.mask(violations);
-            if mask.has("category") && message.category_config_id.is_some() {
-                let remedy = "categoryConfigId gives the category: send one of the two";
-                violations.add("categoryConfigId", "INVALID_COMBINATION", remedy);
-            }
+        let mut mask = Mask::default();
+        let accepted = accept(request, |message, violations| {
+            mask = writes::check_update(message, violations);
         })?;
         let id = ticket_id(&accepted.message.id);
+        let by = accepted.caller.key.system_user_id;
         let answered = once(&self.store, &accepted, async |tx| {
             let id = id?;
             if mask.has("parent_id") {
                 tx.lock_parents().await?;
             }
             let before = tx.find_for_update::<Ticket>(id, &accepted.precondition).await?;
-            let mut after = changes::apply(&before, &accepted.message, &mask, tx.now())?;
-            let mut violations = Violations::default();
-            if after.category_config_id != before.category_config_id {
-                let named = after.category_config_id;
-                let config = references::category(tx, named, &mut violations).await?;
-                after.category = config.map_or(after.category, |config| config.base_category);
-            }
-            references::check_changed(tx, &before, &after, violations).await?;
-            if after != before {
-                after.updated_by = accepted.caller.key.system_user_id;
-                after = tx.update(&before, after).await?;
-                tx.record_update(&after, changes::updated(&before, &after));
-            }
+            let after = writes::update(tx, &before, &accepted.message, &mask, by).await?;
             Ok(pb::UpdateTicketResponse { ticket: Some(messages::ticket(after)) })
+        });
+        Ok(answered.await?)
+    }
+
+    async fn batch_create_tickets(
+        &self,
+        request: Request<pb::BatchCreateTicketsRequest>,
+    ) -> Result<Response<pb::BatchCreateTicketsResponse>, Status> {
+        let accepted = accept(request, |message: &pb::BatchCreateTicketsRequest, violations| {
+            for (index, item) in message.items.iter().enumerate() {
+                writes::check_new(item, violations.item(index));
+            }
+        })?;
+        let items = accepted.message.items.len();
+        check_size(&accepted.caller, items)?;
+        let answered = once(&self.store, &accepted, async |tx| {
+            spend(self.limiter.as_deref(), &accepted, items).await?;
+            let results = batch::create(tx, &accepted).await?;
+            Ok(pb::BatchCreateTicketsResponse { results })
+        });
+        Ok(answered.await?)
+    }
+
+    async fn batch_update_tickets(
+        &self,
+        request: Request<pb::BatchUpdateTicketsRequest>,
+    ) -> Result<Response<pb::BatchUpdateTicketsResponse>, Status> {
+        let mut masks = Vec::new();
+        let accepted = accept(request, |message: &pb::BatchUpdateTicketsRequest, violations| {
+            for (index, item) in message.items.iter().enumerate() {
+                masks.push(writes::check_update(item, violations.item(index)));
+            }
+        })?;
+        check_size(&accepted.caller, masks.len())?;
+        let answered = once(&self.store, &accepted, async |tx| {
+            spend(self.limiter.as_deref(), &accepted, masks.len()).await?;
+            let results = batch::update(tx, &accepted, &masks).await?;
+            Ok(pb::BatchUpdateTicketsResponse { results })
         });
         Ok(answered.await?)
     }
@@ -229,6 +260,8 @@ impl Tickets {
 
 impl Answer for pb::CreateTicketResponse {}
 impl Answer for pb::UpdateTicketResponse {}
+impl Answer for pb::BatchCreateTicketsResponse {}
+impl Answer for pb::BatchUpdateTicketsResponse {}
 impl Answer for pb::CreateTicketCommentResponse {}
 
 /// The id that `42` or `TCK-42` names. What can be no id is simply not found.
@@ -245,36 +278,4 @@ fn history_page(message: &pb::ListTicketHistoryRequest) -> PageParameters<'_> {
 fn comments_page(message: &pb::ListTicketCommentsRequest) -> PageParameters<'_> {
     let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
     PageParameters { page, per_page, cursor }
-}
-
-fn check_create(message: &pb::CreateTicketRequest, violations: &mut Violations) {
-    match (message.category, message.category_config_id) {
-        (0, None) => {
-            let remedy = "category is required, or categoryConfigId in place of it";
-            violations.add("category", "REQUIRED", remedy);
-        }
-        (1.., Some(_)) => {
-            let remedy = "categoryConfigId gives the category: send one of the two";
-            violations.add("categoryConfigId", "INVALID_COMBINATION", remedy);
-        }
-        _ => {}
-    }
-    check_external(message.external_source.is_some(), message.external_id.is_some(), violations);
-}
-
-/// `externalSource` and `externalId` make sense only together.
-fn check_external(source: bool, id: bool, violations: &mut Violations) {
-    match (source, id) {
-        (true, false) => {
-            violations.add("externalId", "REQUIRED", "externalId is needed beside externalSource")
-        }
-        (false, true) => {
-            violations.add(
-                "externalSource",
-                "REQUIRED",
-                "externalSource is needed beside externalId",
-            );
-        }
-        _ => {}
-    }
 }

@@ -7,15 +7,13 @@ use crate::pb;
 use crate::store::tickets::{PARENT_DEPTH_MAX, Ticket};
 use crate::store::{CategoryConfig, Tx, User};
 
-/// Checks every reference of a new ticket, and answers the category that it names.
+/// Checks every reference of a new ticket, and answers the category that it names. Where it names a
+/// parent, the parents are locked.
 pub async fn check_new(
     tx: &mut Tx,
     new: &pb::CreateTicketRequest,
 ) -> Result<Option<CategoryConfig>, Error> {
     let users = users(new.requester_id, new.assignee_id, &new.watcher_user_ids);
-    if new.parent_id.is_some() {
-        tx.lock_parents().await?;
-    }
     let mut violations = Violations::default();
     let config = category(tx, new.category_config_id, &mut violations).await?;
     check(tx, users, new.parent_id, None, violations).await?;

@@ -1,0 +1,104 @@
+//! Tickets made and changed many at once, in one change, with a result for each.
+//!
+//! Everything that a batch locks is locked before its first item: the parents, then the tickets by
+//! ascending id. So items may stand in any order, and batches cannot wait for each other crosswise.
+
+use std::collections::BTreeMap;
+
+use rest::Mask;
+
+use super::{references, ticket_id, writes};
+use crate::error::Error;
+use crate::pb;
+use crate::preconditions::Precondition;
+use crate::resource::Resource;
+use crate::service::accept::Accepted;
+use crate::service::batch::{self, Done};
+use crate::store::tickets::Ticket;
+use crate::store::{CategoryConfig, Tx};
+
+/// Makes the tickets of a batch.
+pub async fn create(
+    tx: &mut Tx,
+    accepted: &Accepted<pb::BatchCreateTicketsRequest>,
+) -> Result<Vec<pb::ItemResult>, Error> {
+    let (message, by) = (&accepted.message, accepted.caller.key.system_user_id);
+    if message.items.iter().any(|item| item.parent_id.is_some()) {
+        tx.lock_parents().await?;
+    }
+    // Before the first is made: whoever makes tickets waits from then on until the batch has ended.
+    let mut checked = Vec::with_capacity(message.items.len());
+    for (index, item) in message.items.iter().enumerate() {
+        checked.push(match batch::judge(&accepted.items, index) {
+            Ok(()) => references::check_new(tx, item).await,
+            Err(refusal) => Err(refusal),
+        });
+    }
+    batch::all(tx, message.atomic, async |tx, results| {
+        for (item, checked) in message.items.iter().zip(checked) {
+            results.push(match checked {
+                Ok(config) => create_one(tx, item, config.as_ref(), by).await,
+                Err(refusal) => Err(refusal),
+            })?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn create_one(
+    tx: &mut Tx,
+    item: &pb::CreateTicketRequest,
+    config: Option<&CategoryConfig>,
+    by: i64,
+) -> Result<Done, Error> {
+    let made = tx.attempt(async |tx| writes::create(tx, item.clone(), config, by).await).await?;
+    Ok((made, pb::BatchOutcome::Created))
+}
+
+/// Changes the tickets of a batch; `masks` are the fields that its items name.
+pub async fn update(
+    tx: &mut Tx,
+    accepted: &Accepted<pb::BatchUpdateTicketsRequest>,
+    masks: &[Mask],
+) -> Result<Vec<pb::ItemResult>, Error> {
+    let (message, by) = (&accepted.message, accepted.caller.key.system_user_id);
+    if masks.iter().any(|mask| mask.has("parent_id")) {
+        tx.lock_parents().await?;
+    }
+    let ids: Vec<_> = message.items.iter().filter_map(|item| ticket_id(&item.id).ok()).collect();
+    let tickets = tx.find_all_for_update::<Ticket>(&ids).await?;
+    let mut tickets: BTreeMap<_, _> = tickets.into_iter().map(|it| (it.id, it)).collect();
+    batch::all(tx, message.atomic, async |tx, results| {
+        for (index, (item, mask)) in message.items.iter().zip(masks).enumerate() {
+            let changed = match batch::judge(&accepted.items, index) {
+                Ok(()) => update_one(tx, &tickets, item, mask, by).await,
+                Err(refusal) => Err(refusal),
+            };
+            if let Ok((ticket, _)) = &changed {
+                tickets.insert(ticket.id, ticket.clone());
+            }
+            results.push(changed)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn update_one(
+    tx: &mut Tx,
+    tickets: &BTreeMap<i64, Ticket>,
+    item: &pb::UpdateTicketRequest,
+    mask: &Mask,
+    by: i64,
+) -> Result<Done, Error> {
+    let before = tickets.get(&ticket_id(&item.id)?);
+    let before = before.ok_or_else(|| Resource::Ticket.not_found())?;
+    Precondition::of_version(item.version).hold(before.version)?;
+    let after = tx.attempt(async |tx| writes::update(tx, before, item, mask, by).await).await?;
+    let outcome = match after.version == before.version {
+        true => pb::BatchOutcome::Unchanged,
+        false => pb::BatchOutcome::Updated,
+    };
+    Ok((after, outcome))
+}

@@ -1,0 +1,89 @@
+//! How a ticket is made and changed: by itself, or as an item among others.
+
+use rest::{Mask, Patch, Violations};
+
+use super::{changes, messages, references};
+use crate::error::Error;
+use crate::pb;
+use crate::resource::Resource;
+use crate::service;
+use crate::store::tickets::Ticket;
+use crate::store::{CategoryConfig, Tx};
+
+/// The rules of a new ticket across its fields.
+pub fn check_new(message: &pb::CreateTicketRequest, violations: &mut Violations) {
+    match (message.category, message.category_config_id) {
+        (0, None) => {
+            let remedy = "category is required, or categoryConfigId in place of it";
+            violations.add("category", "REQUIRED", remedy);
+        }
+        (1.., Some(_)) => refuse_both_categories(violations),
+        _ => {}
+    }
+    check_external(message.external_source.is_some(), message.external_id.is_some(), violations);
+}
+
+/// The rules of an update across its fields, and the fields that it names.
+pub fn check_update(message: &pb::UpdateTicketRequest, violations: &mut Violations) -> Mask {
+    let mask = message.mask(violations);
+    if mask.has("category") && message.category_config_id.is_some() {
+        refuse_both_categories(violations);
+    }
+    mask
+}
+
+fn refuse_both_categories(violations: &mut Violations) {
+    let remedy = "categoryConfigId gives the category: send one of the two";
+    violations.add("categoryConfigId", "INVALID_COMBINATION", remedy);
+}
+
+/// `externalSource` and `externalId` make sense only together.
+pub fn check_external(source: bool, id: bool, violations: &mut Violations) {
+    match (source, id) {
+        (true, false) => {
+            let remedy = "externalId is needed beside externalSource";
+            violations.add("externalId", "REQUIRED", remedy);
+        }
+        (false, true) => {
+            let remedy = "externalSource is needed beside externalId";
+            violations.add("externalSource", "REQUIRED", remedy);
+        }
+        _ => {}
+    }
+}
+
+/// Makes a ticket whose references were checked (see [`references::check_new`]).
+pub async fn create(
+    tx: &mut Tx,
+    message: pb::CreateTicketRequest,
+    config: Option<&CategoryConfig>,
+    by: i64,
+) -> Result<Ticket, Error> {
+    let ticket = tx.insert_ticket(messages::new_ticket(message, config, by)).await?;
+    tx.record(service::changes::created(Resource::Ticket, &messages::ticket(ticket.clone())));
+    Ok(ticket)
+}
+
+/// Changes a ticket that is locked, and answers it as it is then: `before` itself where nothing
+/// changes. Where the mask has `parent_id`, the parents are locked.
+pub async fn update(
+    tx: &mut Tx,
+    before: &Ticket,
+    message: &pb::UpdateTicketRequest,
+    mask: &Mask,
+    by: i64,
+) -> Result<Ticket, Error> {
+    let mut after = changes::apply(before, message, mask, tx.now())?;
+    let mut violations = Violations::default();
+    if after.category_config_id != before.category_config_id {
+        let config = references::category(tx, after.category_config_id, &mut violations).await?;
+        after.category = config.map_or(after.category, |config| config.base_category);
+    }
+    references::check_changed(tx, before, &after, violations).await?;
+    if after != *before {
+        after.updated_by = by;
+        after = tx.update(before, after).await?;
+        tx.record_update(&after, changes::updated(before, &after));
+    }
+    Ok(after)
+}
