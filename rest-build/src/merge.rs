@@ -56,6 +56,13 @@ fn merge(
 /// None where the two are of different types.
 fn merge_field(field: &Field, target: &Field) -> Option<TokenStream> {
     let (name, proto) = (names::snake(&field.proto), &field.proto);
+    if field.is_merged() && field.kind == target.kind && field.shape == target.shape {
+        return Some(quote! {
+            if mask.has(#proto) {
+                ::rest::merge_entries(&self.#name, &mut resource.#name);
+            }
+        });
+    }
     let value = match (&field.shape, &target.shape) {
         _ if field.kind != target.kind => return None,
         (Shape::Optional, Shape::Implicit) => quote!(self.#name.clone().unwrap_or_default()),

@@ -336,6 +336,11 @@ impl Field {
         self.shape == Shape::Map && self.kind == Kind::String
     }
 
+    /// Whether it is a map to any JSON: an update merges it entry by entry.
+    pub fn is_merged(&self) -> bool {
+        self.shape == Shape::Map && self.kind == Kind::Value
+    }
+
     /// Whether text can write it: whether it can stand in a path or a query parameter.
     pub fn is_text(&self) -> bool {
         let structured =

@@ -37,9 +37,14 @@ fn read_json(api: &Api, message: &Message) -> TokenStream {
         let read = read_field(api, message, field);
         quote!(#index => #read,)
     });
+    let merged = message.fields.iter().filter(|field| message.is_patch() && field.is_merged());
+    let merged: Vec<_> = merged.map(|field| &field.proto).collect();
+    let merged = (!merged.is_empty())
+        .then(|| quote!(const MERGED: &'static [&'static str] = &[#(#merged),*];));
     quote! {
         impl ::rest::ReadJson for #path {
             const FIELDS: &'static [::rest::Field] = &[#(#fields),*];
+            #merged
 
             #[allow(unused_variables)]
             fn read_field(

@@ -30,7 +30,7 @@ pub use binding::{Binding, Call, Content, Refusal, Reply};
 pub use enums::EnumNames;
 pub use from_json::{FromJson, value};
 pub use json::{Json, MAX_DEPTH, Number};
-pub use mask::{Mask, Merge, Patch};
+pub use mask::{Mask, Merge, Patch, merge_entries};
 pub use place::Place;
 pub use query::Query;
 pub use read::{Field, ReadJson};

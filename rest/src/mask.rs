@@ -2,7 +2,10 @@
 //!
 //! It does not look at values: a field that is in the mask and not set is to be cleared.
 
-use prost_types::FieldMask;
+use std::collections::BTreeMap;
+
+use prost_types::value::Kind;
+use prost_types::{FieldMask, Value};
 
 use crate::place::Place;
 use crate::read::Field;
@@ -29,6 +32,23 @@ pub trait Merge: Patch {
     /// Puts the fields that the mask names into the resource. One that the request leaves out is
     /// cleared.
     fn merge(&self, mask: &Mask, resource: &mut Self::Resource);
+}
+
+/// Puts the entries of a map that an update names into the resource's: null takes one out, and no entry
+/// at all, which is what an update that clears the map has, takes out all.
+pub fn merge_entries<K: Ord + Clone>(
+    update: &BTreeMap<K, Value>,
+    resource: &mut BTreeMap<K, Value>,
+) {
+    if update.is_empty() {
+        resource.clear();
+    }
+    for (key, value) in update {
+        match value.kind {
+            None | Some(Kind::NullValue(_)) => resource.remove(key),
+            Some(_) => resource.insert(key.clone(), value.clone()),
+        };
+    }
 }
 
 impl Mask {

@@ -39,6 +39,9 @@ impl Field {
 pub trait ReadJson: Default {
     /// The fields that it has.
     const FIELDS: &'static [Field];
+    /// The proto names of those that an update merges entry by entry: an empty object changes nothing
+    /// of them, and so does not name them.
+    const MERGED: &'static [&'static str] = &[];
 
     /// Sets the field at this index of [`Self::FIELDS`], or notes what is wrong with `value`.
     fn read_field(
@@ -53,6 +56,7 @@ pub trait ReadJson: Default {
 // prost boxes the fields of messages that contain themselves.
 impl<T: ReadJson> ReadJson for Box<T> {
     const FIELDS: &'static [Field] = T::FIELDS;
+    const MERGED: &'static [&'static str] = T::MERGED;
 
     fn read_field(
         &mut self,
@@ -108,7 +112,7 @@ pub(crate) fn object<T: ReadJson>(
     at: &Place<'_>,
     violations: &mut Violations,
 ) -> Vec<&'static str> {
-    let mut named = Vec::new();
+    let (mut named, mut unchanged) = (Vec::new(), Vec::new());
     for (name, value) in members {
         let is_called = |field: &&Field| field.is_called(&name);
         if let Some(field) = rules.read_only.iter().find(is_called) {
@@ -130,10 +134,14 @@ pub(crate) fn object<T: ReadJson>(
             continue;
         }
         named.push(field.proto);
+        if T::MERGED.contains(&field.proto) && value == Json::Object(Vec::new()) {
+            unchanged.push(field.proto);
+        }
         if value != Json::Null {
             message.read_field(index, value, &place, violations);
         }
     }
+    named.retain(|name| !unchanged.contains(name));
     named
 }
 

@@ -22,7 +22,7 @@ async fn the_whole_message_is_the_data_with_its_version() {
             "success": true,
             "data": {
                 "id": 1, "title": "Ubik", "genre": "NOVEL", "version": 4, "keeper": "", "tags": [],
-                "publishedAt": null,
+                "publishedAt": null, "marks": {},
             },
         })
     );

@@ -83,7 +83,7 @@ fn an_explicit_mask_names_only_what_can_be_updated() {
             wrong,
             [format!(
                 "updateMask INVALID_MASK: updateMask cannot name {path}, only title, genre, tags, \
-             published_at"
+             published_at, marks"
             )]
         );
     }
@@ -132,4 +132,43 @@ fn an_update_is_merged_into_the_resource() {
     // Without a mask what is present is changed.
     let update = pb::UpdateBookRequest { genre: Some(1), ..request(None) };
     assert_eq!(merged(&update), pb::Book { genre: 1, ..book.clone() });
+}
+
+#[test]
+fn a_map_is_merged_entry_by_entry() {
+    use prost_types::Value;
+    use prost_types::value::Kind;
+    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
+    let entries = |entries: &[(&str, &Value)]| {
+        entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).clone())).collect()
+    };
+    let (one, two, null) = (text("1"), text("2"), Value { kind: Some(Kind::NullValue(0)) });
+    let book = pb::Book { marks: entries(&[("a", &one), ("b", &one)]), ..Default::default() };
+    for (fields, marks, expected) in [
+        (
+            None,
+            entries(&[("b", &two), ("c", &two), ("a", &null)]),
+            entries(&[("b", &two), ("c", &two)]),
+        ),
+        (Some(&["marks"][..]), entries(&[("d", &null)]), book.marks.clone()),
+        (Some(&["marks"]), entries(&[]), entries(&[])),
+        (None, entries(&[]), book.marks.clone()),
+    ] {
+        let update = pb::UpdateBookRequest { marks, ..request(fields) };
+        let mut merged = book.clone();
+        update.merge(&mask(&update).0, &mut merged);
+        assert_eq!(merged.marks, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_object_names_nothing_of_a_map_and_null_clears_it() {
+    for (body, changed) in [
+        (r#"{"marks": {}}"#, json!([])),
+        (r#"{"marks": null}"#, json!(["marks"])),
+        (r#"{"marks": {"a": null}, "tags": []}"#, json!(["marks", "tags"])),
+    ] {
+        let mut data = send("PATCH", "/v1/books/1", body.to_owned()).await.data();
+        assert_eq!(data["changed"].take(), changed, "{body}");
+    }
 }
