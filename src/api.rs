@@ -13,6 +13,7 @@ use crate::limits::Limiter;
 use crate::pb;
 use crate::service::audit::Audits;
 use crate::service::categories::Categories;
+use crate::service::custom_fields::CustomFields;
 use crate::service::keys::Keys;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
@@ -51,6 +52,7 @@ pub fn orqit(shared: Shared) -> Api {
         workspace_service: Arc::new(Workspaces { store: store.clone(), ring: Arc::clone(&ring) }),
         user_service: Arc::new(Users { store: store.clone() }),
         category_service: Arc::new(Categories { store: store.clone() }),
+        custom_field_service: Arc::new(CustomFields { store: store.clone() }),
         audit_service: Arc::new(Audits { store: store.clone() }),
         ticket_service: Arc::new(Tickets {
             store: store.clone(),

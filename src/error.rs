@@ -59,6 +59,8 @@ pub enum Kind {
     VersionConflict,
     /// The built-in SYSTEM user is not changed.
     SystemUser,
+    /// The workspace has as many of a kind as it may have.
+    ResourceLimitReached,
     AlreadyExists,
     IdempotencyKeyRequired,
     InvalidIdempotencyKey,
@@ -152,6 +154,9 @@ impl Kind {
             }
             Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),
             Self::SystemUser => ("SYSTEM_USER", Http::CONFLICT, Code::FailedPrecondition),
+            Self::ResourceLimitReached => {
+                ("RESOURCE_LIMIT_REACHED", Http::CONFLICT, Code::FailedPrecondition)
+            }
             Self::AlreadyExists => ("ALREADY_EXISTS", Http::CONFLICT, Code::AlreadyExists),
             Self::IdempotencyKeyRequired => {
                 ("IDEMPOTENCY_KEY_REQUIRED", Http::BAD_REQUEST, Code::InvalidArgument)

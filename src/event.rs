@@ -95,6 +95,14 @@ pub struct Event {
 }
 
 impl Event {
+    /// What a changed field is now: an entry of a map stands behind a dot.
+    pub fn now(&self, field: &str) -> &Value {
+        match field.split_once('.') {
+            Some((map, entry)) => &self.object[map][entry],
+            None => &self.object[field],
+        }
+    }
+
     /// `data` of the payload, as JSON text: it is stored so, and never rendered again.
     pub fn data_json(&self) -> String {
         let data = Data {

@@ -42,6 +42,10 @@ event_types! {
     CategoryCreated = "category.created" of "Category",
     /// A changed category of tickets.
     CategoryUpdated = "category.updated" of "Category",
+    /// A new custom field of tickets.
+    CustomFieldCreated = "custom_field.created" of "CustomField",
+    /// A changed custom field of tickets.
+    CustomFieldUpdated = "custom_field.updated" of "CustomField",
     /// A new user.
     UserCreated = "user.created" of "User",
     /// A changed user.

@@ -16,6 +16,8 @@ pub enum Resource {
     User,
     /// A category of tickets.
     Category,
+    /// A custom field of tickets.
+    CustomField,
 }
 
 /// What a kind of resource is called.
@@ -62,6 +64,13 @@ impl Resource {
                 remedy: "There is no such category in this workspace. Check the id, such as 3.",
                 created: EventType::CategoryCreated,
                 updated: EventType::CategoryUpdated,
+            },
+            Self::CustomField => Names {
+                resource_type: "custom_field",
+                not_found: "CUSTOM_FIELD_NOT_FOUND",
+                remedy: "There is no such custom field in this workspace. Check the id, such as 1, or the key.",
+                created: EventType::CustomFieldCreated,
+                updated: EventType::CustomFieldUpdated,
             },
         }
     }

@@ -28,6 +28,7 @@ mod m0020_comments;
 mod m0021_words;
 mod m0022_ticket_sources;
 mod m0023_categories;
+mod m0024_custom_fields;
 mod schema;
 mod words;
 
@@ -72,6 +73,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_words::Migration),
             Box::new(m0022_ticket_sources::Migration),
             Box::new(m0023_categories::Migration),
+            Box::new(m0024_custom_fields::Migration),
         ]
     }
 }

@@ -330,22 +330,20 @@ impl Field {
         }
     }
 
-    /// Whether it is a map to text: each of its entries can be a query parameter, named by the field
-    /// and the key.
+    /// Whether it is a map to text: each entry can be a query parameter, named by field and key.
     pub fn is_text_map(&self) -> bool {
         self.shape == Shape::Map && self.kind == Kind::String
     }
 
-    /// Whether it is a map to any JSON: an update merges it entry by entry.
+    /// Whether an update merges it entry by entry: it is a map to any JSON.
     pub fn is_merged(&self) -> bool {
         self.shape == Shape::Map && self.kind == Kind::Value
     }
 
-    /// Whether text can write it: whether it can stand in a path or a query parameter.
+    /// Whether it can stand in a path or a query parameter.
     pub fn is_text(&self) -> bool {
-        let structured =
-            matches!(self.kind, Kind::Message(_) | Kind::Struct | Kind::Value | Kind::ListValue);
-        !structured && self.shape != Shape::Map
+        use Kind::{ListValue, Message, Struct, Value};
+        self.shape != Shape::Map && !matches!(self.kind, Message(_) | Struct | Value | ListValue)
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a new or changed resource leaves behind: its event, and its entry in the audit log.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::object;
 use crate::event::Event;
@@ -46,18 +48,38 @@ pub fn changed<R: Serialize>(
     after: &R,
     topics: impl IntoIterator<Item = &'static str>,
 ) -> Event {
+    /// A map whose entries are fields of their own.
+    const BY_ENTRY: &str = "customFields";
     const EVERY_CHANGE: [&str; 3] = ["version", "updatedAt", "updatedBy"];
     let (was, object) = (object(before), object(after));
     let mut previous = Map::new();
     for (field, value) in was {
-        if object.get(&field) != Some(&value) && !EVERY_CHANGE.contains(&field.as_str()) {
-            previous.insert(field, value);
+        match (value, object.get(&field)) {
+            (was, Some(is)) if was == *is => {}
+            _ if EVERY_CHANGE.contains(&field.as_str()) => {}
+            (Value::Object(was), Some(Value::Object(is))) if field == BY_ENTRY => {
+                previous.extend(entries(&field, &was, is));
+            }
+            (value, _) => {
+                previous.insert(field, value);
+            }
         }
     }
     let topics = [event_type.name()].into_iter().chain(topics).map(str::to_owned).collect();
     let changed_fields = previous.keys().cloned().collect();
     let (object, beside) = (object.into(), Map::new());
     Event { event_type, topics, object, changed_fields, previous, beside }
+}
+
+/// The entries of a map that differ, each as a field such as `customFields.cost_center`.
+fn entries<'m>(
+    field: &'m str,
+    was: &'m Map<String, Value>,
+    is: &'m Map<String, Value>,
+) -> impl Iterator<Item = (String, Value)> + 'm {
+    let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    let changed = keys.into_iter().filter(|key| was.get(*key) != is.get(*key));
+    changed.map(move |key| (format!("{field}.{key}"), was.get(key).cloned().unwrap_or_default()))
 }
 
 /// The audit log's entry of what somebody did to a resource; `verb` is such as `create`.

@@ -8,6 +8,7 @@ pub mod audit;
 mod batch;
 pub mod categories;
 mod changes;
+pub mod custom_fields;
 pub mod keys;
 mod messages;
 mod once;

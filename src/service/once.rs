@@ -103,6 +103,7 @@ enum StoredKind {
     VersionConflict,
     AlreadyExists,
     SystemUser,
+    ResourceLimitReached,
     /// From where to where a status could not go, and where it could have gone.
     InvalidStatusTransition(String, String, Vec<String>),
 }
@@ -115,6 +116,7 @@ impl StoredKind {
             Kind::VersionConflict => Self::VersionConflict,
             Kind::AlreadyExists => Self::AlreadyExists,
             Kind::SystemUser => Self::SystemUser,
+            Kind::ResourceLimitReached => Self::ResourceLimitReached,
             Kind::InvalidStatusTransition(step) => {
                 let allowed = step.allowed.iter().map(|status| status.to_string()).collect();
                 Self::InvalidStatusTransition(step.from.to_string(), step.to.to_string(), allowed)
@@ -159,6 +161,7 @@ impl StoredKind {
             Self::VersionConflict => Kind::VersionConflict,
             Self::AlreadyExists => Kind::AlreadyExists,
             Self::SystemUser => Kind::SystemUser,
+            Self::ResourceLimitReached => Kind::ResourceLimitReached,
             Self::InvalidStatusTransition(from, to, allowed) => {
                 let allowed = allowed.into_iter().map(Cow::Owned).collect();
                 let step = Transition { from: from.into(), to: to.into(), allowed };

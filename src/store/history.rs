@@ -72,7 +72,7 @@ impl PendingHistory {
             resource_id: row.id(),
             field: field.clone(),
             from: was.to_string(),
-            to: event.object.get(field).unwrap_or(&Value::Null).to_string(),
+            to: event.now(field).to_string(),
         })
     }
 }

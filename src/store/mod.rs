@@ -12,6 +12,7 @@ mod conclude;
 mod connect;
 mod counters;
 mod cursor;
+mod custom_fields;
 mod entity;
 mod events;
 mod failure;
@@ -55,6 +56,9 @@ use crate::event::Origin;
 pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use categories::{CategoryConfig, NewCategory};
 pub use cursor::CursorError;
+pub use custom_fields::{
+    Bounds, CUSTOM_FIELDS_MAX, CustomField, CustomFieldType, FieldOption, NewCustomField,
+};
 pub use events::LogPage;
 pub use faults::Faults;
 pub use history::HistoryEntry;

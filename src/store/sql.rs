@@ -45,6 +45,20 @@ impl Parameters {
         }
     }
 
+    /// The same of texts; `= …` for one alone.
+    pub(super) fn bind_in_texts(&mut self, texts: &[String]) -> String {
+        match (texts, self.backend) {
+            ([text], _) => format!("= {}", self.bind(text.clone())),
+            (texts, DbBackend::Postgres) => {
+                format!("= ANY({})", self.bind(array(ArrayType::String, texts.to_vec())))
+            }
+            (texts, _) => {
+                let texts = serde_json::to_string(texts).expect("texts always serialize");
+                format!("IN (SELECT value FROM json_each({}))", self.bind(texts))
+            }
+        }
+    }
+
     /// Any number of ids as the rows of a table with the one column `value`.
     pub(super) fn bind_rows(&mut self, ids: &[i64]) -> String {
         match self.backend {

@@ -49,14 +49,16 @@ const HEADERS: [&str; 19] = [
     "x-request-id",
 ];
 /// Where text that was accepted may be found.
-const STORED_IN: [&str; 10] = [
+const STORED_IN: [&str; 12] = [
     "api_keys",
     "audit_logs",
     "categories",
     "comments",
+    "custom_fields",
     "events",
     "history",
     "ticket_tags",
+    "ticket_terms",
     "tickets",
     "users",
     "workspaces",

@@ -270,12 +270,13 @@ async fn under_api_everything_is_rest() {
     }
 }
 
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
     "orqit.v1.AuditService",
     "orqit.v1.CategoryService",
+    "orqit.v1.CustomFieldService",
     "orqit.v1.KeyService",
     "orqit.v1.SystemService",
     "orqit.v1.TicketService",

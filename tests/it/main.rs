@@ -19,6 +19,8 @@ mod connections;
 mod content_codings;
 mod counters;
 mod credentials;
+mod custom_fields;
+mod custom_values;
 mod envelope;
 mod events;
 mod every_rpc;

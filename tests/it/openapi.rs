@@ -72,7 +72,8 @@ fn kinds() -> Vec<Kind> {
             Kind::NotFound(Resource::Ticket) => Kind::NotFound(Resource::ApiKey),
             Kind::NotFound(Resource::ApiKey) => Kind::NotFound(Resource::User),
             Kind::NotFound(Resource::User) => Kind::NotFound(Resource::Category),
-            Kind::NotFound(Resource::Category) => Kind::ApiKeyLimitReached,
+            Kind::NotFound(Resource::Category) => Kind::NotFound(Resource::CustomField),
+            Kind::NotFound(Resource::CustomField) => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
             Kind::MethodNotAllowed { .. } => {
@@ -82,7 +83,8 @@ fn kinds() -> Vec<Kind> {
             }
             Kind::InvalidStatusTransition(_) => Kind::VersionConflict,
             Kind::VersionConflict => Kind::SystemUser,
-            Kind::SystemUser => Kind::AlreadyExists,
+            Kind::SystemUser => Kind::ResourceLimitReached,
+            Kind::ResourceLimitReached => Kind::AlreadyExists,
             Kind::AlreadyExists => Kind::IdempotencyKeyRequired,
             Kind::IdempotencyKeyRequired => Kind::InvalidIdempotencyKey,
             Kind::InvalidIdempotencyKey => Kind::IdempotencyKeyConflict,

@@ -36,6 +36,8 @@ async fn a_loop_by_cursor_counts_nothing_in_any_list() {
         rest.post("/tickets", vpn()).await.data(201);
     }
     rest.post("/categories", json!({"name": "VPN", "baseCategory": "NETWORK"})).await.data(201);
+    let field = json!({"key": "site", "label": "Site", "type": "TEXT"});
+    rest.post("/custom-fields", field).await.data(201);
     orqit.flush_usage().await;
     let paths = lists();
     assert!(paths.len() >= 6, "{paths:?}");

@@ -9,8 +9,8 @@ use orqit::store::tickets::{
     Category, CursorKey, NewTicket, PageRequest, Position, Ticket, TicketFilter, Visibility,
 };
 use orqit::store::{
-    AuditFilter, CategoryConfig, KeyStatus, MadeBy, NewAuditLog, NewCategory, NewKey, NewUser,
-    Page, Role, User,
+    AuditFilter, Bounds, CategoryConfig, CustomField, CustomFieldType, KeyStatus, MadeBy,
+    NewAuditLog, NewCategory, NewKey, NewUser, Page, Role, User,
 };
 use sea_orm::ConnectionTrait;
 
@@ -81,6 +81,34 @@ async fn no_list_of_users_scans_the_table() {
     }
     let now = test.clock.now();
     assert_no_scan::<User>(&test, now.plus_millis(-18_000), now).await;
+}
+
+#[tokio::test]
+async fn no_list_of_custom_fields_scans_the_table() {
+    let test = TestStore::create().await;
+    for number in 0..20 {
+        test.clock.advance_millis(1000);
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100 {
+            // More than a workspace may have, or every plan would be the same.
+            let field = CustomField {
+                id: 0,
+                key: format!("field_{number}_{place}"),
+                label: "Field".to_owned(),
+                field_type: CustomFieldType::Text,
+                is_required: false,
+                bounds: Bounds::default(),
+                is_active: place > 0,
+                created_at: test.clock.now(),
+                updated_at: test.clock.now(),
+                version: 1,
+            };
+            tx.insert(field).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<CustomField>(&test, now.plus_millis(-18_000), now).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use crate::support::database::{TestStore, actor, insert_workspace};
-use crate::support::tickets::{RandomTickets, Sort, SortField, TAGS, USERS, new_ticket};
+use crate::support::tickets::{RandomTickets, SITES, Sort, SortField, TAGS, USERS, new_ticket};
 
 const TICKETS: usize = 1_200;
 const RANDOM_FILTERS: usize = 120;
@@ -168,6 +168,7 @@ fn passes(ticket: &Ticket, filter: &TicketFilter) -> bool {
         && any(&filter.requester_ids, ticket.requester_id.as_ref())
         && any(&filter.parent_ids, ticket.parent_id.as_ref())
         && filter.tag.as_ref().is_none_or(|tag| ticket.tags.contains(tag))
+        && filter.terms.iter().all(|any| has_term(ticket, any))
         && filter.unassigned.is_none_or(|unassigned| ticket.assignee_id.is_none() == unassigned)
         && filter.created_after.is_none_or(|bound| ticket.created_at >= bound)
         && filter.created_before.is_none_or(|bound| ticket.created_at < bound)
@@ -177,6 +178,16 @@ fn passes(ticket: &Ticket, filter: &TicketFilter) -> bool {
         && filter.updated_since.is_none_or(|bound| ticket.updated_at >= bound)
         && (filter.external_source.is_none() || filter.external_source == ticket.external_source)
         && (filter.external_id.is_none() || filter.external_id == ticket.external_id)
+}
+
+fn has_term(ticket: &Ticket, any: &[String]) -> bool {
+    let mut terms = ticket.custom_fields.iter().flat_map(|(key, value)| value.terms(key));
+    terms.any(|term| any.contains(&term))
+}
+
+/// Terms of the values that random tickets have.
+fn terms(of: &[&str]) -> Vec<String> {
+    of.iter().map(|term| (*term).to_owned()).collect()
 }
 
 /// Each filter alone, and the pairs that share an index.
@@ -206,6 +217,14 @@ pub fn single_filters(tickets: &[Ticket]) -> Vec<TicketFilter> {
         TicketFilter { tag: Some(TAGS[2].to_owned()), assignee_ids: vec![3], ..none() },
         TicketFilter { tag: Some(TAGS[3].to_owned()), parent_ids: vec![1], ..none() },
         TicketFilter { tag: Some("no such tag".to_owned()), ..none() },
+        TicketFilter { terms: vec![terms(&["sites=oslo"])], ..none() },
+        TicketFilter { terms: vec![terms(&["sites=oslo", "sites=rome"])], ..none() },
+        TicketFilter { terms: vec![terms(&["sites=oslo"]), terms(&["sites=rome"])], ..none() },
+        TicketFilter {
+            terms: vec![terms(&["sites=oslo", "sites=rome"]), terms(&["floor=2"])],
+            status: vec![Status::Open],
+            ..none()
+        },
         TicketFilter { external_source: source.clone(), ..none() },
         TicketFilter { external_source: source.clone(), assignee_ids: vec![3], ..none() },
         TicketFilter {
@@ -258,6 +277,13 @@ fn random_filter(random: &mut RandomTickets, tickets: &[Ticket]) -> TicketFilter
     }
     if rng.random_bool(0.2) {
         filter.tag = TAGS.choose(rng).map(|tag| tag.to_string());
+    }
+    if rng.random_bool(0.2) {
+        filter.terms =
+            vec![SITES.choose_multiple(rng, 2).map(|it| format!("sites={it}")).collect()];
+    }
+    if rng.random_bool(0.2) {
+        filter.terms.push(vec![format!("floor={}", rng.random_range(0..4))]);
     }
     if rng.random_bool(0.1) {
         filter.external_source = Some("jira".to_owned());

@@ -47,7 +47,7 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 33] = [
+const CODES: [(&str, u16, When); 34] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
@@ -68,6 +68,7 @@ const CODES: [(&str, u16, When); 33] = [
     ("INVALID_STATUS_TRANSITION", 409, When::Of("UpdateTicket")),
     ("SYSTEM_USER", 409, When::Of("UpdateUser")),
     ("ALREADY_EXISTS", 409, When::Write),
+    ("RESOURCE_LIMIT_REACHED", 409, When::Of("CreateCustomField")),
     ("IDEMPOTENCY_KEY_CONFLICT", 409, When::Idempotent),
     ("IDEMPOTENCY_IN_PROGRESS", 409, When::Idempotent),
     ("VERSION_CONFLICT", 412, When::Versioned),

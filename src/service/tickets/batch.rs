@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 
 use rest::Mask;
 
-use super::{references, ticket_id, writes};
+use super::references::{self, Named};
+use super::{ticket_id, writes};
 use crate::error::Error;
 use crate::pb;
 use crate::preconditions::Precondition;
 use crate::resource::Resource;
 use crate::service::accept::Accepted;
 use crate::service::batch::{self, Done};
+use crate::store::Tx;
 use crate::store::tickets::Ticket;
-use crate::store::{CategoryConfig, Tx};
 
 /// Makes the tickets of a batch.
 pub async fn create(
@@ -37,7 +38,7 @@ pub async fn create(
     batch::all(tx, message.atomic, async |tx, results| {
         for (item, checked) in message.items.iter().zip(checked) {
             results.push(match checked {
-                Ok(config) => create_one(tx, item, config.as_ref(), by).await,
+                Ok(named) => create_one(tx, item, named, by).await,
                 Err(refusal) => Err(refusal),
             })?;
         }
@@ -49,10 +50,10 @@ pub async fn create(
 async fn create_one(
     tx: &mut Tx,
     item: &pb::CreateTicketRequest,
-    config: Option<&CategoryConfig>,
+    named: Named,
     by: i64,
 ) -> Result<Done, Error> {
-    let made = tx.attempt(async |tx| writes::create(tx, item.clone(), config, by).await).await?;
+    let made = tx.attempt(async |tx| writes::create(tx, item.clone(), named, by).await).await?;
     Ok((made, pb::BatchOutcome::Created))
 }
 

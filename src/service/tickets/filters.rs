@@ -59,5 +59,6 @@ pub fn filter(message: &pb::ListTicketsRequest) -> TicketFilter {
         source: message.source.iter().copied().map(messages::source).collect(),
         external_source: message.external_source.clone(),
         external_id: message.external_id.clone(),
+        terms: Vec::new(),
     }
 }

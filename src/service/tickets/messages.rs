@@ -1,9 +1,10 @@
 //! Between the messages of the contract and the tickets of the store. Both number their enums
 //! alike, and the messages were validated, so a number always has its place.
 
+use super::references::Named;
 use crate::pb;
+use crate::service::custom_fields::values;
 use crate::service::from_number;
-use crate::store::CategoryConfig;
 use crate::store::tickets::{
     Category, Impact, NewTicket, Priority, Source, Status, Ticket, TicketType, Urgency,
 };
@@ -47,27 +48,27 @@ pub fn ticket(ticket: Ticket) -> pb::Ticket {
         created_by: ticket.created_by,
         updated_by: ticket.updated_by,
         version: ticket.version,
+        custom_fields: values::messages(ticket.custom_fields),
         comments: None,
         history: None,
     }
 }
 
 /// The ticket that a request asks for, with the priority that follows from impact and urgency, and
-/// with what the category that it names gives it.
-pub fn new_ticket(
-    message: pb::CreateTicketRequest,
-    config: Option<&CategoryConfig>,
-    created_by: i64,
-) -> NewTicket {
+/// with what it names.
+pub fn new_ticket(message: pb::CreateTicketRequest, named: Named, created_by: i64) -> NewTicket {
     let impact = message.impact.map(impact);
     let urgency = message.urgency.map(urgency);
     let matrix = impact.zip(urgency).map(|(impact, urgency)| priority_of(impact, urgency));
-    let default = config.and_then(|config| config.default_priority);
+    let config = named.category;
+    let default = config.as_ref().and_then(|config| config.default_priority);
     NewTicket {
         title: message.title,
         description: message.description,
         ticket_type: ticket_type(message.r#type),
-        category: config.map_or_else(|| category(message.category), |config| config.base_category),
+        category: config
+            .as_ref()
+            .map_or_else(|| category(message.category), |config| config.base_category),
         category_config_id: config.map(|config| config.id),
         priority: message.priority.map(priority).or(matrix).or(default).unwrap_or(Priority::Medium),
         impact,
@@ -82,6 +83,7 @@ pub fn new_ticket(
         source: message.source.map_or(Source::Api, source),
         external_source: message.external_source,
         external_id: message.external_id,
+        custom_fields: named.custom_fields,
         created_by,
     }
 }

@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status};
 use rest::Mask;
 
 use super::batch::{check_size, spend};
+use super::custom_fields;
 use super::messages::history_entry;
 use super::once::{Answer, once};
 use super::pages::{self, PageParameters};
@@ -27,7 +28,7 @@ use crate::limits::Limiter;
 use crate::pb;
 use crate::resource::Resource;
 use crate::store::HistoryEntry;
-use crate::store::tickets::{Comment, Ticket, Visibility};
+use crate::store::tickets::{Comment, Ticket, TicketFilter, Visibility};
 use crate::store::{self, CursorKey, Store, WorkspaceId};
 
 /// Answers for tickets.
@@ -49,10 +50,11 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let workspace = accepted.caller.workspace();
         let message = &accepted.message;
         let sort = pages::sort::<Ticket>(message.sort.as_deref(), message.updated_since);
-        let list = filters::filter(message).query(sort);
+        let reader = self.store.reader(workspace);
+        let terms = custom_fields::terms(reader, &message.cf).await?;
+        let list = TicketFilter { terms, ..filters::filter(message) }.query(sort);
         let page = filters::page_parameters(message)
             .request(|text| list.decode::<Ticket>(workspace, text))?;
-        let reader = self.store.reader(workspace);
         let by_relevance = filters::is_by_relevance(message);
         let found = match by_relevance {
             true => reader.list_by_relevance(&list, &page).await?,
@@ -92,8 +94,8 @@ impl pb::ticket_service_server::TicketService for Tickets {
             if message.parent_id.is_some() {
                 tx.lock_parents().await?;
             }
-            let config = references::check_new(tx, message).await?;
-            let ticket = writes::create(tx, message.clone(), config.as_ref(), by).await?;
+            let named = references::check_new(tx, message).await?;
+            let ticket = writes::create(tx, message.clone(), named, by).await?;
             Ok(pb::CreateTicketResponse { ticket: Some(messages::ticket(ticket)) })
         });
         Ok(answered.await?)

@@ -1,23 +1,50 @@
 //! Checks that the ids in a ticket name something in its workspace, and that tickets nest soundly.
 
+use std::collections::BTreeMap;
+
+use prost_types::Value;
 use rest::Violations;
 
 use crate::error::Error;
 use crate::pb;
-use crate::store::tickets::{PARENT_DEPTH_MAX, Ticket};
+use crate::service::custom_fields::values;
+use crate::store::tickets::{CustomValue, CustomValues, PARENT_DEPTH_MAX, Ticket};
 use crate::store::{CategoryConfig, Tx, User};
 
-/// Checks every reference of a new ticket, and answers the category that it names. Where it names a
-/// parent, the parents are locked.
-pub async fn check_new(
-    tx: &mut Tx,
-    new: &pb::CreateTicketRequest,
-) -> Result<Option<CategoryConfig>, Error> {
-    let users = users(new.requester_id, new.assignee_id, &new.watcher_user_ids);
+/// What a new ticket names, as it was found.
+pub struct Named {
+    /// The category of the workspace's own.
+    pub category: Option<CategoryConfig>,
+    /// The values of custom fields.
+    pub custom_fields: CustomValues,
+}
+
+/// Checks every reference of a new ticket and the values of its custom fields, and answers what it
+/// names. Where it names a parent, the parents are locked.
+pub async fn check_new(tx: &mut Tx, new: &pb::CreateTicketRequest) -> Result<Named, Error> {
+    let mut users = users(new.requester_id, new.assignee_id, &new.watcher_user_ids);
     let mut violations = Violations::default();
-    let config = category(tx, new.category_config_id, &mut violations).await?;
+    let category = category(tx, new.category_config_id, &mut violations).await?;
+    let keys: Vec<_> = new.custom_fields.keys().map(String::as_str).collect();
+    let fields = tx.custom_fields(&keys).await?;
+    let custom_fields = values::apply(&fields, None, &new.custom_fields, &mut violations);
+    users.extend(custom_users(&custom_fields, &CustomValues::new()));
     check(tx, users, new.parent_id, None, violations).await?;
-    Ok(config)
+    Ok(Named { category, custom_fields })
+}
+
+/// The values of a ticket's custom fields after what an update sends of them.
+pub async fn custom_fields(
+    tx: &Tx,
+    before: &CustomValues,
+    sent: &BTreeMap<String, Value>,
+    violations: &mut Violations,
+) -> Result<CustomValues, Error> {
+    // Without an entry all of them are cleared.
+    let cleared = before.keys().filter(|_| sent.is_empty());
+    let keys: Vec<_> = sent.keys().chain(cleared).map(String::as_str).collect();
+    let fields = tx.custom_fields(&keys).await?;
+    Ok(values::apply(&fields, Some(before), sent, violations))
 }
 
 /// The category that a ticket is to get, which must be active.
@@ -48,7 +75,9 @@ pub async fn check_changed(
     let rewatched = before.watcher_user_ids != after.watcher_user_ids;
     let watchers = if rewatched { after.watcher_user_ids.as_slice() } else { &[] };
     let parent = after.parent_id.filter(|_| before.parent_id != after.parent_id);
-    check(tx, users(requester, assignee, watchers), parent, Some(after.id), violations).await
+    let mut users = users(requester, assignee, watchers);
+    users.extend(custom_users(&after.custom_fields, &before.custom_fields));
+    check(tx, users, parent, Some(after.id), violations).await
 }
 
 /// The users that a ticket refers to, each with the field it stands in.
@@ -58,6 +87,18 @@ fn users(requester: Option<i64>, assignee: Option<i64>, watchers: &[i64]) -> Vec
     let watchers = watchers.iter().enumerate();
     let watchers = watchers.map(|(at, id)| (format!("watcherUserIds[{at}]"), *id));
     requester.into_iter().chain(assignee).chain(watchers).collect()
+}
+
+/// The users that custom fields refer to and did not before, each with the field it stands in.
+fn custom_users<'v>(
+    after: &'v CustomValues,
+    before: &'v CustomValues,
+) -> impl Iterator<Item = (String, i64)> + 'v {
+    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
+    changed.filter_map(|(key, value)| match value {
+        CustomValue::User(id) => Some((format!("customFields.{key}"), *id)),
+        _ => None,
+    })
 }
 
 async fn check(

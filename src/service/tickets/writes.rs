@@ -2,13 +2,14 @@
 
 use rest::{Mask, Patch, Violations};
 
-use super::{changes, messages, references};
+use super::references::{self, Named};
+use super::{changes, messages};
 use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
 use crate::service;
+use crate::store::Tx;
 use crate::store::tickets::Ticket;
-use crate::store::{CategoryConfig, Tx};
 
 /// The rules of a new ticket across its fields.
 pub fn check_new(message: &pb::CreateTicketRequest, violations: &mut Violations) {
@@ -56,10 +57,10 @@ pub fn check_external(source: bool, id: bool, violations: &mut Violations) {
 pub async fn create(
     tx: &mut Tx,
     message: pb::CreateTicketRequest,
-    config: Option<&CategoryConfig>,
+    named: Named,
     by: i64,
 ) -> Result<Ticket, Error> {
-    let ticket = tx.insert_ticket(messages::new_ticket(message, config, by)).await?;
+    let ticket = tx.insert_ticket(messages::new_ticket(message, named, by)).await?;
     tx.record(service::changes::created(Resource::Ticket, &messages::ticket(ticket.clone())));
     Ok(ticket)
 }
@@ -78,6 +79,10 @@ pub async fn update(
     if after.category_config_id != before.category_config_id {
         let config = references::category(tx, after.category_config_id, &mut violations).await?;
         after.category = config.map_or(after.category, |config| config.base_category);
+    }
+    if mask.has("custom_fields") {
+        let (was, sent) = (&before.custom_fields, &message.custom_fields);
+        after.custom_fields = references::custom_fields(tx, was, sent, &mut violations).await?;
     }
     references::check_changed(tx, before, &after, violations).await?;
     if after != *before {

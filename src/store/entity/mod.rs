@@ -5,6 +5,7 @@ pub(super) mod api_key_use;
 pub(super) mod audit_log;
 pub(super) mod category;
 pub(in crate::store) mod comment;
+pub(super) mod custom_field;
 pub(super) mod event;
 pub(super) mod history;
 pub(super) mod request_log;

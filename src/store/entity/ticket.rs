@@ -39,6 +39,7 @@ pub struct Model {
     pub updated_by: i64,
     pub version: i64,
     pub category_config_id: Option<i64>,
+    pub custom_fields: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -31,7 +31,9 @@ impl Sql<'_> {
     pub(super) fn few(&mut self, most: i64) -> String {
         let query = self.query;
         let (from, mut conditions) = match self.path {
-            Path::Gather(NarrowFilter { side: Some(side), .. }) => self.side_alone(side),
+            Path::Gather(NarrowFilter { side: Some(side), index, .. }) => {
+                self.side_alone(side, index)
+            }
             Path::Search => (format!("({}) h", self.hits()), Vec::new()),
             _ => self.driven(),
         };
@@ -51,7 +53,9 @@ impl Sql<'_> {
         let workspace = self.workspace.clone();
         let of_workspace = format!("t.workspace_id = {workspace}");
         match self.path {
-            Path::Gather(NarrowFilter { side: Some(side), .. }) => self.rows_by_side(side),
+            Path::Gather(NarrowFilter { side: Some(side), index, .. }) => {
+                self.rows_by_side(side, index)
+            }
             Path::GatherFacets => {
                 let facets = self.facets(None);
                 let from = format!("({facets}) s CROSS JOIN {}", self.rows_by_index());
@@ -93,24 +97,38 @@ impl Sql<'_> {
     }
 
     /// From a value to its rows.
-    fn rows_by_side(&mut self, side: &Side) -> (String, Vec<String>) {
-        let (_, conditions) = self.side_alone(side);
-        let row = format!("t.workspace_id = {} AND t.id = g.{}", self.workspace, side.owner);
-        let values = format!("{} g", side.table);
+    fn rows_by_side(&mut self, side: &Side, index: &str) -> (String, Vec<String>) {
+        let (values, conditions) = self.side_alone(side, index);
+        let alias = if conditions.is_empty() { "d" } else { "g" };
+        let row = format!("t.workspace_id = {} AND t.id = {alias}.{}", self.workspace, side.owner);
         (lateral(self.backend, &values, self.table.name, "t", &row), conditions)
     }
 
-    /// From a value alone.
-    fn side_alone(&mut self, side: &Side) -> (String, Vec<String>) {
-        let asked = self.query.conditions.iter().find_map(|condition| match condition {
-            Condition::Side(of, text) if std::ptr::eq(*of, side) => Some(text.clone()),
-            _ => None,
-        });
-        let value = self.parameters.bind(asked);
-        let workspace = &self.workspace;
+    /// From one value alone as `g`; or from several by their index as `d`, where a row that has more than
+    /// one of them is there once, with no condition left.
+    fn side_alone(&mut self, side: &Side, index: &str) -> (String, Vec<String>) {
+        let query = self.query;
+        let asked = match query.driving(side) {
+            Some(Condition::Side(_, values)) => values.as_slice(),
+            _ => &[],
+        };
+        let values = self.parameters.bind_in_texts(asked);
+        let Side { table, owner, value, .. } = side;
         let conditions =
-            vec![format!("g.workspace_id = {workspace}"), format!("g.{} = {value}", side.value)];
-        (format!("{} g", side.table), conditions)
+            vec![format!("g.workspace_id = {}", self.workspace), format!("g.{value} {values}")];
+        if let [_] = asked {
+            return (format!("{table} g"), conditions);
+        }
+        // Where there are several, both databases would rather walk through all rows of the workspace in
+        // the order of their owners.
+        let by = match self.backend {
+            DbBackend::Sqlite => format!("INDEXED BY {index}"),
+            _ => String::new(),
+        };
+        let conditions = conditions.join(" AND ");
+        let rows =
+            format!("SELECT DISTINCT +g.{owner} AS {owner} FROM {table} g {by} WHERE {conditions}");
+        (format!("({rows}) d"), Vec::new())
     }
 
     /// A condition on the columns of the rows with this alias; none where the path or the facet sees to
@@ -138,14 +156,21 @@ impl Sql<'_> {
                 Some(format!("{column} = {text}"))
             }
             Condition::Side(..) if chosen => None,
-            Condition::Side(side, text) => {
-                let (workspace, text) =
-                    (self.workspace.clone(), self.parameters.bind(text.clone()));
-                Some(format!(
-                    "EXISTS (SELECT 1 FROM {} g WHERE g.workspace_id = {workspace} \
-                     AND g.{} = {of}.id AND g.{} = {text})",
-                    side.table, side.owner, side.value
-                ))
+            Condition::Side(side, values) => {
+                let several = values.len() > 1;
+                let (workspace, values) =
+                    (self.workspace.clone(), self.parameters.bind_in_texts(values));
+                let Side { table, owner, value, .. } = side;
+                let found = format!(
+                    "FROM {table} g WHERE g.workspace_id = {workspace} AND g.{owner} = {of}.id \
+                     AND g.{value} {values}"
+                );
+                Some(match several {
+                    false => format!("EXISTS (SELECT 1 {found})"),
+                    // SQLite (3.51) makes a join of an EXISTS, and its OFFSET then counts a row once for
+                    // each of the values that it has.
+                    true => format!("0 < (SELECT COUNT(*) {found})"),
+                })
             }
             Condition::Since(column, at) => {
                 Some(format!("{unless}{of}.{column} >= {}", self.parameters.bind(at.0)))
@@ -163,7 +188,12 @@ impl Sql<'_> {
         }
         let Some(column) = condition.column() else { return false };
         match self.path {
-            Path::Gather(narrow) => condition.is_equality() && narrow.columns.contains(&column),
+            Path::Gather(narrow) => match narrow.side {
+                Some(side) => {
+                    self.query.driving(side).is_some_and(|one| std::ptr::eq(one, condition))
+                }
+                None => condition.is_equality() && narrow.columns.contains(&column),
+            },
             Path::GatherRange(order) => !condition.is_equality() && order.column == column,
             Path::Walk => !condition.is_equality() && self.query.order.column == column,
             Path::Merge | Path::GatherFacets | Path::Search => false,

@@ -32,6 +32,7 @@ use crate::metrics::StoreOperation;
 
 pub use query::{Condition, Direction, KeyValue, Query};
 pub use row::Columns;
+pub(super) use row::{decode, rows_where};
 pub use search::{SEARCH_WORDS_MAX, Search, searched_words};
 pub use table::{Dimension, NarrowFilter, Order, Side, Table, Texts, Values};
 

@@ -37,8 +37,8 @@ pub enum Condition {
     Numbers(&'static str, Vec<i64>),
     /// The column has this text.
     Text(&'static str, String),
-    /// The row has this value in a table beside its own.
-    Side(&'static Side, String),
+    /// The row has one of these values in a table beside its own.
+    Side(&'static Side, Vec<String>),
     /// The column of an order is this instant or later.
     Since(&'static str, Timestamp),
     /// The column of an order is before this instant.
@@ -57,6 +57,17 @@ impl Query {
     pub fn filter(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
         self.conditions.extend(conditions);
         self
+    }
+
+    /// The condition by which the rows of a side are looked up: others on the same side are checked
+    /// of each row.
+    pub(super) fn driving(&self, side: &Side) -> Option<&Condition> {
+        let values = |condition: &&Condition| match condition {
+            Condition::Side(of, values) if std::ptr::eq(*of, side) => Some(values.len()),
+            _ => None,
+        };
+        let on_side = self.conditions.iter().filter(|condition| values(condition).is_some());
+        on_side.min_by_key(values)
     }
 
     /// A text that no other list of the table has. Conditions that a list does not have leave no
@@ -109,7 +120,8 @@ impl Condition {
     pub(super) fn is_one_value(&self) -> bool {
         match self {
             Self::Numbers(_, numbers) => numbers.len() == 1,
-            Self::Text(..) | Self::Side(..) => true,
+            Self::Side(_, values) => values.len() == 1,
+            Self::Text(..) => true,
             Self::Dimension(..) | Self::Since(..) | Self::Before(..) | Self::Words(..) => false,
         }
     }
@@ -125,7 +137,15 @@ impl Condition {
             }
             // Debug quotes a text, so it cannot pass for another condition.
             Self::Text(column, text) => format!("{column} = {text:?}"),
-            Self::Side(side, text) => format!("{} has {text:?}", side.table),
+            Self::Side(side, values) => {
+                let mut values = values.clone();
+                values.sort_unstable();
+                values.dedup();
+                match values.as_slice() {
+                    [value] => format!("{} has {value:?}", side.table),
+                    values => format!("{} has {values:?}", side.table),
+                }
+            }
             Self::Since(column, at) => format!("{column} since {}", at.0),
             Self::Before(column, at) => format!("{column} before {}", at.0),
             Self::Words(_, words) => format!("words {words:?}"),

@@ -4,8 +4,10 @@
 //! look-up of 30 columns by name costs more than the query itself.
 
 use rusqlite::types::FromSql;
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, DbBackend, IdenStatic, Iterable, Statement, TryGetable, Value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, DbBackend, EntityTrait, IdenStatic, Iterable,
+    QueryFilter, QuerySelect, Select, Statement, TryGetable, Value,
 };
 
 use super::table::Table;
@@ -44,6 +46,15 @@ pub(super) fn selected<N: Noun>() -> &'static str {
     })
 }
 
+/// Selects the rows that meet a condition, as [`decode`] takes them.
+pub(in crate::store) fn rows_where<N: Noun>(
+    workspace: WorkspaceId,
+    condition: Expr,
+) -> Select<N::Entity> {
+    let of_workspace = column::<N>("workspace_id").eq(workspace.0);
+    N::Entity::find().select_only().columns(decoded::<N>()).filter(of_workspace).filter(condition)
+}
+
 /// Selects the row with this id.
 pub(super) fn find_row<N: Noun>(backend: DbBackend, workspace: WorkspaceId, id: i64) -> Statement {
     let table = N::table();
@@ -55,7 +66,7 @@ pub(super) fn find_row<N: Noun>(backend: DbBackend, workspace: WorkspaceId, id: 
 }
 
 /// The noun in a row that begins with its columns.
-pub(super) fn decode<N: Noun>(row: &Row<'_>) -> Result<N, Error> {
+pub(in crate::store) fn decode<N: Noun>(row: &Row<'_>) -> Result<N, Error> {
     N::decode(&mut Columns { row, next: 0 })
 }
 

@@ -28,6 +28,9 @@ pub fn samples<N: Noun>(early: Timestamp, late: Timestamp) -> Vec<Sample> {
         conditions.push((vec![Condition::Dimension(dimension, 0b110)], false));
     }
     conditions.extend(table.narrows.iter().map(|narrow| (equal_to::<N>(narrow), true)));
+    let sides = table.narrows.iter().filter_map(|narrow| narrow.side);
+    let two = |side| vec![Condition::Side(side, vec!["vpn".to_owned(), "lan".to_owned()])];
+    conditions.extend(sides.map(|side| (two(side), true)));
     let words = table.search.map(|search| Condition::search(search, "vpn"));
     conditions.extend(words.map(|words| (vec![words], true)));
     for range in ["created_at", "updated_at"] {
@@ -53,7 +56,7 @@ pub fn samples<N: Noun>(early: Timestamp, late: Timestamp) -> Vec<Sample> {
 
 fn equal_to<N: Noun>(narrow: &NarrowFilter) -> Vec<Condition> {
     if let Some(side) = narrow.side {
-        return vec![Condition::Side(side, "vpn".to_owned())];
+        return vec![Condition::Side(side, vec!["vpn".to_owned()])];
     }
     let columns = narrow.columns.iter();
     let conditions = columns.map(|name| match column::<N>(name).def().get_column_type() {

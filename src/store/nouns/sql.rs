@@ -258,7 +258,11 @@ impl Sql<'_> {
         let [only] = narrow.columns else { return false };
         let is_asked = |one: &Condition| one.column() == Some(*only) && one.is_one_value();
         let is_by_creation = std::ptr::eq(self.query.order, self.table.by_creation());
-        is_by_creation && !narrow.is_unique && self.query.conditions.iter().any(is_asked)
+        let is_one_value = match narrow.side {
+            Some(side) => self.query.driving(side).is_some_and(is_asked),
+            None => self.query.conditions.iter().any(is_asked),
+        };
+        is_by_creation && !narrow.is_unique && is_one_value
     }
 
     /// The next rows of the order, and of those what meets the other conditions.

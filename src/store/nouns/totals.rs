@@ -31,8 +31,10 @@ impl Sql<'_> {
     }
 
     fn count(&mut self) -> String {
-        if let [Condition::Side(side, text)] = self.query.conditions.as_slice() {
-            let text = self.parameters.bind(text.clone());
+        if let [Condition::Side(side, values)] = self.query.conditions.as_slice()
+            && let [value] = values.as_slice()
+        {
+            let text = self.parameters.bind(value.clone());
             return format!(
                 "(SELECT COUNT(*) FROM {} g WHERE g.workspace_id = {} AND g.{} = {text})",
                 side.table, self.workspace, side.value

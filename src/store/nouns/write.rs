@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::counts::{count_inserted, count_updated};
-use super::row::{changes, column, decode, decoded, find_row, values};
+use super::row::{changes, column, decode, find_row, rows_where, values};
 use super::table::Side;
 use super::words::insert_beside;
 use super::{Noun, Tx};
@@ -92,11 +92,8 @@ impl Tx {
             return Ok(Vec::new());
         };
         self.locks.take_all(N::table().noun, *first, *last)?;
-        let select = N::Entity::find()
-            .select_only()
-            .columns(decoded::<N>())
-            .filter(column::<N>("workspace_id").eq(self.workspace.0))
-            .filter(column::<N>("id").is_in(ids.iter().copied()))
+        let ids = column::<N>("id").is_in(ids.iter().copied());
+        let select = rows_where::<N>(self.workspace, ids)
             .order_by_asc(column::<N>("id"))
             // Not FOR UPDATE: that would also hold up those who only refer to a row. SQLite has no
             // such clause, and needs none: the transaction has the whole database to itself.

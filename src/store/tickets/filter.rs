@@ -1,7 +1,7 @@
 //! What a list of tickets can be asked for: filters and order.
 
 use super::kinds::{Category, Priority, Source, Status, TicketType};
-use super::table::{CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TYPE, UNASSIGNED, WORDS};
+use super::table::{CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TERMS, TYPE, UNASSIGNED, WORDS};
 use crate::clock::Timestamp;
 use crate::store::nouns::{Condition, Direction, Order, Query};
 
@@ -27,6 +27,8 @@ pub struct TicketFilter {
     pub parent_ids: Vec<i64>,
     /// With this tag.
     pub tag: Option<String>,
+    /// With one of the terms of each list; see [`CustomValue::terms`](super::CustomValue::terms).
+    pub terms: Vec<Vec<String>>,
     /// Assigned to nobody (true) or to somebody (false).
     pub unassigned: Option<bool>,
     /// With each word of this text in title, description or a public comment; see
@@ -65,7 +67,7 @@ impl TicketFilter {
             Condition::numbers("parent_id", &self.parent_ids),
             Condition::numbers("assignee_id", &self.assignee_ids),
             Condition::numbers("requester_id", &self.requester_ids),
-            self.tag.clone().map(|tag| Condition::Side(&TAGS, tag)),
+            self.tag.clone().map(|tag| Condition::Side(&TAGS, vec![tag])),
             Condition::numbers("source", &sources),
             self.external_source.clone().map(|text| Condition::Text("external_source", text)),
             self.external_id.clone().map(|text| Condition::Text("external_id", text)),
@@ -77,6 +79,7 @@ impl TicketFilter {
             self.due_before.map(|at| Condition::Before("due_at", at)),
         ];
         let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
-        Query::all(order, direction).filter(conditions.into_iter().flatten())
+        let terms = self.terms.iter().map(|terms| Condition::Side(&TERMS, terms.clone()));
+        Query::all(order, direction).filter(conditions.into_iter().flatten().chain(terms))
     }
 }

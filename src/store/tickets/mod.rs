@@ -4,6 +4,7 @@
 //! share with every other resource is `nouns`'.
 
 mod comments;
+mod custom_values;
 mod filter;
 mod hierarchy;
 mod kinds;
@@ -12,6 +13,7 @@ mod table;
 
 pub use super::pages::{CursorKey, PageRequest, Position};
 pub use comments::{Channel, Comment, NewComment, Visibility};
+pub use custom_values::{CustomValue, CustomValues};
 pub use filter::TicketFilter;
 pub use hierarchy::PARENT_DEPTH_MAX;
 pub use kinds::{Category, Impact, Priority, Source, Status, TicketType, Urgency};
@@ -65,6 +67,8 @@ pub struct Ticket {
     pub external_source: Option<String>,
     /// Its id in that system, unique there.
     pub external_id: Option<String>,
+    /// The values of the workspace's own fields.
+    pub custom_fields: CustomValues,
     /// How many comments it has.
     pub comment_count: i32,
     /// How many times it was opened again.
@@ -124,6 +128,8 @@ pub struct NewTicket {
     pub external_source: Option<String>,
     /// Its id in that system.
     pub external_id: Option<String>,
+    /// The values of the workspace's own fields.
+    pub custom_fields: CustomValues,
     /// The user that its creation is attributed to.
     pub created_by: i64,
 }
@@ -160,6 +166,7 @@ impl NewTicket {
             source: self.source,
             external_source: self.external_source,
             external_id: self.external_id,
+            custom_fields: self.custom_fields,
             comment_count: 0,
             reopen_count: 0,
             created_at: now,

@@ -2,8 +2,11 @@
 
 use sea_orm::{DbErr, Set, Value};
 
-use super::table::{CATEGORY, PRIORITY, STATUS, TAGS, TICKETS, TYPE, UNASSIGNED, WATCHERS};
-use super::{Category, Impact, Priority, Source, Status, Ticket, TicketType, Urgency};
+use super::table::{CATEGORY, PRIORITY, STATUS, TAGS, TERMS, TICKETS, TYPE, UNASSIGNED, WATCHERS};
+use super::{
+    Category, CustomValue, CustomValues, Impact, Priority, Source, Status, Ticket, TicketType,
+    Urgency,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::store::entity::ticket;
@@ -53,6 +56,7 @@ impl Noun for Ticket {
             updated_by: row.take()?,
             version: row.take()?,
             category_config_id: row.take()?,
+            custom_fields: custom_fields(row.take()?)?,
         })
     }
 
@@ -90,6 +94,7 @@ impl Noun for Ticket {
             updated_by: Set(self.updated_by),
             version: Set(self.version),
             category_config_id: Set(self.category_config_id),
+            custom_fields: Set(stored(&self.custom_fields)),
         }
     }
 
@@ -133,7 +138,8 @@ impl Noun for Ticket {
 
     fn bytes(&self) -> usize {
         let resolution = self.resolution.as_ref().map_or(0, String::len);
-        self.title.len() + self.description.len() + resolution
+        let custom = self.custom_fields.values().map(CustomValue::bytes).sum::<usize>();
+        self.title.len() + self.description.len() + resolution + custom
     }
 
     fn searched(&self) -> [&str; 2] {
@@ -145,6 +151,9 @@ impl Noun for Ticket {
             self.tags.iter().map(|tag| tag.clone().into()).collect()
         } else if std::ptr::eq(side, &raw const WATCHERS) {
             self.watcher_user_ids.iter().map(|id| (*id).into()).collect()
+        } else if std::ptr::eq(side, &raw const TERMS) {
+            let terms = self.custom_fields.iter().flat_map(|(key, value)| value.terms(key));
+            terms.map(Into::into).collect()
         } else {
             Vec::new()
         }
@@ -160,6 +169,17 @@ impl Noun for Ticket {
         };
         is_taken(error, EXTERNAL_ID).then(|| Error::new(Kind::AlreadyExists, message()))
     }
+}
+
+fn custom_fields(text: Option<String>) -> Result<CustomValues, Error> {
+    let values = text.map(|text| serde_json::from_str(&text).map_err(Error::internal));
+    Ok(values.transpose()?.unwrap_or_default())
+}
+
+/// None where there are none, which most tickets have.
+fn stored(values: &CustomValues) -> Option<String> {
+    let text = || serde_json::to_string(values).expect("texts and numbers always serialize");
+    (!values.is_empty()).then(text)
 }
 
 #[cfg(test)]

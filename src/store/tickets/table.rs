@@ -25,6 +25,14 @@ pub(super) static WATCHERS: Side = Side {
     created_at: None,
 };
 
+pub(super) static TERMS: Side = Side {
+    table: "ticket_terms",
+    owner: "ticket_id",
+    value: "term",
+    is_text: true,
+    created_at: Some("ticket_created_at"),
+};
+
 /// The words of title and description, and of public comments.
 pub(super) static WORDS: Search = Search { table: "ticket_words" };
 
@@ -62,6 +70,12 @@ pub(super) static TICKETS: Table = Table {
             side: Some(&TAGS),
         },
         NarrowFilter {
+            columns: &["term"],
+            index: "ticket_terms_term_ticket_created_at_ticket_id_idx",
+            is_unique: false,
+            side: Some(&TERMS),
+        },
+        NarrowFilter {
             columns: &["assignee_id"],
             index: "tickets_assignee_id_created_at_id_facet_idx",
             is_unique: false,
@@ -86,7 +100,7 @@ pub(super) static TICKETS: Table = Table {
             side: None,
         },
     ],
-    sides: &[&TAGS, &WATCHERS],
+    sides: &[&TAGS, &TERMS, &WATCHERS],
     search: Some(&WORDS),
     texts: Texts::unmade(),
 };

@@ -4,7 +4,9 @@ use orqit::clock::Timestamp;
 use orqit::event::Event;
 use orqit::event_type::EventType;
 use orqit::store::nouns::{Direction, Noun, Order};
-use orqit::store::tickets::{Category, NewTicket, Priority, Source, Status, Ticket, TicketType};
+use orqit::store::tickets::{
+    Category, CustomValue, CustomValues, NewTicket, Priority, Source, Status, Ticket, TicketType,
+};
 use orqit::store::{NewUser, Role, SYSTEM_USER_ID, Tx};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -14,6 +16,9 @@ use super::database::{TestStore, actor};
 
 /// The tags that random tickets have.
 pub const TAGS: [&str; 4] = ["vpn", "new hire", "a,b", "mäuse"];
+
+/// The options of a custom field that random tickets have some of.
+pub const SITES: [&str; 3] = ["oslo", "paris", "rome"];
 
 /// The users that random tickets refer to: administrator, SYSTEM, and three agents.
 pub const USERS: [i64; 5] = [1, 2, 3, 4, 5];
@@ -39,6 +44,7 @@ pub fn new_ticket(title: &str) -> NewTicket {
         source: Source::Api,
         external_source: None,
         external_id: None,
+        custom_fields: CustomValues::new(),
         created_by: SYSTEM_USER_ID,
     }
 }
@@ -137,6 +143,15 @@ impl RandomTickets {
         new.parent_id = parent_id.filter(|_| random.random_bool(0.1));
         new.source = *Source::ALL.choose(random).unwrap();
         new.tags = TAGS.iter().filter(|_| random.random_bool(0.2)).map(|t| t.to_string()).collect();
+        let sites: Vec<_> = SITES.iter().filter(|_| random.random_bool(0.3)).collect();
+        if !sites.is_empty() {
+            let sites = sites.into_iter().map(|site| (*site).to_owned()).collect();
+            new.custom_fields.insert("sites".to_owned(), CustomValue::MultiSelect(sites));
+        }
+        if random.random_bool(0.5) {
+            let floor = CustomValue::Integer(random.random_range(0..4));
+            new.custom_fields.insert("floor".to_owned(), floor);
+        }
         new.watcher_user_ids = USERS.into_iter().filter(|_| random.random_bool(0.2)).collect();
         new.due_at = random.random_bool(0.5).then(|| self.time());
         if self.random.random_bool(0.2) {
@@ -150,10 +165,11 @@ impl RandomTickets {
     fn change(&mut self, ticket: &Ticket) -> Ticket {
         let mut changed = ticket.clone();
         let random = &mut self.random;
-        match random.random_range(0..4) {
+        match random.random_range(0..5) {
             0 => changed.status = *Status::ALL.choose(random).unwrap(),
             1 => changed.assignee_id = USERS.choose(random).copied(),
             2 => changed.due_at = None,
+            3 => drop(changed.custom_fields.remove("floor")),
             _ => changed.tags = vec![TAGS.choose(random).unwrap().to_string()],
         }
         changed

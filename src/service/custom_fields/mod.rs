@@ -1,0 +1,165 @@
+//! CustomFieldService: the fields that a workspace adds to its tickets.
+
+mod decimal;
+mod definition;
+mod schema;
+pub mod values;
+
+use std::collections::BTreeMap;
+
+use rest::{Mask, Merge, Patch, Place, Violations};
+use tonic::{Request, Response, Status};
+
+use self::definition::shown;
+use super::messages::structure;
+use super::once::{Answer, once};
+use super::pages::{self, PageParameters};
+use super::{accept, changes, no_more, number};
+use crate::error::Error;
+use crate::pb;
+use crate::resource::Resource;
+use crate::store::{CustomField, Reader, Store};
+
+/// Answers for custom fields.
+#[derive(Clone)]
+pub struct CustomFields {
+    pub store: Store,
+}
+
+#[tonic::async_trait]
+impl pb::custom_field_service_server::CustomFieldService for CustomFields {
+    async fn list_custom_fields(
+        &self,
+        request: Request<pb::ListCustomFieldsRequest>,
+    ) -> Result<Response<pb::ListCustomFieldsResponse>, Status> {
+        let accepted = accept(request, |message, violations| {
+            page_parameters(message).check(violations);
+        })?;
+        let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
+        let sort = pages::sort::<CustomField>(message.sort.as_deref(), None);
+        let list = CustomField::query(message.active, sort);
+        let page =
+            page_parameters(message).request(|text| list.decode::<CustomField>(workspace, text))?;
+        let found = self.store.reader(workspace).list(&list, &page).await?;
+        let listed = pages::listed(workspace, &list, &page, found, shown)?;
+        let (custom_fields, meta) = (listed.messages, Some(listed.meta));
+        Ok(Response::new(pb::ListCustomFieldsResponse { custom_fields, meta }))
+    }
+
+    async fn get_custom_field(
+        &self,
+        request: Request<pb::GetCustomFieldRequest>,
+    ) -> Result<Response<pb::GetCustomFieldResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let (reader, id) =
+            (self.store.reader(accepted.caller.workspace()), accepted.message.id.as_str());
+        let found = match number(id) {
+            Some(id) => reader.find::<CustomField>(id).await?,
+            None => reader.custom_fields(&[id], false).await?.into_iter().next(),
+        };
+        let custom_field = Some(shown(found.ok_or_else(|| Resource::CustomField.not_found())?));
+        Ok(Response::new(pb::GetCustomFieldResponse { custom_field }))
+    }
+
+    async fn get_custom_field_schema(
+        &self,
+        request: Request<pb::GetCustomFieldSchemaRequest>,
+    ) -> Result<Response<pb::GetCustomFieldSchemaResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let fields = reader.custom_fields(&[], true).await?;
+        let schema = Some(structure(schema::of(&fields)));
+        Ok(Response::new(pb::GetCustomFieldSchemaResponse { schema }))
+    }
+
+    async fn create_custom_field(
+        &self,
+        request: Request<pb::CreateCustomFieldRequest>,
+    ) -> Result<Response<pb::CreateCustomFieldResponse>, Status> {
+        let mut new = None;
+        let accepted = accept(request, |message: &pb::CreateCustomFieldRequest, violations| {
+            // Where the type is none, that is all that can be told.
+            let is_known =
+                pb::CustomFieldType::try_from(message.r#type).is_ok_and(|it| it as i32 > 0);
+            new = is_known.then(|| definition::new(message.clone(), violations));
+        })?;
+        let new = new.ok_or_else(|| Error::internal("a type that is none was accepted"))?;
+        let answered = once(&self.store, &accepted, async |tx| {
+            let made = shown(tx.insert_custom_field(new).await?);
+            tx.record(changes::created(Resource::CustomField, &made));
+            tx.audit(changes::audit(Resource::CustomField, "create", made.id, None, Some(&made)));
+            Ok(pb::CreateCustomFieldResponse { custom_field: Some(made) })
+        });
+        Ok(answered.await?)
+    }
+
+    async fn update_custom_field(
+        &self,
+        request: Request<pb::UpdateCustomFieldRequest>,
+    ) -> Result<Response<pb::UpdateCustomFieldResponse>, Status> {
+        let mut mask = Mask::default();
+        let accepted = accept(request, |message: &pb::UpdateCustomFieldRequest, violations| {
+            mask = message.mask(violations);
+        })?;
+        let message = &accepted.message;
+        let answered = once(&self.store, &accepted, async |tx| {
+            let id = match number(&message.id) {
+                Some(id) => Some(id),
+                None => {
+                    let found = tx.custom_fields(&[message.id.as_str()]).await?;
+                    let named = found.into_iter().find(|field| field.key == message.id);
+                    named.map(|field| field.id)
+                }
+            };
+            let id = id.ok_or_else(|| Resource::CustomField.not_found())?;
+            let before = tx.find_for_update::<CustomField>(id, &accepted.precondition).await?;
+            let was = shown(before.clone());
+            let mut wanted = was.clone();
+            message.merge(&mask, &mut wanted);
+            let mut violations = Violations::default();
+            let mut after = definition::updated(&before, wanted, &mut violations);
+            if !violations.is_empty() {
+                return Err(Error::invalid(violations));
+            }
+            if after != before {
+                after = tx.update(&before, after).await?;
+                let is = shown(after.clone());
+                tx.record_update(&after, changes::updated(Resource::CustomField, &was, &is, []));
+                let (was, is) = (Some(&was), Some(&is));
+                tx.audit(changes::audit(Resource::CustomField, "update", after.id, was, is));
+            }
+            Ok(pb::UpdateCustomFieldResponse { custom_field: Some(shown(after)) })
+        });
+        Ok(answered.await?)
+    }
+}
+
+impl Answer for pb::CreateCustomFieldResponse {}
+impl Answer for pb::UpdateCustomFieldResponse {}
+
+/// The terms that tickets are asked for by the values of custom fields: one of each list.
+pub async fn terms(
+    reader: Reader<'_>,
+    asked: &BTreeMap<String, String>,
+) -> Result<Vec<Vec<String>>, Error> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<_> = asked.keys().map(String::as_str).collect();
+    let fields = reader.custom_fields(&keys, false).await?;
+    let mut violations = Violations::default();
+    let mut terms = Vec::with_capacity(asked.len());
+    for (key, text) in asked {
+        let field = fields.iter().find(|field| field.key == *key);
+        match field.ok_or_else(values::unknown).and_then(|field| values::asked(field, text)) {
+            Ok(any) => terms.push(any.iter().flat_map(|value| value.terms(key)).collect()),
+            Err(wrong) => violations.note(&Place::ROOT.field("cf").field(key), wrong),
+        }
+    }
+    if violations.is_empty() { Ok(terms) } else { Err(Error::invalid(violations)) }
+}
+
+fn page_parameters(message: &pb::ListCustomFieldsRequest) -> PageParameters<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    PageParameters { page, per_page, cursor }
+}

@@ -1,0 +1,296 @@
+//! The fields that a workspace adds to its tickets.
+
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, DbErr, QueryTrait, Set};
+use serde::{Deserialize, Serialize};
+
+use super::entity::custom_field;
+use super::failure::is_taken;
+use super::nouns::{
+    Columns, Condition, Dimension, Direction, KeyValue, Noun, Order, Query, Table, Texts, Values,
+    decode, rows_where,
+};
+use super::rows::RowSource;
+use super::stored_enum::stored_enum;
+use super::tickets::CustomValue;
+use super::{Reader, Tx, WorkspaceId, to_json};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind};
+use crate::metrics::StoreOperation;
+use crate::resource::Resource;
+
+/// How many fields a workspace may have.
+pub const CUSTOM_FIELDS_MAX: i64 = 100;
+
+static ACTIVE: Dimension = Dimension { name: "active", shift: 1, bits: 1 };
+/// A bit that is always set: no row has the facet 0.
+static MADE: Dimension = Dimension { name: "made", shift: 0, bits: 1 };
+
+static CREATED_AT: Order =
+    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
+static UPDATED_AT: Order =
+    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
+static KEY: Order = Order { name: "key", column: "name", values: Values::Texts, by_facet: true };
+
+/// Custom fields.
+static CUSTOM_FIELDS: Table = Table {
+    name: "custom_fields",
+    resource: Resource::CustomField,
+    noun: 4,
+    has_history: false,
+    dimensions: &[&ACTIVE],
+    orders: &[&CREATED_AT, &UPDATED_AT, &KEY],
+    narrows: &[],
+    sides: &[],
+    search: None,
+    texts: Texts::unmade(),
+};
+
+stored_enum! {
+    /// What the values of a custom field are.
+    CustomFieldType {
+        /// A text.
+        Text = 1,
+        /// A whole number.
+        Integer = 2,
+        /// A decimal number.
+        Decimal = 3,
+        /// Yes or no.
+        Boolean = 4,
+        /// A date.
+        Date = 5,
+        /// One of the options.
+        Select = 6,
+        /// Some of the options.
+        MultiSelect = 7,
+        /// An address of the web.
+        Url = 8,
+        /// An e-mail address.
+        Email = 9,
+        /// A user of the workspace.
+        User = 10,
+    }
+}
+
+/// One of the values that a field may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldOption {
+    /// The value.
+    pub value: String,
+    /// What people see.
+    pub label: String,
+    /// Whether tickets can get it.
+    pub is_active: bool,
+}
+
+/// What binds the values of a field that are sent from now on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The options, of a type that has some.
+    pub options: Vec<FieldOption>,
+    /// The least value, of the field's type.
+    pub minimum: Option<CustomValue>,
+    /// The greatest value, of the field's type.
+    pub maximum: Option<CustomValue>,
+    /// The most characters.
+    pub max_length: Option<i32>,
+}
+
+/// A custom field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomField {
+    /// 1, 2, 3 … within the workspace.
+    pub id: i64,
+    /// What tickets call it; it never changes.
+    pub key: String,
+    /// What people see.
+    pub label: String,
+    /// What its values are; it never changes.
+    pub field_type: CustomFieldType,
+    /// Whether new tickets must have a value.
+    pub is_required: bool,
+    /// What binds its values.
+    pub bounds: Bounds,
+    /// Whether tickets can get values.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// 1 when made, one more with every change.
+    pub version: i64,
+}
+
+/// A custom field to be made.
+#[derive(Debug, Clone)]
+pub struct NewCustomField {
+    /// What tickets call it.
+    pub key: String,
+    /// What people see.
+    pub label: String,
+    /// What its values are.
+    pub field_type: CustomFieldType,
+    /// Whether new tickets must have a value.
+    pub is_required: bool,
+    /// What binds its values.
+    pub bounds: Bounds,
+    /// Whether tickets can get values.
+    pub is_active: bool,
+}
+
+impl CustomField {
+    /// The list of the fields that are active (true), inactive (false), or all; the newest first, unless
+    /// an order is given.
+    pub fn query(active: Option<bool>, sort: Option<(&'static Order, Direction)>) -> Query {
+        let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
+        Query::all(order, direction).filter(Condition::dimension(&ACTIVE, active.map(i16::from)))
+    }
+}
+
+impl Reader<'_> {
+    /// The fields with these keys, and where asked for all others that are active.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn custom_fields(
+        &self,
+        keys: &[&str],
+        and_active: bool,
+    ) -> Result<Vec<CustomField>, Error> {
+        let _timed = StoreOperation::begin("find_by_key", "custom_fields");
+        let filter = custom_field::Column::Name.is_in(keys.iter().copied());
+        let filter =
+            if and_active { filter.or(custom_field::Column::IsActive.eq(true)) } else { filter };
+        let select = rows_where::<CustomField>(self.workspace, filter).build(self.backend());
+        RowSource::Reader(*self).read(select, decode::<CustomField>).await
+    }
+}
+
+impl Tx {
+    /// The fields with these keys, and those that new tickets must have a value of.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn custom_fields(&self, keys: &[&str]) -> Result<Vec<CustomField>, Error> {
+        let _timed = StoreOperation::begin("find_by_key", "custom_fields");
+        let filter = custom_field::Column::Name
+            .is_in(keys.iter().copied())
+            .or(custom_field::Column::IsRequired.eq(true));
+        let backend = self.transaction.backend();
+        let select = rows_where::<CustomField>(self.workspace, filter).build(backend);
+        self.transaction.read(select, decode::<CustomField>).await
+    }
+
+    /// Makes a custom field. A key that is taken is ALREADY_EXISTS, and one field too many
+    /// RESOURCE_LIMIT_REACHED.
+    pub async fn insert_custom_field(&mut self, new: NewCustomField) -> Result<CustomField, Error> {
+        let field = CustomField {
+            id: 0,
+            key: new.key,
+            label: new.label,
+            field_type: new.field_type,
+            is_required: new.is_required,
+            bounds: new.bounds,
+            is_active: new.is_active,
+            created_at: self.now,
+            updated_at: self.now,
+            version: 1,
+        };
+        let made = self.insert(field).await?;
+        // Fields are never deleted, and their ids are dense.
+        if made.id > CUSTOM_FIELDS_MAX {
+            let message = format!("A workspace has at most {CUSTOM_FIELDS_MAX} custom fields.");
+            return Err(Error::new(Kind::ResourceLimitReached, message));
+        }
+        Ok(made)
+    }
+}
+
+impl Noun for CustomField {
+    type Entity = custom_field::Entity;
+
+    fn table() -> &'static Table {
+        &CUSTOM_FIELDS
+    }
+
+    fn decode(row: &mut Columns<'_>) -> Result<Self, Error> {
+        let bound = |text: Option<String>| -> Result<Option<CustomValue>, Error> {
+            text.map(|text| serde_json::from_str(&text).map_err(Error::internal)).transpose()
+        };
+        Ok(Self {
+            id: row.take()?,
+            key: row.take()?,
+            label: row.take()?,
+            field_type: row.take_kind("field_type", CustomFieldType::from_i16)?,
+            is_required: row.take()?,
+            bounds: Bounds {
+                options: row.take_list()?,
+                minimum: bound(row.take()?)?,
+                maximum: bound(row.take()?)?,
+                max_length: row.take()?,
+            },
+            is_active: row.take()?,
+            created_at: row.take_time()?,
+            updated_at: row.take_time()?,
+            version: row.take()?,
+        })
+    }
+
+    fn encode(&self, workspace: WorkspaceId) -> custom_field::ActiveModel {
+        custom_field::ActiveModel {
+            workspace_id: Set(workspace.0),
+            id: Set(self.id),
+            name: Set(self.key.clone()),
+            label: Set(self.label.clone()),
+            field_type: Set(self.field_type.as_i16()),
+            is_required: Set(self.is_required),
+            options: Set(to_json(&self.bounds.options)),
+            minimum: Set(self.bounds.minimum.as_ref().map(CustomValue::to_text)),
+            maximum: Set(self.bounds.maximum.as_ref().map(CustomValue::to_text)),
+            max_length: Set(self.bounds.max_length),
+            is_active: Set(self.is_active),
+            created_at: Set(self.created_at.0),
+            updated_at: Set(self.updated_at.0),
+            version: Set(self.version),
+            facet: Set(self.facet()),
+        }
+    }
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn set_id(&mut self, id: i64) {
+        self.id = id;
+    }
+
+    fn set_version(&mut self, version: i64, updated_at: Timestamp) {
+        (self.version, self.updated_at) = (version, updated_at);
+    }
+
+    fn facet(&self) -> i16 {
+        ACTIVE.pack(self.is_active.into()) | MADE.pack(1)
+    }
+
+    fn key(&self, order: &Order) -> Option<KeyValue> {
+        Some(match order.column {
+            "updated_at" => KeyValue::Number(self.updated_at.0),
+            "name" => KeyValue::Text(self.key.clone()),
+            _ => KeyValue::Number(self.created_at.0),
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.bounds.options.iter().map(|option| option.value.len() + option.label.len()).sum()
+    }
+
+    fn taken(&self, error: &DbErr) -> Option<Error> {
+        let message = || format!("A custom field with the key \"{}\" exists already.", self.key);
+        let is_taken = is_taken(error, &["custom_fields_name_idx", "custom_fields.name"]);
+        is_taken.then(|| Error::new(Kind::AlreadyExists, message()))
+    }
+}
