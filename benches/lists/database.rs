@@ -194,5 +194,23 @@ fn statements(workspace: i64, tickets: i64) -> Vec<String> {
         numbers(tickets),
         common.join(" || ' ' || "),
     );
-    [vec![users, insert, tags.to_owned(), words], counts.to_vec()].concat()
+    // The log has an event for each ticket, and the counters stand where they would.
+    let events = format!(
+        "INSERT INTO events (workspace_id, sequence, id, event_type, topics, actor_type, actor_id, \
+           actor_name, created_at, data) \
+         {} SELECT {workspace}, n, 'evt_' || n, 'ticket.created', '[\"ticket.created\"]', 1, \
+           'abcdefgh', 'Portal', {created}, \
+           '{{\"object\":{{\"id\":' || n || ',\"title\":\"VPN\"}},\"changedFields\":[],\"previous\":{{}}}}' \
+         FROM numbers",
+        numbers(tickets)
+    );
+    let counters = ["events", "tickets"].map(|name| {
+        format!(
+            "INSERT INTO counters (workspace_id, name, value) VALUES ({workspace}, '{name}', {tickets}) \
+             ON CONFLICT (workspace_id, name) DO UPDATE SET value = excluded.value"
+        )
+    });
+    let forgotten = format!("DELETE FROM events WHERE workspace_id = {workspace}");
+    let rows = vec![users, insert, tags.to_owned(), words, forgotten, events];
+    [rows, counters.to_vec(), counts.to_vec()].concat()
 }

@@ -29,6 +29,7 @@ pub fn history_entry(entry: HistoryEntry) -> pb::HistoryEntry {
         actor: Some(actor(entry.actor)),
         request_id: entry.request_id,
         created_at: Some(entry.created_at.into()),
+        external_id: None,
     }
 }
 

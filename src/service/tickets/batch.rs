@@ -28,10 +28,11 @@ pub async fn create(
         tx.lock_parents().await?;
     }
     // Before the first is made: whoever makes tickets waits from then on until the batch has ended.
+    let fields = references::fields_of(tx, &message.items).await?;
     let mut checked = Vec::with_capacity(message.items.len());
     for (index, item) in message.items.iter().enumerate() {
         checked.push(match batch::judge(&accepted.items, index) {
-            Ok(()) => references::check_new(tx, item).await,
+            Ok(()) => references::check_new(tx, &fields, item).await,
             Err(refusal) => Err(refusal),
         });
     }

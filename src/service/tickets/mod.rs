@@ -94,7 +94,8 @@ impl pb::ticket_service_server::TicketService for Tickets {
             if message.parent_id.is_some() {
                 tx.lock_parents().await?;
             }
-            let named = references::check_new(tx, message).await?;
+            let fields = references::fields_of(tx, std::slice::from_ref(message)).await?;
+            let named = references::check_new(tx, &fields, message).await?;
             let ticket = writes::create(tx, message.clone(), named, by).await?;
             Ok(pb::CreateTicketResponse { ticket: Some(messages::ticket(ticket)) })
         });

@@ -1,6 +1,6 @@
 //! Checks that the ids in a ticket name something in its workspace, and that tickets nest soundly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::Value;
 use rest::Violations;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::pb;
 use crate::service::custom_fields::values;
 use crate::store::tickets::{CustomValue, CustomValues, PARENT_DEPTH_MAX, Ticket};
-use crate::store::{CategoryConfig, Tx, User};
+use crate::store::{CategoryConfig, CustomField, Tx, User};
 
 /// What a new ticket names, as it was found.
 pub struct Named {
@@ -19,15 +19,27 @@ pub struct Named {
     pub custom_fields: CustomValues,
 }
 
+/// The custom fields that new tickets name, and those that they must have a value of.
+pub async fn fields_of(
+    tx: &Tx,
+    tickets: &[pb::CreateTicketRequest],
+) -> Result<Vec<CustomField>, Error> {
+    let keys = tickets.iter().flat_map(|new| new.custom_fields.keys());
+    let keys: BTreeSet<_> = keys.map(String::as_str).collect();
+    tx.custom_fields(&Vec::from_iter(keys)).await
+}
+
 /// Checks every reference of a new ticket and the values of its custom fields, and answers what it
-/// names. Where it names a parent, the parents are locked.
-pub async fn check_new(tx: &mut Tx, new: &pb::CreateTicketRequest) -> Result<Named, Error> {
+/// names. `fields` are those of [`fields_of`]. Where it names a parent, the parents are locked.
+pub async fn check_new(
+    tx: &mut Tx,
+    fields: &[CustomField],
+    new: &pb::CreateTicketRequest,
+) -> Result<Named, Error> {
     let mut users = users(new.requester_id, new.assignee_id, &new.watcher_user_ids);
     let mut violations = Violations::default();
     let category = category(tx, new.category_config_id, &mut violations).await?;
-    let keys: Vec<_> = new.custom_fields.keys().map(String::as_str).collect();
-    let fields = tx.custom_fields(&keys).await?;
-    let custom_fields = values::apply(&fields, None, &new.custom_fields, &mut violations);
+    let custom_fields = values::apply(fields, None, &new.custom_fields, &mut violations);
     users.extend(custom_users(&custom_fields, &CustomValues::new()));
     check(tx, users, new.parent_id, None, violations).await?;
     Ok(Named { category, custom_fields })
