@@ -46,6 +46,10 @@ event_types! {
     CustomFieldCreated = "custom_field.created" of "CustomField",
     /// A changed custom field of tickets.
     CustomFieldUpdated = "custom_field.updated" of "CustomField",
+    /// A new article of the knowledge base.
+    ArticleCreated = "kb.article.created" of "Article",
+    /// A changed article of the knowledge base.
+    ArticleUpdated = "kb.article.updated" of "Article",
     /// A new user.
     UserCreated = "user.created" of "User",
     /// A changed user.

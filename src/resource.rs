@@ -18,6 +18,8 @@ pub enum Resource {
     Category,
     /// A custom field of tickets.
     CustomField,
+    /// An article of the knowledge base.
+    Article,
 }
 
 /// What a kind of resource is called.
@@ -71,6 +73,13 @@ impl Resource {
                 remedy: "There is no such custom field in this workspace. Check the id, such as 1, or the key.",
                 created: EventType::CustomFieldCreated,
                 updated: EventType::CustomFieldUpdated,
+            },
+            Self::Article => Names {
+                resource_type: "article",
+                not_found: "ARTICLE_NOT_FOUND",
+                remedy: "There is no such article in this workspace. Check the id, such as 1, or the slug.",
+                created: EventType::ArticleCreated,
+                updated: EventType::ArticleUpdated,
             },
         }
     }

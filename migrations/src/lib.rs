@@ -29,6 +29,7 @@ mod m0021_words;
 mod m0022_ticket_sources;
 mod m0023_categories;
 mod m0024_custom_fields;
+mod m0025_articles;
 mod schema;
 mod words;
 
@@ -74,6 +75,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_ticket_sources::Migration),
             Box::new(m0023_categories::Migration),
             Box::new(m0024_custom_fields::Migration),
+            Box::new(m0025_articles::Migration),
         ]
     }
 }

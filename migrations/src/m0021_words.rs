@@ -30,7 +30,7 @@ impl MigrationTrait for Migration {
             ("ticket_words", "tickets", ["title", "description"]),
             ("user_words", "users", ["display_name", "email"]),
         ] {
-            create(manager, table, rows).await?;
+            create_words(manager, table, rows).await?;
             let select = format!("SELECT workspace_id, id, {first}, {second} FROM {rows}");
             fill(manager, table, &select).await?;
         }
@@ -38,7 +38,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-async fn create(
+/// Makes the table with the words of each row of `rows`, and its index.
+pub async fn create_words(
     manager: &SchemaManager<'_>,
     table: &'static str,
     rows: &'static str,

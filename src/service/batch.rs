@@ -11,10 +11,13 @@ use crate::error::{Error, Kind};
 use crate::limits::Limiter;
 use crate::pb;
 use crate::store::Tx;
-use crate::store::tickets::Ticket;
 
-/// What becomes of an item: the ticket, with what was done to it.
-pub type Done = (Ticket, pb::BatchOutcome);
+/// What became of the ticket of an item.
+pub struct Done {
+    pub id: i64,
+    pub version: i64,
+    pub outcome: pb::BatchOutcome,
+}
 
 /// Refuses more items than the limits of the key ever admit at once.
 pub fn check_size(caller: &Caller, items: usize) -> Result<(), Error> {
@@ -60,12 +63,12 @@ impl Results {
     /// Takes the result of the next item. A failure on our side is the whole batch's.
     pub fn push(&mut self, done: Result<Done, Error>) -> Result<(), Error> {
         self.0.push(match done {
-            Ok((ticket, outcome)) => pb::ItemResult {
+            Ok(Done { id, version, outcome }) => pb::ItemResult {
                 status: if outcome == pb::BatchOutcome::Created { 201 } else { 200 },
                 data: Some(pb::ItemTicket {
-                    id: ticket.id,
-                    ticket_number: ticket_number(ticket.id),
-                    version: ticket.version,
+                    id,
+                    ticket_number: ticket_number(id),
+                    version,
                     outcome: outcome.into(),
                 }),
                 error: None,

@@ -4,6 +4,7 @@
 //! nothing of HTTP: both protocols call the same methods.
 
 mod accept;
+pub mod articles;
 pub mod audit;
 mod batch;
 pub mod categories;
@@ -16,6 +17,7 @@ mod pages;
 mod rate_limits;
 pub mod system;
 pub mod tickets;
+mod transitions;
 pub mod usage;
 pub mod users;
 pub mod workspace;

@@ -1,16 +1,16 @@
 //! The fields that a workspace adds to its tickets.
 
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, DbErr, QueryTrait, Set};
+use sea_orm::{DbBackend, DbErr, Set, Statement};
 use serde::{Deserialize, Serialize};
 
 use super::entity::custom_field;
 use super::failure::is_taken;
 use super::nouns::{
     Columns, Condition, Dimension, Direction, KeyValue, Noun, Order, Query, Table, Texts, Values,
-    decode, rows_where,
+    decode, selected,
 };
 use super::rows::RowSource;
+use super::sql::Parameters;
 use super::stored_enum::stored_enum;
 use super::tickets::CustomValue;
 use super::{Reader, Tx, WorkspaceId, to_json};
@@ -148,32 +148,48 @@ impl CustomField {
 }
 
 impl Reader<'_> {
-    /// The fields with these keys, and where asked for all others that are active.
+    /// The fields with these keys.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn custom_fields(
-        &self,
-        keys: &[&str],
-        and_active: bool,
-    ) -> Result<Vec<CustomField>, Error> {
+    pub async fn custom_fields(&self, keys: &[String]) -> Result<Vec<CustomField>, Error> {
         let _timed = StoreOperation::begin("find_by_key", "custom_fields");
-        let filter = custom_field::Column::Name.is_in(keys.iter().copied());
-        let filter =
-            if and_active { filter.or(custom_field::Column::IsActive.eq(true)) } else { filter };
-        let select = rows_where::<CustomField>(self.workspace, filter).build(self.backend());
+        let select = select(self.backend(), self.workspace, "", keys);
         RowSource::Reader(*self).read(select, decode::<CustomField>).await
     }
+
+    /// The fields that tickets can get values of.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn active_custom_fields(&self) -> Result<Vec<CustomField>, Error> {
+        let _timed = StoreOperation::begin("find_active", "custom_fields");
+        let select = select(self.backend(), self.workspace, "t.is_active", &[]);
+        RowSource::Reader(*self).read(select, decode::<CustomField>).await
+    }
+}
+
+/// Selects the fields that meet a condition, if there is one, and those with these keys.
+fn select(
+    backend: DbBackend,
+    workspace: WorkspaceId,
+    condition: &str,
+    keys: &[String],
+) -> Statement {
+    let mut parameters = Parameters::new(backend);
+    let workspace = parameters.bind(workspace.0);
+    let keys = (!keys.is_empty() || condition.is_empty())
+        .then(|| format!("t.name {}", parameters.bind_in_texts(keys)));
+    let condition = Some(condition.to_owned()).filter(|condition| !condition.is_empty());
+    let any = condition.into_iter().chain(keys).collect::<Vec<_>>().join(" OR ");
+    let columns = selected::<CustomField>();
+    parameters.statement(format!(
+        "SELECT {columns} FROM custom_fields t WHERE t.workspace_id = {workspace} AND ({any})"
+    ))
 }
 
 impl Tx {
     /// The fields with these keys, and those that new tickets must have a value of.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn custom_fields(&self, keys: &[&str]) -> Result<Vec<CustomField>, Error> {
+    pub async fn custom_fields(&self, keys: &[String]) -> Result<Vec<CustomField>, Error> {
         let _timed = StoreOperation::begin("find_by_key", "custom_fields");
-        let filter = custom_field::Column::Name
-            .is_in(keys.iter().copied())
-            .or(custom_field::Column::IsRequired.eq(true));
-        let backend = self.transaction.backend();
-        let select = rows_where::<CustomField>(self.workspace, filter).build(backend);
+        let select = select(self.transaction.backend(), self.workspace, "t.is_required", keys);
         self.transaction.read(select, decode::<CustomField>).await
     }
 

@@ -5,6 +5,7 @@
 //! makes a caller and thereby a workspace, and the operator's look at the workspaces themselves.
 //! The store knows nothing of protobuf, HTTP, scopes or what a ticket may do next.
 
+mod articles;
 mod audit;
 mod begin;
 mod categories;
@@ -53,6 +54,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::event::Origin;
 
+pub use articles::{Article, ArticleFilter, ArticleKind, ArticleStatus};
 pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use categories::{CategoryConfig, NewCategory};
 pub use cursor::CursorError;

@@ -49,8 +49,10 @@ const HEADERS: [&str; 19] = [
     "x-request-id",
 ];
 /// Where text that was accepted may be found.
-const STORED_IN: [&str; 12] = [
+const STORED_IN: [&str; 14] = [
     "api_keys",
+    "article_tags",
+    "articles",
     "audit_logs",
     "categories",
     "comments",

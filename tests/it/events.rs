@@ -165,6 +165,8 @@ async fn every_type_of_event_is_made_and_shows_its_resource_as_the_documentation
     admin.patch(&format!("/users/{}", user["id"]), json!({"phone": "1"})).await.data(200);
     create("/categories", json!({"name": "VPN", "baseCategory": "NETWORK"})).await;
     admin.patch("/categories/1", json!({"active": false})).await.data(200);
+    create("/kb/articles", json!({"title": "VPN", "body": "Wait."})).await;
+    admin.patch("/kb/articles/1", json!({"status": "PUBLISHED"})).await.data(200);
     create("/custom-fields", json!({"key": "site", "label": "Site", "type": "TEXT"})).await;
     admin.patch("/custom-fields/1", json!({"active": false})).await.data(200);
     let key = create("/keys", json!({"name": "Portal", "scopes": ["read-only"]})).await;

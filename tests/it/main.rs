@@ -3,6 +3,7 @@
 mod support;
 
 mod abandoned;
+mod articles;
 mod attack;
 mod audit;
 mod bad_input;

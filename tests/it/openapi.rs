@@ -73,7 +73,8 @@ fn kinds() -> Vec<Kind> {
             Kind::NotFound(Resource::ApiKey) => Kind::NotFound(Resource::User),
             Kind::NotFound(Resource::User) => Kind::NotFound(Resource::Category),
             Kind::NotFound(Resource::Category) => Kind::NotFound(Resource::CustomField),
-            Kind::NotFound(Resource::CustomField) => Kind::ApiKeyLimitReached,
+            Kind::NotFound(Resource::CustomField) => Kind::NotFound(Resource::Article),
+            Kind::NotFound(Resource::Article) => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
             Kind::MethodNotAllowed { .. } => {

@@ -38,6 +38,9 @@ async fn a_loop_by_cursor_counts_nothing_in_any_list() {
     rest.post("/categories", json!({"name": "VPN", "baseCategory": "NETWORK"})).await.data(201);
     let field = json!({"key": "site", "label": "Site", "type": "TEXT"});
     rest.post("/custom-fields", field).await.data(201);
+    let answer = json!({"title": "VPN", "body": "Wait.", "kind": "FAQ"});
+    rest.post("/kb/articles", answer).await.data(201);
+    rest.patch("/kb/articles/1", json!({"status": "PUBLISHED"})).await.data(200);
     orqit.flush_usage().await;
     let paths = lists();
     assert!(paths.len() >= 6, "{paths:?}");

@@ -9,8 +9,9 @@ use orqit::store::tickets::{
     Category, CursorKey, NewTicket, PageRequest, Position, Ticket, TicketFilter, Visibility,
 };
 use orqit::store::{
-    AuditFilter, Bounds, CategoryConfig, CustomField, CustomFieldType, KeyStatus, MadeBy,
-    NewAuditLog, NewCategory, NewKey, NewUser, Page, Role, User,
+    Article, ArticleKind, ArticleStatus, AuditFilter, Bounds, CategoryConfig, CustomField,
+    CustomFieldType, KeyStatus, MadeBy, NewAuditLog, NewCategory, NewKey, NewUser, Page, Role,
+    User,
 };
 use sea_orm::ConnectionTrait;
 
@@ -81,6 +82,36 @@ async fn no_list_of_users_scans_the_table() {
     }
     let now = test.clock.now();
     assert_no_scan::<User>(&test, now.plus_millis(-18_000), now).await;
+}
+
+#[tokio::test]
+async fn no_list_of_articles_scans_the_table() {
+    let test = TestStore::create().await;
+    for number in 0..20_i64 {
+        test.clock.advance_millis(1000);
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100 {
+            let article = Article {
+                id: 0,
+                slug: format!("article-{number}-{place}"),
+                title: "VPN".to_owned(),
+                summary: None,
+                body: "Wait.".to_owned(),
+                kind: ArticleKind::ALL[place % 4],
+                status: ArticleStatus::ALL[place % 3],
+                category: Some(format!("Category {}", place % 50)),
+                tags: vec![format!("tag-{}", place % 50)],
+                published_at: None,
+                created_at: test.clock.now(),
+                updated_at: test.clock.now(),
+                version: 1,
+            };
+            tx.insert(article).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<Article>(&test, now.plus_millis(-18_000), now).await;
 }
 
 #[tokio::test]

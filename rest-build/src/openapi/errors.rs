@@ -32,8 +32,8 @@ enum When {
     Idempotent,
     /// It cannot do without an `Idempotency-Key`.
     IdempotencyRequired,
-    /// It is the method with this name.
-    Of(&'static str),
+    /// It is a method with one of these names.
+    Of(&'static [&'static str]),
     /// It answers a page of a list.
     Page,
     /// It answers a stream.
@@ -54,7 +54,7 @@ const CODES: [(&str, u16, When); 34] = [
     ("INVALID_REFERENCE", 400, When::Write),
     ("AMBIGUOUS_CREDENTIALS", 400, When::Key),
     ("PAGE_TOO_LARGE", 400, When::Page),
-    ("API_KEY_LIMIT_REACHED", 400, When::Of("CreateKey")),
+    ("API_KEY_LIMIT_REACHED", 400, When::Of(&["CreateKey"])),
     ("IDEMPOTENCY_KEY_REQUIRED", 400, When::IdempotencyRequired),
     ("INVALID_IDEMPOTENCY_KEY", 400, When::Idempotent),
     ("MISSING_API_KEY", 401, When::Key),
@@ -65,10 +65,10 @@ const CODES: [(&str, u16, When); 34] = [
     ("ROUTE_NOT_FOUND", 404, When::Nowhere),
     ("METHOD_NOT_ALLOWED", 405, When::Always),
     ("REQUEST_TIMEOUT", 408, When::Body),
-    ("INVALID_STATUS_TRANSITION", 409, When::Of("UpdateTicket")),
-    ("SYSTEM_USER", 409, When::Of("UpdateUser")),
+    ("INVALID_STATUS_TRANSITION", 409, When::Of(&["UpdateTicket", "UpdateArticle"])),
+    ("SYSTEM_USER", 409, When::Of(&["UpdateUser"])),
     ("ALREADY_EXISTS", 409, When::Write),
-    ("RESOURCE_LIMIT_REACHED", 409, When::Of("CreateCustomField")),
+    ("RESOURCE_LIMIT_REACHED", 409, When::Of(&["CreateCustomField"])),
     ("IDEMPOTENCY_KEY_CONFLICT", 409, When::Idempotent),
     ("IDEMPOTENCY_IN_PROGRESS", 409, When::Idempotent),
     ("VERSION_CONFLICT", 412, When::Versioned),
@@ -77,7 +77,7 @@ const CODES: [(&str, u16, When); 34] = [
     ("BATCH_ABORTED", 424, When::Nowhere),
     ("RATE_LIMIT_EXCEEDED", 429, When::Key),
     ("TOO_MANY_FAILED_ATTEMPTS", 429, When::Credential),
-    ("API_KEY_CREATION_LIMITED", 429, When::Of("CreateKey")),
+    ("API_KEY_CREATION_LIMITED", 429, When::Of(&["CreateKey"])),
     ("TOO_MANY_STREAMS", 429, When::Stream),
     ("INTERNAL_ERROR", 500, When::Always),
     ("SERVICE_UNAVAILABLE", 503, When::Always),
@@ -175,7 +175,7 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
         When::Page => request.get_field_by_name("per_page").is_some(),
         When::Stream => rpc.method.is_server_streaming(),
         When::Credential => keyed || rpc.policy.limited_by_address,
-        When::Of(method) => rpc.method.name() == method,
+        When::Of(methods) => methods.contains(&rpc.method.name()),
         When::Id => route.template.contains('{') && names(&rpc.method, &code.name),
         When::Nowhere => false,
     }

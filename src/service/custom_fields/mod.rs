@@ -55,7 +55,7 @@ impl pb::custom_field_service_server::CustomFieldService for CustomFields {
             (self.store.reader(accepted.caller.workspace()), accepted.message.id.as_str());
         let found = match number(id) {
             Some(id) => reader.find::<CustomField>(id).await?,
-            None => reader.custom_fields(&[id], false).await?.into_iter().next(),
+            None => reader.custom_fields(&[id.to_owned()]).await?.into_iter().next(),
         };
         let custom_field = Some(shown(found.ok_or_else(|| Resource::CustomField.not_found())?));
         Ok(Response::new(pb::GetCustomFieldResponse { custom_field }))
@@ -67,7 +67,7 @@ impl pb::custom_field_service_server::CustomFieldService for CustomFields {
     ) -> Result<Response<pb::GetCustomFieldSchemaResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let reader = self.store.reader(accepted.caller.workspace());
-        let fields = reader.custom_fields(&[], true).await?;
+        let fields = reader.active_custom_fields().await?;
         let schema = Some(structure(schema::of(&fields)));
         Ok(Response::new(pb::GetCustomFieldSchemaResponse { schema }))
     }
@@ -106,7 +106,7 @@ impl pb::custom_field_service_server::CustomFieldService for CustomFields {
             let id = match number(&message.id) {
                 Some(id) => Some(id),
                 None => {
-                    let found = tx.custom_fields(&[message.id.as_str()]).await?;
+                    let found = tx.custom_fields(std::slice::from_ref(&message.id)).await?;
                     let named = found.into_iter().find(|field| field.key == message.id);
                     named.map(|field| field.id)
                 }
@@ -145,8 +145,8 @@ pub async fn terms(
     if asked.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<_> = asked.keys().map(String::as_str).collect();
-    let fields = reader.custom_fields(&keys, false).await?;
+    let keys: Vec<_> = asked.keys().cloned().collect();
+    let fields = reader.custom_fields(&keys).await?;
     let mut violations = Violations::default();
     let mut terms = Vec::with_capacity(asked.len());
     for (key, text) in asked {

@@ -55,7 +55,7 @@ async fn create_one(
     by: i64,
 ) -> Result<Done, Error> {
     let made = tx.attempt(async |tx| writes::create(tx, item.clone(), named, by).await).await?;
-    Ok((made, pb::BatchOutcome::Created))
+    Ok(Done { id: made.id, version: made.version, outcome: pb::BatchOutcome::Created })
 }
 
 /// Changes the tickets of a batch; `masks` are the fields that its items name.
@@ -74,12 +74,9 @@ pub async fn update(
     batch::all(tx, message.atomic, async |tx, results| {
         for (index, (item, mask)) in message.items.iter().zip(masks).enumerate() {
             let changed = match batch::judge(&accepted.items, index) {
-                Ok(()) => update_one(tx, &tickets, item, mask, by).await,
+                Ok(()) => update_one(tx, &mut tickets, item, mask, by).await,
                 Err(refusal) => Err(refusal),
             };
-            if let Ok((ticket, _)) = &changed {
-                tickets.insert(ticket.id, ticket.clone());
-            }
             results.push(changed)?;
         }
         Ok(())
@@ -89,7 +86,7 @@ pub async fn update(
 
 async fn update_one(
     tx: &mut Tx,
-    tickets: &BTreeMap<i64, Ticket>,
+    tickets: &mut BTreeMap<i64, Ticket>,
     item: &pb::UpdateTicketRequest,
     mask: &Mask,
     by: i64,
@@ -102,5 +99,8 @@ async fn update_one(
         true => pb::BatchOutcome::Unchanged,
         false => pb::BatchOutcome::Updated,
     };
-    Ok((after, outcome))
+    let done = Done { id: after.id, version: after.version, outcome };
+    // A later item changes what this one has left.
+    tickets.insert(after.id, after);
+    Ok(done)
 }

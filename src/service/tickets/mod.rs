@@ -97,7 +97,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
             let fields = references::fields_of(tx, std::slice::from_ref(message)).await?;
             let named = references::check_new(tx, &fields, message).await?;
             let ticket = writes::create(tx, message.clone(), named, by).await?;
-            Ok(pb::CreateTicketResponse { ticket: Some(messages::ticket(ticket)) })
+            Ok(pb::CreateTicketResponse { ticket: Some(ticket) })
         });
         Ok(answered.await?)
     }

@@ -25,7 +25,7 @@ pub async fn fields_of(
     tickets: &[pb::CreateTicketRequest],
 ) -> Result<Vec<CustomField>, Error> {
     let keys = tickets.iter().flat_map(|new| new.custom_fields.keys());
-    let keys: BTreeSet<_> = keys.map(String::as_str).collect();
+    let keys: BTreeSet<_> = keys.cloned().collect();
     tx.custom_fields(&Vec::from_iter(keys)).await
 }
 
@@ -54,7 +54,7 @@ pub async fn custom_fields(
 ) -> Result<CustomValues, Error> {
     // Without an entry all of them are cleared.
     let cleared = before.keys().filter(|_| sent.is_empty());
-    let keys: Vec<_> = sent.keys().chain(cleared).map(String::as_str).collect();
+    let keys: Vec<_> = sent.keys().chain(cleared).cloned().collect();
     let fields = tx.custom_fields(&keys).await?;
     Ok(values::apply(&fields, Some(before), sent, violations))
 }

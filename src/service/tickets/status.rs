@@ -1,10 +1,9 @@
 //! The life of a ticket: which status may follow which, and what a change of status brings along.
 
-use std::borrow::Cow;
-
 use crate::clock::Timestamp;
 use crate::config::REOPEN_WITHIN;
-use crate::error::{Error, Kind, Transition};
+use crate::error::Error;
+use crate::service::transitions::refused;
 use crate::store::tickets::{Status, Ticket};
 
 impl Status {
@@ -82,7 +81,7 @@ fn check(ticket: &Ticket, to: Status, now: Timestamp) -> Result<(), Error> {
     if allowed.contains(&to) {
         return Ok(());
     }
-    let allowed: Vec<_> = allowed.iter().map(|status| Cow::Borrowed(status.name())).collect();
+    let allowed: Vec<_> = allowed.iter().map(|status| status.name()).collect();
     let message = if is_closed_for_good(ticket, now) {
         "A ticket can be reopened within 30 days of closing; create a new one and refer to it."
             .to_owned()
@@ -90,7 +89,5 @@ fn check(ticket: &Ticket, to: Status, now: Timestamp) -> Result<(), Error> {
         let list = allowed.join(", ");
         format!("A ticket that is {} cannot become {}, only {list}.", from.name(), to.name())
     };
-    let (from, to) = (from.name().into(), to.name().into());
-    let transition = Box::new(Transition { from, to, allowed });
-    Err(Error::new(Kind::InvalidStatusTransition(transition), message))
+    Err(refused(from.name(), to.name(), allowed, message))
 }

@@ -53,15 +53,17 @@ pub fn check_external(source: bool, id: bool, violations: &mut Violations) {
     }
 }
 
-/// Makes a ticket whose references were checked (see [`references::check_new`]).
+/// Makes a ticket whose references were checked (see [`references::check_new`]), and answers it as the
+/// contract shows it.
 pub async fn create(
     tx: &mut Tx,
     message: pb::CreateTicketRequest,
     named: Named,
     by: i64,
-) -> Result<Ticket, Error> {
+) -> Result<pb::Ticket, Error> {
     let ticket = tx.insert_ticket(messages::new_ticket(message, named, by)).await?;
-    tx.record(service::changes::created(Resource::Ticket, &messages::ticket(ticket.clone())));
+    let ticket = messages::ticket(ticket);
+    tx.record(service::changes::created(Resource::Ticket, &ticket));
     Ok(ticket)
 }
 

@@ -20,6 +20,8 @@ mod totals;
 mod words;
 mod write;
 
+use std::borrow::Cow;
+
 use sea_orm::{DbErr, EntityTrait, Value};
 
 use super::cursor::CursorError;
@@ -32,7 +34,7 @@ use crate::metrics::StoreOperation;
 
 pub use query::{Condition, Direction, KeyValue, Query};
 pub use row::Columns;
-pub(super) use row::{decode, rows_where};
+pub(super) use row::{decode, rows_where, selected};
 pub use search::{SEARCH_WORDS_MAX, Search, searched_words};
 pub use table::{Dimension, NarrowFilter, Order, Side, Table, Texts, Values};
 
@@ -82,8 +84,8 @@ pub trait Noun: Clone + Send + Sync + Sized + 'static {
     }
 
     /// The texts whose words it is found by: the one that counts most, and the other.
-    fn searched(&self) -> [&str; 2] {
-        ["", ""]
+    fn searched(&self) -> [Cow<'_, str>; 2] {
+        ["".into(), "".into()]
     }
 
     /// The refusal of a value that another row has already; none if the error is another one.

@@ -39,7 +39,7 @@ fn is_internal(column: &str) -> bool {
 }
 
 /// Those columns of a row `t`, as they are selected.
-pub(super) fn selected<N: Noun>() -> &'static str {
+pub(in crate::store) fn selected<N: Noun>() -> &'static str {
     N::table().texts.selected.get_or_init(|| {
         let columns = decoded::<N>().map(|column| format!("t.{}", column.as_str()));
         columns.collect::<Vec<_>>().join(", ")

@@ -46,7 +46,7 @@ impl Tx {
              ON CONFLICT (workspace_id, id) DO UPDATE \
              SET words_a = excluded.words_a, words_b = excluded.words_b"
         );
-        let [words_a, words_b] = row.searched().map(stored);
+        let [words_a, words_b] = row.searched().map(|text| stored(&text));
         let values = [self.workspace.0.into(), row.id().into(), words_a.into(), words_b.into()];
         let write = statement(self.transaction.backend(), text, values);
         self.transaction.execute(write).await.map_err(failed)?;
@@ -61,7 +61,7 @@ pub(super) fn insert_beside<N: Noun>(
     row: &N,
 ) -> String {
     let Some(Search { table }) = N::table().search else { return String::new() };
-    let [words_a, words_b] = row.searched().map(|text| parameters.bind(stored(text)));
+    let [words_a, words_b] = row.searched().map(|text| parameters.bind(stored(&text)));
     format!(
         ", {table} AS ( \
            INSERT INTO {table} (workspace_id, id, words_a, words_b) \

@@ -1,5 +1,7 @@
 //! A ticket's row, there and back.
 
+use std::borrow::Cow;
+
 use sea_orm::{DbErr, Set, Value};
 
 use super::table::{CATEGORY, PRIORITY, STATUS, TAGS, TERMS, TICKETS, TYPE, UNASSIGNED, WATCHERS};
@@ -142,8 +144,8 @@ impl Noun for Ticket {
         self.title.len() + self.description.len() + resolution + custom
     }
 
-    fn searched(&self) -> [&str; 2] {
-        [&self.title, &self.description]
+    fn searched(&self) -> [Cow<'_, str>; 2] {
+        [self.title.as_str().into(), self.description.as_str().into()]
     }
 
     fn side(&self, side: &Side) -> Vec<Value> {

@@ -1,5 +1,7 @@
 //! A user's row, there and back, and the facts of the table of users.
 
+use std::borrow::Cow;
+
 use migrations::case_folded;
 use sea_orm::{DbErr, Set};
 
@@ -137,8 +139,8 @@ impl Noun for User {
         })
     }
 
-    fn searched(&self) -> [&str; 2] {
-        [&self.display_name, &self.email]
+    fn searched(&self) -> [Cow<'_, str>; 2] {
+        [self.display_name.as_str().into(), self.email.as_str().into()]
     }
 
     fn taken(&self, error: &DbErr) -> Option<Error> {

@@ -1,0 +1,265 @@
+//! KnowledgeService: the articles of a workspace.
+
+mod messages;
+mod slug;
+
+use rest::{Mask, Merge, Patch, Violations};
+use tonic::{Request, Response, Status};
+
+use self::messages::{kind, shown, status};
+use super::accept::Accepted;
+use super::once::{Answer, once};
+use super::pages::{self, Listed, PageParameters};
+use super::transitions::refused;
+use super::{accept, changes, next_milli, number};
+use crate::auth::caller::Caller;
+use crate::auth::scope::Scope;
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind};
+use crate::pb;
+use crate::resource::Resource;
+use crate::store::nouns::{Direction, Order};
+use crate::store::{Article, ArticleFilter, ArticleKind, ArticleStatus, Store, Tx};
+
+/// How often a new article tries for a slug that others take meanwhile.
+const SLUG_TRIES: u32 = 5;
+
+/// Answers for articles.
+#[derive(Clone)]
+pub struct Articles {
+    pub store: Store,
+}
+
+#[tonic::async_trait]
+impl pb::knowledge_service_server::KnowledgeService for Articles {
+    async fn list_articles(
+        &self,
+        request: Request<pb::ListArticlesRequest>,
+    ) -> Result<Response<pb::ListArticlesResponse>, Status> {
+        let accepted = accept(request, |message: &pb::ListArticlesRequest, violations| {
+            articles_page(message).check(violations);
+            pages::check_search(message.q.as_deref(), violations);
+        })?;
+        let message = &accepted.message;
+        let sees_all = sees_all(&accepted.caller);
+        if !sees_all && !message.status.is_empty() {
+            return Err(needs_write("status needs a key with the scope kb:write.").into());
+        }
+        let statuses = message.status.iter().copied().map(status).collect();
+        let filter = ArticleFilter {
+            kind: message.kind.iter().copied().map(kind).collect(),
+            status: if sees_all { statuses } else { vec![ArticleStatus::Published] },
+            category: message.category.clone(),
+            tag: message.tag.clone(),
+            words: message.q.clone(),
+            updated_since: message.updated_since.map(next_milli),
+        };
+        let sort = pages::sort::<Article>(message.sort.as_deref(), message.updated_since);
+        let listed = self.page(&accepted, &filter, sort, articles_page(message)).await?;
+        let (articles, meta) = (listed.messages, Some(listed.meta));
+        Ok(Response::new(pb::ListArticlesResponse { articles, meta }))
+    }
+
+    async fn list_faqs(
+        &self,
+        request: Request<pb::ListFaqsRequest>,
+    ) -> Result<Response<pb::ListFaqsResponse>, Status> {
+        let accepted = accept(request, |message: &pb::ListFaqsRequest, violations| {
+            faqs_page(message).check(violations);
+            pages::check_search(message.q.as_deref(), violations);
+        })?;
+        let message = &accepted.message;
+        let filter = ArticleFilter {
+            kind: vec![ArticleKind::Faq],
+            status: vec![ArticleStatus::Published],
+            category: message.category.clone(),
+            tag: message.tag.clone(),
+            words: message.q.clone(),
+            updated_since: None,
+        };
+        let listed = self.page(&accepted, &filter, None, faqs_page(message)).await?;
+        let (articles, meta) = (listed.messages, Some(listed.meta));
+        Ok(Response::new(pb::ListFaqsResponse { articles, meta }))
+    }
+
+    async fn get_article(
+        &self,
+        request: Request<pb::GetArticleRequest>,
+    ) -> Result<Response<pb::GetArticleResponse>, Status> {
+        let accepted = accept(request, super::no_more)?;
+        let (reader, id) =
+            (self.store.reader(accepted.caller.workspace()), accepted.message.id.as_str());
+        let found = match number(id) {
+            Some(id) => reader.find::<Article>(id).await?,
+            None => reader.find_article_by_slug(id).await?,
+        };
+        let sees_all = sees_all(&accepted.caller);
+        let found = found.filter(|it| sees_all || it.status == ArticleStatus::Published);
+        let article = Some(shown(found.ok_or_else(|| Resource::Article.not_found())?));
+        Ok(Response::new(pb::GetArticleResponse { article }))
+    }
+
+    async fn create_article(
+        &self,
+        request: Request<pb::CreateArticleRequest>,
+    ) -> Result<Response<pb::CreateArticleResponse>, Status> {
+        let accepted = accept(request, |message: &pb::CreateArticleRequest, violations| {
+            check_lines(Some(&message.title), message.category.as_ref(), violations);
+            slug::check(message.slug.as_deref(), violations);
+        })?;
+        let answered = once(&self.store, &accepted, async |tx| {
+            let new = messages::new_article(accepted.message.clone(), tx.now());
+            let made = shown(insert(tx, new).await?);
+            tx.record(changes::created(Resource::Article, &made));
+            Ok(pb::CreateArticleResponse { article: Some(made) })
+        });
+        Ok(answered.await?)
+    }
+
+    async fn update_article(
+        &self,
+        request: Request<pb::UpdateArticleRequest>,
+    ) -> Result<Response<pb::UpdateArticleResponse>, Status> {
+        let mut mask = Mask::default();
+        let accepted = accept(request, |message: &pb::UpdateArticleRequest, violations| {
+            mask = message.mask(violations);
+            check_lines(message.title.as_ref(), message.category.as_ref(), violations);
+            slug::check(message.slug.as_deref(), violations);
+        })?;
+        let message = &accepted.message;
+        let answered = once(&self.store, &accepted, async |tx| {
+            let id = match number(&message.id) {
+                Some(id) => Some(id),
+                None => tx.find_article_id(&message.id).await?,
+            };
+            let id = id.ok_or_else(|| Resource::Article.not_found())?;
+            let before = tx.find_for_update::<Article>(id, &accepted.precondition).await?;
+            let was = shown(before.clone());
+            let mut wanted = was.clone();
+            message.merge(&mask, &mut wanted);
+            let to = status(wanted.status);
+            let mut after = messages::updated(&before, wanted);
+            enter(&mut after, to, tx.now())?;
+            if after != before {
+                after = tx.update(&before, after).await?;
+                let is = shown(after.clone());
+                let topics = topics(&before, &after);
+                let event = changes::updated(Resource::Article, &was, &is, topics);
+                tx.record_update(&after, event);
+            }
+            Ok(pb::UpdateArticleResponse { article: Some(shown(after)) })
+        });
+        Ok(answered.await?)
+    }
+}
+
+impl Articles {
+    async fn page<M>(
+        &self,
+        accepted: &Accepted<M>,
+        filter: &ArticleFilter,
+        sort: Option<(&'static Order, Direction)>,
+        page: PageParameters<'_>,
+    ) -> Result<Listed<pb::Article>, Error> {
+        let workspace = accepted.caller.workspace();
+        let list = filter.query(sort);
+        let page = page.request(|text| list.decode::<Article>(workspace, text))?;
+        let found = self.store.reader(workspace).list(&list, &page).await?;
+        pages::listed(workspace, &list, &page, found, shown)
+    }
+}
+
+impl Answer for pb::CreateArticleResponse {}
+impl Answer for pb::UpdateArticleResponse {}
+
+/// Makes an article, with a slug of its title where it has none. Another one may take that slug first:
+/// then the next one is tried.
+async fn insert(tx: &mut Tx, new: Article) -> Result<Article, Error> {
+    if !new.slug.is_empty() {
+        return tx.insert(new).await;
+    }
+    let mut tries = 0;
+    loop {
+        let article = Article { slug: slug::free(tx, &new.title).await?, ..new.clone() };
+        tries += 1;
+        match tx.attempt(async |tx| tx.insert(article).await).await {
+            Err(error) if error.kind == Kind::AlreadyExists && tries < SLUG_TRIES => {}
+            done => return done,
+        }
+    }
+}
+
+/// Moves an article to a status. The same status again changes nothing.
+fn enter(article: &mut Article, to: ArticleStatus, now: Timestamp) -> Result<(), Error> {
+    let from = article.status;
+    if from == to {
+        return Ok(());
+    }
+    let next = from.next();
+    if next != to {
+        let (from, to, next) = (from.name(), to.name(), next.name());
+        let message = format!("An article that is {from} cannot become {to}, only {next}.");
+        return Err(refused(from, to, vec![next], message));
+    }
+    article.status = to;
+    if to == ArticleStatus::Published {
+        article.published_at = Some(now);
+    }
+    Ok(())
+}
+
+impl ArticleStatus {
+    /// The one status that may follow this one.
+    fn next(self) -> Self {
+        match self {
+            Self::Draft => Self::Published,
+            Self::Published => Self::Archived,
+            Self::Archived => Self::Draft,
+        }
+    }
+
+    /// Its name in the API.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "DRAFT",
+            Self::Published => "PUBLISHED",
+            Self::Archived => "ARCHIVED",
+        }
+    }
+}
+
+fn topics(before: &Article, after: &Article) -> impl Iterator<Item = &'static str> {
+    let topic = match after.status {
+        ArticleStatus::Published => Some("kb.article.published"),
+        ArticleStatus::Archived => Some("kb.article.archived"),
+        ArticleStatus::Draft => None,
+    };
+    topic.filter(|_| before.status != after.status).into_iter()
+}
+
+/// Whether the caller sees what is not published, too.
+fn sees_all(caller: &Caller) -> bool {
+    caller.scopes.has(Scope::KbWrite)
+}
+
+fn needs_write(message: &str) -> Error {
+    Error::new(Kind::InsufficientScope { required: Some(Scope::KbWrite.name()) }, message)
+}
+
+fn articles_page(message: &pb::ListArticlesRequest) -> PageParameters<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    PageParameters { page, per_page, cursor }
+}
+
+fn faqs_page(message: &pb::ListFaqsRequest) -> PageParameters<'_> {
+    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
+    PageParameters { page, per_page, cursor }
+}
+
+fn check_lines(title: Option<&String>, category: Option<&String>, violations: &mut Violations) {
+    for (field, text) in [("title", title), ("category", category)] {
+        if text.is_some_and(|text| text.contains(char::is_control)) {
+            violations.add(field, "INVALID_VALUE", format!("{field} must be one line of text"));
+        }
+    }
+}

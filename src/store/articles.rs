@@ -1,0 +1,280 @@
+//! The articles of a knowledge base.
+
+use std::borrow::Cow;
+
+use migrations::case_folded;
+use sea_orm::{ColumnTrait, DbErr, QueryTrait, Set, Value};
+
+use super::entity::article;
+use super::failure::is_taken;
+use super::nouns::{
+    Columns, Condition, Dimension, Direction, KeyValue, NarrowFilter, Noun, Order, Query, Search,
+    Side, Table, Texts, Values, decode, rows_where,
+};
+use super::rows::RowSource;
+use super::sql::statement;
+use super::stored_enum::stored_enum;
+use super::{Reader, Tx, WorkspaceId, to_json};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind};
+use crate::metrics::StoreOperation;
+use crate::resource::Resource;
+
+static STATUS: Dimension = Dimension { name: "status", shift: 3, bits: 3 };
+static KIND: Dimension = Dimension { name: "kind", shift: 0, bits: 7 };
+
+static CREATED_AT: Order =
+    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
+static UPDATED_AT: Order =
+    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
+
+static TAGS: Side = Side {
+    table: "article_tags",
+    owner: "article_id",
+    value: "tag",
+    is_text: true,
+    created_at: Some("article_created_at"),
+};
+
+/// The words of title, summary and body.
+static WORDS: Search = Search { table: "article_words" };
+
+/// Articles.
+static ARTICLES: Table = Table {
+    name: "articles",
+    resource: Resource::Article,
+    noun: 5,
+    has_history: false,
+    dimensions: &[&STATUS, &KIND],
+    orders: &[&CREATED_AT, &UPDATED_AT],
+    narrows: &[
+        NarrowFilter {
+            columns: &["tag"],
+            index: "article_tags_tag_article_created_at_article_id_idx",
+            is_unique: false,
+            side: Some(&TAGS),
+        },
+        NarrowFilter {
+            columns: &["category_key"],
+            index: "articles_category_key_created_at_id_idx",
+            is_unique: false,
+            side: None,
+        },
+    ],
+    sides: &[&TAGS],
+    search: Some(&WORDS),
+    texts: Texts::unmade(),
+};
+
+stored_enum! {
+    /// What an article is for.
+    ArticleKind {
+        /// The answer to a question that is asked often.
+        Faq = 1,
+        /// Something to know.
+        Article = 2,
+        /// Instructions.
+        HowTo = 3,
+        /// An error that is known.
+        KnownError = 4,
+    }
+}
+
+stored_enum! {
+    /// Where an article stands in its life.
+    ArticleStatus {
+        /// It is being written.
+        Draft = 1,
+        /// Readers see it.
+        Published = 2,
+        /// It is kept, and not shown any more.
+        Archived = 3,
+    }
+}
+
+/// An article.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Article {
+    /// 1, 2, 3 … within the workspace; 0 before it has one.
+    pub id: i64,
+    /// Its name in addresses, unique in the workspace.
+    pub slug: String,
+    /// What it is about, in a line.
+    pub title: String,
+    /// What it says, in a few sentences.
+    pub summary: Option<String>,
+    /// What it says.
+    pub body: String,
+    /// What it is for.
+    pub kind: ArticleKind,
+    /// Where it stands in its life.
+    pub status: ArticleStatus,
+    /// What it belongs to.
+    pub category: Option<String>,
+    /// Words to find it by; none twice.
+    pub tags: Vec<String>,
+    /// When it was last published.
+    pub published_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// 1 when made, one more with every change.
+    pub version: i64,
+}
+
+/// Which articles: those that pass every filter. A list that is empty, or a value that is not given,
+/// filters nothing; within a list any one value is enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArticleFilter {
+    /// Of one of these kinds.
+    pub kind: Vec<ArticleKind>,
+    /// In one of these statuses.
+    pub status: Vec<ArticleStatus>,
+    /// Of this category, whatever its case.
+    pub category: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// With each word of this text; see [`Condition::search`].
+    pub words: Option<String>,
+    /// Changed at this instant or later.
+    pub updated_since: Option<Timestamp>,
+}
+
+impl ArticleFilter {
+    /// The list of the articles that pass; the newest first, unless an order is given.
+    pub fn query(&self, sort: Option<(&'static Order, Direction)>) -> Query {
+        let conditions = [
+            Condition::dimension(&STATUS, self.status.iter().map(|one| one.as_i16())),
+            Condition::dimension(&KIND, self.kind.iter().map(|one| one.as_i16())),
+            self.tag.clone().map(|tag| Condition::Side(&TAGS, vec![tag])),
+            self.category.as_deref().map(|text| Condition::Text("category_key", case_folded(text))),
+            self.words.as_deref().map(|text| Condition::search(&WORDS, text)),
+            self.updated_since.map(|at| Condition::Since("updated_at", at)),
+        ];
+        let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
+        Query::all(order, direction).filter(conditions.into_iter().flatten())
+    }
+}
+
+impl Reader<'_> {
+    /// The article with this slug.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find_article_by_slug(&self, slug: &str) -> Result<Option<Article>, Error> {
+        let _timed = StoreOperation::begin("find_by_slug", "articles");
+        let of_slug = article::Column::Slug.eq(slug);
+        let select = rows_where::<Article>(self.workspace, of_slug).build(self.backend());
+        let found = RowSource::Reader(*self).read(select, decode::<Article>).await?;
+        Ok(found.into_iter().next())
+    }
+}
+
+impl Tx {
+    /// The id of the article with this slug.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find_article_id(&self, slug: &str) -> Result<Option<i64>, Error> {
+        let _timed = StoreOperation::begin("find_by_slug", "articles");
+        let text = "SELECT id FROM articles WHERE workspace_id = $1 AND slug = $2";
+        let values = [self.workspace.0.into(), slug.into()];
+        let find = statement(self.transaction.backend(), text, values);
+        self.transaction.read_one(find, |row| row.get(0)).await
+    }
+}
+
+impl Noun for Article {
+    type Entity = article::Entity;
+
+    fn table() -> &'static Table {
+        &ARTICLES
+    }
+
+    fn decode(row: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.take()?,
+            slug: row.take()?,
+            title: row.take()?,
+            summary: row.take()?,
+            body: row.take()?,
+            kind: row.take_kind("kind", ArticleKind::from_i16)?,
+            status: row.take_kind("status", ArticleStatus::from_i16)?,
+            category: row.take()?,
+            tags: row.take_list()?,
+            published_at: row.take_time_or_null()?,
+            created_at: row.take_time()?,
+            updated_at: row.take_time()?,
+            version: row.take()?,
+        })
+    }
+
+    fn encode(&self, workspace: WorkspaceId) -> article::ActiveModel {
+        article::ActiveModel {
+            workspace_id: Set(workspace.0),
+            id: Set(self.id),
+            slug: Set(self.slug.clone()),
+            title: Set(self.title.clone()),
+            summary: Set(self.summary.clone()),
+            body: Set(self.body.clone()),
+            kind: Set(self.kind.as_i16()),
+            status: Set(self.status.as_i16()),
+            category: Set(self.category.clone()),
+            tags: Set(to_json(&self.tags)),
+            published_at: Set(self.published_at.map(|at| at.0)),
+            created_at: Set(self.created_at.0),
+            updated_at: Set(self.updated_at.0),
+            version: Set(self.version),
+            facet: Set(self.facet()),
+            category_key: Set(self.category.as_deref().map(case_folded)),
+        }
+    }
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn set_id(&mut self, id: i64) {
+        self.id = id;
+    }
+
+    fn set_version(&mut self, version: i64, updated_at: Timestamp) {
+        (self.version, self.updated_at) = (version, updated_at);
+    }
+
+    fn facet(&self) -> i16 {
+        STATUS.pack(self.status.as_i16()) | KIND.pack(self.kind.as_i16())
+    }
+
+    fn key(&self, order: &Order) -> Option<KeyValue> {
+        let at = if order.column == "updated_at" { self.updated_at } else { self.created_at };
+        Some(KeyValue::Number(at.0))
+    }
+
+    fn bytes(&self) -> usize {
+        self.title.len() + self.body.len() + self.summary.as_ref().map_or(0, String::len)
+    }
+
+    fn side(&self, _: &Side) -> Vec<Value> {
+        self.tags.iter().map(|tag| tag.clone().into()).collect()
+    }
+
+    fn searched(&self) -> [Cow<'_, str>; 2] {
+        let text = match &self.summary {
+            Some(summary) => Cow::Owned(format!("{summary}\n{}", self.body)),
+            None => Cow::Borrowed(self.body.as_str()),
+        };
+        [Cow::Borrowed(&self.title), text]
+    }
+
+    fn taken(&self, error: &DbErr) -> Option<Error> {
+        let message = || format!("An article with the slug \"{}\" exists already.", self.slug);
+        is_taken(error, &["articles_slug_idx", "articles.slug"])
+            .then(|| Error::new(Kind::AlreadyExists, message()))
+    }
+}
