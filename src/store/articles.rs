@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 
 use migrations::case_folded;
-use sea_orm::{ColumnTrait, DbErr, QueryTrait, Set, Value};
+use sea_orm::{ColumnTrait, DbErr, QueryTrait, Value};
 
 use super::entity::article;
 use super::failure::is_taken;
 use super::nouns::{
-    Columns, Condition, Dimension, Direction, KeyValue, NarrowFilter, Noun, Order, Query, Search,
-    Side, Table, Texts, Values, decode, rows_where,
+    Condition, Dimension, Direction, KeyValue, NarrowFilter, Noun, Order, Query, Search, Side,
+    Table, Texts, Values, decode, noun_head, noun_row, rows_where,
 };
 use super::rows::RowSource;
 use super::sql::statement;
 use super::stored_enum::stored_enum;
-use super::{Reader, Tx, WorkspaceId, to_json};
+use super::{Reader, Tx};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
@@ -188,64 +188,18 @@ impl Noun for Article {
         &ARTICLES
     }
 
-    fn decode(row: &mut Columns<'_>) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.take()?,
-            slug: row.take()?,
-            title: row.take()?,
-            summary: row.take()?,
-            body: row.take()?,
-            kind: row.take_kind("kind", ArticleKind::from_i16)?,
-            status: row.take_kind("status", ArticleStatus::from_i16)?,
-            category: row.take()?,
-            tags: row.take_list()?,
-            published_at: row.take_time_or_null()?,
-            created_at: row.take_time()?,
-            updated_at: row.take_time()?,
-            version: row.take()?,
-        })
-    }
-
-    fn encode(&self, workspace: WorkspaceId) -> article::ActiveModel {
-        article::ActiveModel {
-            workspace_id: Set(workspace.0),
-            id: Set(self.id),
-            slug: Set(self.slug.clone()),
-            title: Set(self.title.clone()),
-            summary: Set(self.summary.clone()),
-            body: Set(self.body.clone()),
-            kind: Set(self.kind.as_i16()),
-            status: Set(self.status.as_i16()),
-            category: Set(self.category.clone()),
-            tags: Set(to_json(&self.tags)),
-            published_at: Set(self.published_at.map(|at| at.0)),
-            created_at: Set(self.created_at.0),
-            updated_at: Set(self.updated_at.0),
-            version: Set(self.version),
-            facet: Set(self.facet()),
-            category_key: Set(self.category.as_deref().map(case_folded)),
+    noun_row! {
+        article {
+            id, slug, title, summary, body, kind, status, category, tags, published_at, created_at,
+            updated_at, version,
+        }
+        |row| {
+            facet: row.facet(),
+            category_key: row.category.as_deref().map(case_folded),
         }
     }
 
-    fn id(&self) -> i64 {
-        self.id
-    }
-
-    fn version(&self) -> i64 {
-        self.version
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn set_id(&mut self, id: i64) {
-        self.id = id;
-    }
-
-    fn set_version(&mut self, version: i64, updated_at: Timestamp) {
-        (self.version, self.updated_at) = (version, updated_at);
-    }
+    noun_head!();
 
     fn facet(&self) -> i16 {
         STATUS.pack(self.status.as_i16()) | KIND.pack(self.kind.as_i16())

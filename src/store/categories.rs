@@ -1,15 +1,16 @@
 //! A workspace's own categories of tickets.
 
 use migrations::case_folded;
-use sea_orm::{DbErr, Set};
+use sea_orm::DbErr;
 
+use super::Tx;
 use super::entity::category;
 use super::failure::is_taken;
 use super::nouns::{
-    Columns, Condition, Dimension, Direction, KeyValue, Noun, Order, Query, Table, Texts, Values,
+    Condition, Dimension, Direction, KeyValue, Noun, Order, Query, Table, Texts, Values, noun_head,
+    noun_row,
 };
 use super::tickets::{Category, Priority};
-use super::{Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::resource::Resource;
@@ -106,54 +107,17 @@ impl Noun for CategoryConfig {
         &CATEGORIES
     }
 
-    fn decode(row: &mut Columns<'_>) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.take()?,
-            name: row.take()?,
-            base_category: row.take_kind("base_category", Category::from_i16)?,
-            default_priority: row.take_kind_or_null("default_priority", Priority::from_i16)?,
-            is_active: row.take()?,
-            created_at: row.take_time()?,
-            updated_at: row.take_time()?,
-            version: row.take()?,
-        })
-    }
-
-    fn encode(&self, workspace: WorkspaceId) -> category::ActiveModel {
-        category::ActiveModel {
-            workspace_id: Set(workspace.0),
-            id: Set(self.id),
-            name: Set(self.name.clone()),
-            base_category: Set(self.base_category.as_i16()),
-            default_priority: Set(self.default_priority.map(Priority::as_i16)),
-            is_active: Set(self.is_active),
-            created_at: Set(self.created_at.0),
-            updated_at: Set(self.updated_at.0),
-            version: Set(self.version),
-            facet: Set(self.facet()),
-            name_key: Set(case_folded(&self.name)),
+    noun_row! {
+        category {
+            id, name, base_category, default_priority, is_active, created_at, updated_at, version,
+        }
+        |row| {
+            facet: row.facet(),
+            name_key: case_folded(&row.name),
         }
     }
 
-    fn id(&self) -> i64 {
-        self.id
-    }
-
-    fn version(&self) -> i64 {
-        self.version
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn set_id(&mut self, id: i64) {
-        self.id = id;
-    }
-
-    fn set_version(&mut self, version: i64, updated_at: Timestamp) {
-        (self.version, self.updated_at) = (version, updated_at);
-    }
+    noun_head!();
 
     fn facet(&self) -> i16 {
         ACTIVE.pack(self.is_active.into()) | MADE.pack(1)

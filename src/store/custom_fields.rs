@@ -7,7 +7,7 @@ use super::entity::custom_field;
 use super::failure::is_taken;
 use super::nouns::{
     Columns, Condition, Dimension, Direction, KeyValue, Noun, Order, Query, Table, Texts, Values,
-    decode, selected,
+    decode, noun_head, selected,
 };
 use super::rows::RowSource;
 use super::sql::Parameters;
@@ -233,17 +233,17 @@ impl Noun for CustomField {
             id: row.take()?,
             key: row.take()?,
             label: row.take()?,
-            field_type: row.take_kind("field_type", CustomFieldType::from_i16)?,
+            field_type: row.field("field_type")?,
             is_required: row.take()?,
             bounds: Bounds {
-                options: row.take_list()?,
+                options: row.field("options")?,
                 minimum: bound(row.take()?)?,
                 maximum: bound(row.take()?)?,
                 max_length: row.take()?,
             },
             is_active: row.take()?,
-            created_at: row.take_time()?,
-            updated_at: row.take_time()?,
+            created_at: row.field("created_at")?,
+            updated_at: row.field("updated_at")?,
             version: row.take()?,
         })
     }
@@ -268,25 +268,7 @@ impl Noun for CustomField {
         }
     }
 
-    fn id(&self) -> i64 {
-        self.id
-    }
-
-    fn version(&self) -> i64 {
-        self.version
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn set_id(&mut self, id: i64) {
-        self.id = id;
-    }
-
-    fn set_version(&mut self, version: i64, updated_at: Timestamp) {
-        (self.version, self.updated_at) = (version, updated_at);
-    }
+    noun_head!();
 
     fn facet(&self) -> i16 {
         ACTIVE.pack(self.is_active.into()) | MADE.pack(1)

@@ -27,6 +27,19 @@ macro_rules! stored_enum {
                 }
             }
         }
+
+        impl $crate::store::nouns::Stored for $name {
+            type Column = i16;
+
+            fn to_column(&self) -> i16 {
+                self.as_i16()
+            }
+
+            fn from_column(column: i16, name: &str) -> Result<Self, $crate::error::Error> {
+                let known = Self::from_i16(column);
+                known.ok_or_else(|| $crate::store::unknown_number(name, column))
+            }
+        }
     };
 }
 

@@ -66,8 +66,16 @@ pub struct User {
     pub role: Role,
     /// Whether the user may act.
     pub status: UserStatus,
-    /// What else is known of the user.
-    pub profile: Profile,
+    /// The telephone number.
+    pub phone: Option<String>,
+    /// The job title.
+    pub title: Option<String>,
+    /// The department.
+    pub department: Option<String>,
+    /// The time zone, by its IANA name.
+    pub timezone: Option<String>,
+    /// The language, as a BCP 47 tag.
+    pub locale: Option<String>,
     /// When the user was made.
     pub created_at: Timestamp,
     /// When the user last changed.
@@ -153,13 +161,18 @@ impl Reader<'_> {
 impl Tx {
     /// Makes a user. An address that is taken is ALREADY_EXISTS.
     pub async fn insert_user(&mut self, new: NewUser) -> Result<User, Error> {
+        let Profile { phone, title, department, timezone, locale } = new.profile;
         let user = User {
             id: 0,
             display_name: new.display_name,
             email: new.email,
             role: new.role,
             status: UserStatus::Active,
-            profile: new.profile,
+            phone,
+            title,
+            department,
+            timezone,
+            locale,
             created_at: self.now,
             updated_at: self.now,
             version: 1,

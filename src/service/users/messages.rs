@@ -11,18 +11,17 @@ from_number! {
 
 /// A user as the contract shows it.
 pub fn user(user: User) -> pb::User {
-    let Profile { phone, title, department, timezone, locale } = user.profile;
     pb::User {
         id: user.id,
         display_name: user.display_name,
         email: user.email,
         role: user.role.as_i16().into(),
         status: user.status.as_i16().into(),
-        phone,
-        title,
-        department,
-        timezone,
-        locale,
+        phone: user.phone,
+        title: user.title,
+        department: user.department,
+        timezone: user.timezone,
+        locale: user.locale,
         created_at: Some(user.created_at.into()),
         updated_at: Some(user.updated_at.into()),
         version: user.version,
@@ -51,13 +50,16 @@ pub fn new_user(message: pb::CreateUserRequest) -> NewUser {
 
 /// The user `before` as `wanted` shows it.
 pub fn updated(before: &User, wanted: pb::User) -> User {
-    let pb::User { display_name, email, phone, title, department, timezone, locale, .. } = wanted;
     User {
-        display_name,
-        email,
+        display_name: wanted.display_name,
+        email: wanted.email,
         role: role(wanted.role),
         status: status(wanted.status),
-        profile: Profile { phone, title, department, timezone, locale },
+        phone: wanted.phone,
+        title: wanted.title,
+        department: wanted.department,
+        timezone: wanted.timezone,
+        locale: wanted.locale,
         ..before.clone()
     }
 }

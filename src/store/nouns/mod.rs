@@ -15,6 +15,7 @@ mod row;
 pub mod samples;
 mod search;
 mod sql;
+mod stored;
 mod table;
 mod totals;
 mod words;
@@ -36,6 +37,8 @@ pub use query::{Condition, Direction, KeyValue, Query};
 pub use row::Columns;
 pub(super) use row::{decode, rows_where, selected};
 pub use search::{SEARCH_WORDS_MAX, Search, searched_words};
+pub use stored::Stored;
+pub(super) use stored::{noun_head, noun_row};
 pub use table::{Dimension, NarrowFilter, Order, Side, Table, Texts, Values};
 
 /// A resource with a table of its own.

@@ -12,11 +12,10 @@ use sea_orm::{
 
 use super::table::Table;
 use super::{ActiveModel, Column, Noun};
-use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::store::WorkspaceId;
 use crate::store::row::Row;
 use crate::store::sql::statement;
-use crate::store::{WorkspaceId, from_json, unknown_number};
 
 impl Table {
     /// The names of the columns, in the order of the entity.
@@ -89,41 +88,6 @@ impl Columns<'_> {
         let value = self.row.get(self.next);
         self.next += 1;
         value
-    }
-
-    /// The list in a column of JSON.
-    pub(in crate::store) fn take_list<T: serde::de::DeserializeOwned>(
-        &mut self,
-    ) -> Result<Vec<T>, Error> {
-        from_json(&self.take::<String>()?)
-    }
-
-    pub(in crate::store) fn take_time(&mut self) -> Result<Timestamp, Error> {
-        Ok(Timestamp(self.take()?))
-    }
-
-    pub(in crate::store) fn take_time_or_null(&mut self) -> Result<Option<Timestamp>, Error> {
-        Ok(self.take::<Option<i64>>()?.map(Timestamp))
-    }
-
-    /// What a number stands for; `column` names it where a later version wrote a number that this
-    /// one does not know.
-    pub(in crate::store) fn take_kind<T>(
-        &mut self,
-        column: &str,
-        kind: fn(i16) -> Option<T>,
-    ) -> Result<T, Error> {
-        let number = self.take()?;
-        kind(number).ok_or_else(|| unknown_number(column, number))
-    }
-
-    pub(in crate::store) fn take_kind_or_null<T>(
-        &mut self,
-        column: &str,
-        kind: fn(i16) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
-        let Some(number) = self.take::<Option<i16>>()? else { return Ok(None) };
-        kind(number).map(Some).ok_or_else(|| unknown_number(column, number))
     }
 }
 

@@ -3,17 +3,16 @@
 use std::borrow::Cow;
 
 use migrations::case_folded;
-use sea_orm::{DbErr, Set};
+use sea_orm::DbErr;
 
-use super::{Profile, Role, User, UserStatus};
-use crate::clock::Timestamp;
+use super::User;
 use crate::error::{Error, Kind};
 use crate::resource::Resource;
-use crate::store::WorkspaceId;
 use crate::store::entity::user;
 use crate::store::failure::is_taken;
 use crate::store::nouns::{
-    Columns, Dimension, KeyValue, NarrowFilter, Noun, Order, Search, Table, Texts, Values,
+    Dimension, KeyValue, NarrowFilter, Noun, Order, Search, Table, Texts, Values, noun_head,
+    noun_row,
 };
 
 pub(super) static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 };
@@ -63,69 +62,20 @@ impl Noun for User {
         &USERS
     }
 
-    fn decode(row: &mut Columns<'_>) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.take()?,
-            display_name: row.take()?,
-            email: row.take()?,
-            role: row.take_kind("role", Role::from_i16)?,
-            status: row.take_kind("status", UserStatus::from_i16)?,
-            created_at: row.take_time()?,
-            updated_at: row.take_time()?,
-            profile: Profile {
-                phone: row.take()?,
-                title: row.take()?,
-                department: row.take()?,
-                timezone: row.take()?,
-                locale: row.take()?,
-            },
-            version: row.take()?,
-        })
-    }
-
-    fn encode(&self, workspace: WorkspaceId) -> user::ActiveModel {
-        let Profile { phone, title, department, timezone, locale } = self.profile.clone();
-        user::ActiveModel {
-            workspace_id: Set(workspace.0),
-            id: Set(self.id),
-            display_name: Set(self.display_name.clone()),
-            email: Set(self.email.clone()),
-            role: Set(self.role.as_i16()),
-            status: Set(self.status.as_i16()),
-            created_at: Set(self.created_at.0),
-            updated_at: Set(self.updated_at.0),
-            phone: Set(phone),
-            title: Set(title),
-            department_key: Set(department.as_deref().map(case_folded)),
-            department: Set(department),
-            timezone: Set(timezone),
-            locale: Set(locale),
-            version: Set(self.version),
-            facet: Set(self.facet()),
-            name_key: Set(case_folded(&self.display_name)),
-            email_key: Set(case_folded(&self.email)),
+    noun_row! {
+        user {
+            id, display_name, email, role, status, created_at, updated_at, phone, title, department,
+            timezone, locale, version,
+        }
+        |row| {
+            facet: row.facet(),
+            name_key: case_folded(&row.display_name),
+            email_key: case_folded(&row.email),
+            department_key: row.department.as_deref().map(case_folded),
         }
     }
 
-    fn id(&self) -> i64 {
-        self.id
-    }
-
-    fn version(&self) -> i64 {
-        self.version
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn set_id(&mut self, id: i64) {
-        self.id = id;
-    }
-
-    fn set_version(&mut self, version: i64, updated_at: Timestamp) {
-        (self.version, self.updated_at) = (version, updated_at);
-    }
+    noun_head!();
 
     fn facet(&self) -> i16 {
         ROLE.pack(self.role.as_i16()) | STATUS.pack(self.status.as_i16())
