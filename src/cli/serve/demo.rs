@@ -201,7 +201,7 @@ const TEXTS: [Text; 5] = [
         ArticleKind::HowTo,
         "VPN im Homeoffice einrichten",
         "In fünf Schritten vom Auspacken bis zur Verbindung.",
-        "1. Notebook mit dem heimischen WLAN verbinden.\n2. Den VPN-Client starten, er liegt im Dock.\n3. Standort **Lissabon** oder **Kraków** wählen.\n4. Mit Kennwort und Telefon anmelden.\n5. Prüfen: das Schloss oben rechts ist grün.",
+        "1. Notebook mit dem heimischen WLAN verbinden.\n2. Den VPN-Client starten, er liegt im Dock.\n3. Standort **Lissabon** wählen.\n4. Mit Kennwort und Telefon anmelden.\n5. Prüfen: das Schloss oben rechts leuchtet grün.",
         "Network",
         true,
     ),
