@@ -78,10 +78,7 @@ impl pb::user_service_server::UserService for Users {
         let id = user_id(&message.id);
         let answered = once(&self.store, &accepted, async |tx| {
             let before = tx.find_for_update::<User>(id?, &accepted.precondition).await?;
-            if before.role == Role::System {
-                let message = "The built-in SYSTEM user cannot be changed.";
-                return Err(Error::new(Kind::SystemUser, message));
-            }
+            check_changeable(&before)?;
             let was = messages::user(before.clone());
             let mut wanted = was.clone();
             message.merge(&mask, &mut wanted);
@@ -96,10 +93,45 @@ impl pb::user_service_server::UserService for Users {
         });
         Ok(answered.await?)
     }
+
+    async fn anonymize_user(
+        &self,
+        request: Request<pb::AnonymizeUserRequest>,
+    ) -> Result<Response<pb::AnonymizeUserResponse>, Status> {
+        let accepted = accept(request, no_more)?;
+        let id = user_id(&accepted.message.id);
+        let answered = once(&self.store, &accepted, async |tx| {
+            let before = tx.find_for_update::<User>(id?, &accepted.precondition).await?;
+            check_changeable(&before)?;
+            let mut after = before.anonymized();
+            if after != before {
+                after = tx.update(&before, after).await?;
+                let (was, is) = (messages::user(before), messages::user(after.clone()));
+                let mut event = changes::updated(Resource::User, &was, &is, []);
+                // Who was erased stands nowhere else either.
+                event.previous.clear();
+                tx.record(event);
+                let by_id = changes::audit::<pb::User>;
+                tx.audit(by_id(Resource::User, "anonymize", after.id, None, None));
+            }
+            Ok(pb::AnonymizeUserResponse { user: Some(messages::user(after)) })
+        });
+        Ok(answered.await?)
+    }
 }
 
 impl Answer for pb::CreateUserResponse {}
 impl Answer for pb::UpdateUserResponse {}
+impl Answer for pb::AnonymizeUserResponse {}
+
+fn check_changeable(user: &User) -> Result<(), Error> {
+    match user.role {
+        Role::System => {
+            Err(Error::new(Kind::SystemUser, "The built-in SYSTEM user cannot be changed."))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Records a new user: the event, and the entry of the audit log.
 pub fn record_new(tx: &mut Tx, user: &User) {

@@ -10,9 +10,13 @@ use super::stored_enum::stored_enum;
 use super::{Reader, Tx};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::id;
 use crate::metrics::StoreOperation;
 
 use row::{CREATED_AT, ROLE, STATUS, WORDS};
+
+/// Behind the addresses of those who were erased: a domain that no mail goes to.
+const ANONYMIZED_DOMAIN: &str = "@anonymized.invalid";
 
 stored_enum! {
     /// What a user may be in a workspace.
@@ -95,6 +99,27 @@ pub struct NewUser {
     pub role: Role,
     /// What else is known of the user.
     pub profile: Profile,
+}
+
+impl User {
+    /// What is left of the user when the person is erased; the user itself where that was done before.
+    pub fn anonymized(&self) -> Self {
+        let email = match self.email.ends_with(ANONYMIZED_DOMAIN) {
+            true => self.email.clone(),
+            false => format!("{}-{}{ANONYMIZED_DOMAIN}", self.id, id::base62(12)),
+        };
+        Self {
+            display_name: "Anonymized user".to_owned(),
+            email,
+            status: UserStatus::Suspended,
+            phone: None,
+            title: None,
+            department: None,
+            timezone: None,
+            locale: None,
+            ..self.clone()
+        }
+    }
 }
 
 impl NewUser {

@@ -9,6 +9,7 @@ use tonic::Code;
 
 use crate::support::database::{TestStore, actor};
 use crate::support::grpc::assert_refused;
+use crate::support::requests::vpn_with;
 use crate::support::server::{Orqit, with_key};
 
 /// Each with the ways of writing it that are the same address.
@@ -107,4 +108,59 @@ async fn two_users_who_become_one_are_told_and_nothing_is_changed() {
         let keys = rows.into_iter().map(|row| row.try_get_by_index(0).unwrap());
         assert_eq!(keys.collect::<Vec<String>>(), emails.map(str::to_lowercase));
     }
+}
+
+#[tokio::test]
+async fn a_person_who_is_erased_is_told_nowhere() {
+    let orqit = Orqit::start().await;
+    let key = orqit.key(&["admin"]).await;
+    let rest = orqit.rest(&key);
+    let ann = json!({
+        "displayName": "Ann Example", "email": "ann@example.com", "phone": "+351 1", "title": "CFO",
+        "department": "Finance", "timezone": "Europe/Lisbon", "locale": "pt-PT", "role": "AGENT",
+    });
+    let made = rest.post("/users", ann.clone()).await.data(201);
+    let id = made["id"].as_i64().expect("an id");
+    rest.post("/tickets", vpn_with(json!({ "requesterId": id }))).await.data(201);
+    let path = format!("/users/{id}/anonymize");
+    rest.post(&path, json!({"version": 9})).await.error(412, "VERSION_CONFLICT");
+    let before = orqit.events().await.len();
+    let erased = rest.post(&path, json!({})).await;
+    assert_eq!(erased.header("etag"), Some("\"2\""));
+    let erased = erased.data(200);
+    assert_eq!(erased["displayName"], "Anonymized user");
+    assert_eq!((&erased["status"], &erased["role"]), (&json!("SUSPENDED"), &json!("AGENT")));
+    for field in ["phone", "title", "department", "timezone", "locale"] {
+        assert!(erased[field].is_null(), "{field}");
+    }
+    assert_eq!(rest.get(&format!("/users/{id}")).await.data(200), erased);
+    // Again it changes nothing.
+    assert_eq!(rest.post_raw(&path, "").await.data(200), erased);
+    let events = orqit.payloads().await;
+    assert_eq!(events.len() - before, 1);
+    let data = &events.last().expect("an event")["data"];
+    assert!(
+        data["changedFields"].as_array().is_some_and(|fields| fields.contains(&json!("email")))
+    );
+    assert_eq!(data["previous"], json!({}));
+    let audited = rest.get("/audit-logs?resourceType=user").await.data(200);
+    let entry = &audited[0];
+    assert_eq!(
+        (&entry["action"], &entry["resourceId"]),
+        (&json!("user.anonymize"), &json!(id.to_string()))
+    );
+    assert_eq!((&entry["before"], &entry["after"]), (&json!(null), &json!(null)));
+    for query in ["q=ann", "email=ann@example.com", "department=finance"] {
+        let found = rest.get(&format!("/users?{query}")).await.data(200);
+        assert_eq!(found, json!([]), "{query}");
+    }
+    assert_eq!(rest.get("/tickets/1").await.data(200)["requesterId"], id);
+    // The address is free again.
+    rest.post("/users", ann).await.data(201);
+    rest.post("/users/2/anonymize", json!({})).await.error(409, "SYSTEM_USER");
+    rest.post("/users/99/anonymize", json!({})).await.error(404, "USER_NOT_FOUND");
+    let mut users = UserServiceClient::new(orqit.channel().await);
+    let request = pb::AnonymizeUserRequest { id: "1".into(), version: None };
+    let erased = users.anonymize_user(with_key(&key, request)).await.expect("erased").into_inner();
+    assert!(erased.user.expect("a user").email.ends_with("@anonymized.invalid"));
 }

@@ -66,7 +66,7 @@ const CODES: [(&str, u16, When); 34] = [
     ("METHOD_NOT_ALLOWED", 405, When::Always),
     ("REQUEST_TIMEOUT", 408, When::Body),
     ("INVALID_STATUS_TRANSITION", 409, When::Of(&["UpdateTicket", "UpdateArticle"])),
-    ("SYSTEM_USER", 409, When::Of(&["UpdateUser"])),
+    ("SYSTEM_USER", 409, When::Of(&["UpdateUser", "AnonymizeUser"])),
     ("ALREADY_EXISTS", 409, When::Write),
     ("RESOURCE_LIMIT_REACHED", 409, When::Of(&["CreateCustomField"])),
     ("IDEMPOTENCY_KEY_CONFLICT", 409, When::Idempotent),
