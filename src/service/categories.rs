@@ -1,11 +1,11 @@
 //! CategoryService: a workspace's own categories of tickets.
 
-use rest::{Mask, Merge, Patch, Violations};
+use rest::{Mask, Merge, Patch};
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
 use super::pages::{self, PageParameters};
-use super::{accept, changes, no_more, number};
+use super::{accept, changes, check_line, no_more, number};
 use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
@@ -55,7 +55,7 @@ impl pb::category_service_server::CategoryService for Categories {
         request: Request<pb::CreateCategoryRequest>,
     ) -> Result<Response<pb::CreateCategoryResponse>, Status> {
         let accepted = accept(request, |message: &pb::CreateCategoryRequest, violations| {
-            check_name(Some(&message.name), violations);
+            check_line("name", Some(&message.name), violations);
         })?;
         let message = accepted.message.clone();
         let new = NewCategory {
@@ -80,7 +80,7 @@ impl pb::category_service_server::CategoryService for Categories {
         let mut mask = Mask::default();
         let accepted = accept(request, |message: &pb::UpdateCategoryRequest, violations| {
             mask = message.mask(violations);
-            check_name(message.name.as_deref(), violations);
+            check_line("name", message.name.as_deref(), violations);
         })?;
         let message = &accepted.message;
         let id = category_id(&message.id);
@@ -134,10 +134,4 @@ fn category_id(text: &str) -> Result<i64, Error> {
 fn page_parameters(message: &pb::ListCategoriesRequest) -> PageParameters<'_> {
     let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
     PageParameters { page, per_page, cursor }
-}
-
-fn check_name(name: Option<&str>, violations: &mut Violations) {
-    if name.is_some_and(|name| name.contains(char::is_control)) {
-        violations.add("name", "INVALID_VALUE", "name must be one line of text");
-    }
 }

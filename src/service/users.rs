@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
 use super::pages::{self, PageParameters};
-use super::{accept, changes, next_milli, no_more, number};
+use super::{accept, changes, check_line, next_milli, no_more, number};
 use crate::error::{Error, Kind};
 use crate::pb;
 use crate::resource::Resource;
@@ -196,9 +196,7 @@ fn check_email(email: Option<&String>, violations: &mut Violations) {
 /// Name, phone, title and department.
 fn check_lines(lines: [Option<&String>; 4], violations: &mut Violations) {
     for (field, text) in ["displayName", "phone", "title", "department"].into_iter().zip(lines) {
-        if text.is_some_and(|text| text.contains(char::is_control)) {
-            violations.add(field, "INVALID_VALUE", format!("{field} must be one line of text"));
-        }
+        check_line(field, text.map(String::as_str), violations);
     }
 }
 

@@ -11,7 +11,7 @@ use super::accept::Accepted;
 use super::once::{Answer, once};
 use super::pages::{self, Listed, PageParameters};
 use super::transitions::refused;
-use super::{accept, changes, next_milli, number};
+use super::{accept, changes, check_line, next_milli, number};
 use crate::auth::caller::Caller;
 use crate::auth::scope::Scope;
 use crate::clock::Timestamp;
@@ -257,9 +257,6 @@ fn faqs_page(message: &pb::ListFaqsRequest) -> PageParameters<'_> {
 }
 
 fn check_lines(title: Option<&String>, category: Option<&String>, violations: &mut Violations) {
-    for (field, text) in [("title", title), ("category", category)] {
-        if text.is_some_and(|text| text.contains(char::is_control)) {
-            violations.add(field, "INVALID_VALUE", format!("{field} must be one line of text"));
-        }
-    }
+    check_line("title", title.map(String::as_str), violations);
+    check_line("category", category.map(String::as_str), violations);
 }

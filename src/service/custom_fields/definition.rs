@@ -6,7 +6,7 @@ use rest::{Place, Violations, Wrong};
 use super::decimal::is_less;
 use super::values::{self, is_null};
 use crate::pb;
-use crate::service::from_number;
+use crate::service::{check_line, from_number};
 use crate::store::tickets::CustomValue;
 use crate::store::{Bounds, CustomField, CustomFieldType, FieldOption, NewCustomField};
 
@@ -41,7 +41,7 @@ pub fn shown(field: CustomField) -> pb::CustomField {
 /// The field that a request asks for. What is wrong with it is noted.
 pub fn new(message: pb::CreateCustomFieldRequest, violations: &mut Violations) -> NewCustomField {
     check_key(&message.key, violations);
-    check_label(Some(&message.label), violations);
+    check_line("label", Some(&message.label), violations);
     let field_type = field_type(message.r#type);
     let (minimum, maximum) = (message.minimum, message.maximum);
     let bounds =
@@ -62,7 +62,7 @@ pub fn updated(
     wanted: pb::CustomField,
     violations: &mut Violations,
 ) -> CustomField {
-    check_label(Some(&wanted.label), violations);
+    check_line("label", Some(&wanted.label), violations);
     let (minimum, maximum) = (wanted.minimum, wanted.maximum);
     let field_type = before.field_type;
     CustomField {
@@ -88,12 +88,6 @@ fn check_key(key: &str, violations: &mut Violations) {
     if !begins || !rest.all(goes_on) {
         let remedy = "key must be a small letter, then small letters, digits and underscores";
         violations.add("key", "INVALID_VALUE", remedy);
-    }
-}
-
-fn check_label(label: Option<&str>, violations: &mut Violations) {
-    if label.is_some_and(|label| label.contains(char::is_control)) {
-        violations.add("label", "INVALID_VALUE", "label must be one line of text");
     }
 }
 

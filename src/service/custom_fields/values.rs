@@ -1,6 +1,6 @@
 //! Values of custom fields: between JSON, the store, and what lists are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Value};
@@ -140,13 +140,18 @@ pub fn unknown() -> Wrong {
 /// A value within the bounds of its field; none for an empty list.
 fn read(field: &CustomField, value: &Value) -> Result<Option<CustomValue>, Wrong> {
     let value = of_type(field.field_type, value)?;
-    let options = &field.bounds.options;
-    let is_option = |text: &String| options.iter().any(|one| one.is_active && one.value == *text);
+    let active = || field.bounds.options.iter().filter(|one| one.is_active).map(|one| &one.value);
     match &value {
         CustomValue::MultiSelect(texts) if texts.is_empty() => return Ok(None),
-        CustomValue::Select(text) if !is_option(text) => return Err(no_option(field)),
-        CustomValue::MultiSelect(texts) if !texts.iter().all(is_option) => {
+        CustomValue::Select(text) if !active().any(|value| value == text) => {
             return Err(no_option(field));
+        }
+        CustomValue::MultiSelect(texts) => {
+            // Each may be one of hundreds.
+            let active: BTreeSet<_> = active().collect();
+            if !texts.iter().all(|text| active.contains(text)) {
+                return Err(no_option(field));
+            }
         }
         CustomValue::Text(text) | CustomValue::Url(text) | CustomValue::Email(text) => {
             let most = field.bounds.max_length.and_then(|most| usize::try_from(most).ok());
