@@ -111,6 +111,8 @@ pub struct Enum {
     pub prefix: String,
     /// Number and short name, by number, without zero.
     pub values: Vec<(i32, String)>,
+    /// The numbers that may follow each, by number; empty where the values are no statuses.
+    pub steps: Vec<(i32, Vec<i32>)>,
 }
 
 impl Api {
@@ -266,7 +268,7 @@ impl Api {
                     self.add_message(&below)?;
                 }
                 ProtoKind::Enum(below) if below.package_name() == message.package_name() => {
-                    self.enums.insert(below.full_name().to_owned(), Enum::new(&below));
+                    self.enums.insert(below.full_name().to_owned(), Enum::new(&below)?);
                 }
                 ProtoKind::Message(below) if is_well_known(&below) => {}
                 ProtoKind::Message(_) | ProtoKind::Enum(_) => {
@@ -383,7 +385,7 @@ fn is_well_known(message: &MessageDescriptor) -> bool {
 }
 
 impl Enum {
-    fn new(descriptor: &EnumDescriptor) -> Self {
+    fn new(descriptor: &EnumDescriptor) -> Result<Self, String> {
         let prefix = names::enum_prefix(descriptor.name());
         let short = |name: &str| name.strip_prefix(&prefix).unwrap_or(name).to_owned();
         let values = descriptor.values().filter(|value| value.number() != 0);
@@ -391,8 +393,29 @@ impl Enum {
             values.map(|value| (value.number(), short(value.name()))).collect();
         values.sort_by_key(|(number, _)| *number);
         let name = name_in_package(descriptor.full_name(), descriptor.package_name());
-        Self { name, prefix, values }
+        let steps = steps(descriptor, &values)?;
+        Ok(Self { name, prefix, values, steps })
     }
+}
+
+/// The steps that the values of an enum say, with the numbers of the names.
+fn steps(
+    descriptor: &EnumDescriptor,
+    values: &[(i32, String)],
+) -> Result<Vec<(i32, Vec<i32>)>, String> {
+    let pool = descriptor.parent_pool();
+    let mut steps = Vec::new();
+    for value in descriptor.values() {
+        let Some(to) = options::step(pool, &value.options()) else { continue };
+        let number = |name: &String| {
+            let found = values.iter().find(|(_, short)| short == name);
+            found.map(|(number, _)| *number).ok_or_else(|| {
+                format!("{} leads to {name}, which the enum does not have", value.name())
+            })
+        };
+        steps.push((value.number(), to.iter().map(number).collect::<Result<_, _>>()?));
+    }
+    Ok(steps)
 }
 
 fn name_in_package(full_name: &str, package: &str) -> String {

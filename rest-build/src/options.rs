@@ -60,6 +60,10 @@ pub struct Rules {
     pub takes_number: bool,
     /// Whether the items of a list are judged one by one.
     pub judged: bool,
+    /// Whether a string is one line of text.
+    pub line: bool,
+    /// Whether a string is a date.
+    pub date: bool,
     /// A value for the documentation.
     pub example: Option<serde_json::Value>,
 }
@@ -153,6 +157,8 @@ pub fn rules(pool: &DescriptorPool, options: &DynamicMessage) -> Rules {
         unique: bool_of(rules, "unique"),
         takes_number: bool_of(rules, "takes_number"),
         judged: bool_of(rules, "judged"),
+        line: bool_of(rules, "line"),
+        date: bool_of(rules, "date"),
         example: example(&string_of(rules, "example")),
     }
 }
@@ -194,6 +200,14 @@ pub fn has_figures(pool: &DescriptorPool, options: &DynamicMessage) -> bool {
 pub fn is_list(pool: &DescriptorPool, options: &DynamicMessage) -> bool {
     let list = extension(pool, options, "orqit.v1.list");
     list.and_then(|list| list.as_bool()).unwrap_or_default()
+}
+
+/// The short names of the values that may follow one of an enum; `None` where it says nothing of that.
+pub fn step(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Vec<String>> {
+    let step = extension(pool, options, "orqit.v1.step")?;
+    let to = field(step.as_message()?, "to");
+    let names = to.as_list().unwrap_or_default().iter().filter_map(Value::as_str);
+    Some(names.map(str::to_owned).collect())
 }
 
 fn extension(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option<Value> {

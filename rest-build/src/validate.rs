@@ -95,6 +95,7 @@ fn validate(api: &Api, full_name: &str, updatable: &[&Field]) -> TokenStream {
             }
         )
     });
+    let page = page_parameters(message);
     let bound = api.path_bound(full_name);
     let checks = message.fields.iter().map(|field| {
         if bound.contains(field.proto.as_str()) && field.kind == Kind::String {
@@ -124,8 +125,34 @@ fn validate(api: &Api, full_name: &str, updatable: &[&Field]) -> TokenStream {
             #normalize
 
             #version
+
+            #page
         }
     }
+}
+
+/// What a request for a page of a list has, told as one.
+fn page_parameters(message: &Message) -> Option<TokenStream> {
+    let has = |name: &str, kind: &Kind| {
+        let field = message.field(name);
+        field.is_some_and(|field| field.kind == *kind && field.shape == Shape::Optional)
+    };
+    let is_list = has("per_page", &Kind::Integer) && has("cursor", &Kind::String);
+    let page = match has("page", &Kind::Integer) {
+        true => quote!(self.page),
+        false => quote!(None),
+    };
+    is_list.then(|| {
+        quote! {
+            fn page_parameters(&self) -> Option<::rest::PageParameters<'_>> {
+                Some(::rest::PageParameters {
+                    page: #page,
+                    per_page: self.per_page,
+                    cursor: self.cursor.as_deref(),
+                })
+            }
+        }
+    })
 }
 
 /// Text of a path is an id: one that cannot be one is not found, like any other that is nowhere.
@@ -223,7 +250,10 @@ fn rules(rules: &Rules) -> TokenStream {
     let max_length = (max_length > 0).then(|| quote!(max_length: #max_length,));
     let max_items = (max_items > 0).then(|| quote!(max_items: #max_items,));
     let one_of = (!one_of.is_empty()).then(|| quote!(one_of: &[#(#one_of),*],));
-    let said = quote!(#required #min_length #max_length #max_items #minimum #maximum #one_of);
+    let line = rules.line.then(|| quote!(line: true,));
+    let date = rules.date.then(|| quote!(date: true,));
+    let lengths = quote!(#min_length #max_length #max_items);
+    let said = quote!(#required #lengths #minimum #maximum #one_of #line #date);
     if said.is_empty() {
         quote!(&::rest::Rules::DEFAULT)
     } else {

@@ -6,7 +6,7 @@ use quote::quote;
 use crate::model::{Api, Field, Kind, Message, Shape};
 use crate::names;
 
-/// One `EnumNames` for each enum of the API.
+/// One `EnumNames` for each enum of the API, and `Steps` for those that are statuses.
 pub fn enums(api: &Api) -> TokenStream {
     let statics = api.enums.values().map(|found| {
         let (name, prefix) = (names::enum_names(&found.name), &found.prefix);
@@ -18,7 +18,17 @@ pub fn enums(api: &Api) -> TokenStream {
                 ::rest::EnumNames { prefix: #prefix, values: &[#(#values),*] };
         }
     });
-    quote!(#(#statics)*)
+    let statuses = api.enums.values().filter(|found| !found.steps.is_empty()).map(|found| {
+        let (path, name) = (names::path(&found.name), names::enum_names(&found.name));
+        let steps = found.steps.iter().map(|(from, to)| quote!((#from, &[#(#to),*])));
+        quote! {
+            impl ::rest::Steps for #path {
+                const NAMES: &'static ::rest::EnumNames = &#name;
+                const STEPS: &'static [(i32, &'static [i32])] = &[#(#steps),*];
+            }
+        }
+    });
+    quote!(#(#statics)* #(#statuses)*)
 }
 
 /// `Serialize` for each message that is in an answer.

@@ -223,3 +223,22 @@ fn one_list_of_a_request_can_be_judged() {
         assert_eq!(refusal(rpc, &request, ""), sentence, "{request}");
     }
 }
+
+#[test]
+fn a_step_leads_to_a_value_of_its_enum() {
+    let step = |to: &str| {
+        format!(
+            r#"string id = 1; enum Stage {{
+                STAGE_UNSPECIFIED = 0;
+                STAGE_NEW = 1 [(orqit.v1.step) = {{ to: ["{to}"] }}];
+                STAGE_OLD = 2;
+            }} Stage stage = 2;"#
+        )
+    };
+    assert_eq!(
+        refusal(GET, "string id = 1;", &step("GONE")),
+        "STAGE_NEW leads to GONE, which the enum does not have"
+    );
+    let code = generate(GET, "string id = 1;", &step("OLD")).expect("it is right");
+    assert!(code.contains("impl ::rest::Steps for"), "{code}");
+}

@@ -1,4 +1,4 @@
-//! The names of an enum's values, as JSON and parameters write them.
+//! The names of an enum's values, as JSON and parameters write them, and the steps between statuses.
 //!
 //! The zero value has no name here: it means that nothing was given.
 
@@ -41,5 +41,19 @@ impl EnumNames {
     pub fn wrong(&self) -> Wrong {
         let names: Vec<_> = self.values.iter().map(|(_, name)| *name).collect();
         Wrong::new("INVALID_ENUM", format!("must be one of {}", names.join(", ")))
+    }
+}
+
+/// An enum of statuses, with the steps between them as the `.proto` file declares them.
+pub trait Steps {
+    /// The names of the statuses.
+    const NAMES: &'static EnumNames;
+    /// Each status with those that may follow it; one that is not here is final.
+    const STEPS: &'static [(i32, &'static [i32])];
+
+    /// The statuses that may follow this one.
+    fn next(number: i32) -> &'static [i32] {
+        let found = Self::STEPS.iter().find(|(from, _)| *from == number);
+        found.map_or(&[], |(_, to)| to)
     }
 }

@@ -27,7 +27,7 @@ pub mod write;
 mod tests;
 
 pub use binding::{Binding, Call, Content, Refusal, Reply};
-pub use enums::EnumNames;
+pub use enums::{EnumNames, Steps};
 pub use from_json::{FromJson, value};
 pub use json::{Json, MAX_DEPTH, Number};
 pub use mask::{Mask, Merge, Patch, merge_entries};
@@ -39,5 +39,5 @@ pub use rpc::{Access, IdempotencyKeyUse, Policy, Route, Rpc};
 pub use stream::{Guard, Guarded, StreamFormat, StreamGuard};
 pub use text::FromText;
 pub use time::{format_timestamp, parse_timestamp};
-pub use validate::{Rules, Validate};
+pub use validate::{PageParameters, Rules, Validate};
 pub use violations::{Violation, Violations, Wrong};

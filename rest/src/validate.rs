@@ -30,6 +30,22 @@ pub trait Validate {
     fn version(&self) -> Option<i64> {
         None
     }
+
+    /// The page that it asks for, if it asks for one of a list.
+    fn page_parameters(&self) -> Option<PageParameters<'_>> {
+        None
+    }
+}
+
+/// The page of a list that a request asks for, as its message has it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PageParameters<'m> {
+    /// The number of the page.
+    pub page: Option<i32>,
+    /// The most rows of the page.
+    pub per_page: Option<i32>,
+    /// Where the page before ended.
+    pub cursor: Option<&'m str>,
 }
 
 // prost boxes the fields of messages that contain themselves.
@@ -56,6 +72,10 @@ pub struct Rules {
     pub maximum: Option<i64>,
     /// The only strings, unless empty.
     pub one_of: &'static [&'static str],
+    /// The string is one line of text.
+    pub line: bool,
+    /// The string is a date.
+    pub date: bool,
 }
 
 impl Rules {
@@ -68,6 +88,8 @@ impl Rules {
         minimum: None,
         maximum: None,
         one_of: &[],
+        line: false,
+        date: false,
     };
 
     fn lengths(&self) -> String {
@@ -216,10 +238,22 @@ pub fn string(value: &str, rules: &Rules, at: &Place<'_>, violations: &mut Viola
     if value.contains('\0') {
         violations.note(at, Wrong::new("NUL", "must not contain the character U+0000"));
     }
+    if rules.line && value.contains(char::is_control) {
+        violations.note(at, Wrong::new("INVALID_VALUE", "must be one line of text"));
+    }
+    if rules.date && !is_date(value) {
+        let remedy = "must be a date such as \"2026-11-23\"";
+        violations.note(at, Wrong::new("INVALID_DATE", remedy));
+    }
     if !rules.one_of.is_empty() && !rules.one_of.contains(&value) {
         let remedy = format!("must be one of {}", rules.one_of.join(", "));
         violations.note(at, Wrong::new("INVALID_VALUE", remedy));
     }
+}
+
+/// Whether a text is a date as RFC 3339 writes it, of a year from 1 to 9999.
+pub fn is_date(text: &str) -> bool {
+    text.len() == 10 && time::parse_timestamp(&format!("{text}T00:00:00Z")).is_ok()
 }
 
 /// The range of an integer.

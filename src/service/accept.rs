@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::event::Origin;
 use crate::held_bytes::Hold;
 use crate::preconditions::{Precondition, Preconditions};
+use crate::service::pages;
 use crate::store::Claim;
 use crate::trail::Trail;
 
@@ -81,6 +82,9 @@ fn judge<M: Validate>(
     }
     let message = request.into_inner();
     message.validate(&mut violations);
+    if let Some(asked) = message.page_parameters() {
+        pages::check(asked, &mut violations);
+    }
     check(&message, &mut violations);
     match violations.is_empty() {
         true => Ok((message, violations.take_items())),

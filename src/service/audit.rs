@@ -3,7 +3,7 @@
 use rest::Violations;
 use tonic::{Request, Response, Status};
 
-use super::pages::{self, PageParameters};
+use super::pages;
 use super::{accept, messages};
 use crate::pb;
 use crate::store::{AuditFilter, AuditLog, CursorKey, Store};
@@ -29,7 +29,7 @@ impl pb::audit_service_server::AuditService for Audits {
             resource_id: accepted.message.resource_id.clone(),
         };
         let list = format!("{workspace:?} {filter:?}");
-        let page = asked(&accepted.message).request(|text| CursorKey::decode_in(text, &list))?;
+        let page = pages::asked(&accepted.message, |text| CursorKey::decode_in(text, &list))?;
         let found = self.store.reader(workspace).list_audit_logs(&filter, &page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
         let meta = Some(pages::meta(&page, found.total_count, next));
@@ -38,13 +38,7 @@ impl pb::audit_service_server::AuditService for Audits {
     }
 }
 
-fn asked(message: &pb::ListAuditLogsRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
-}
-
 fn check(message: &pb::ListAuditLogsRequest, violations: &mut Violations) {
-    asked(message).check(violations);
     if message.resource_id.is_some() && message.resource_type.is_none() {
         let remedy = "resourceType is needed beside resourceId";
         violations.add("resourceType", "REQUIRED", remedy);

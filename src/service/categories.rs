@@ -4,8 +4,8 @@ use rest::{Mask, Merge, Patch};
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
-use super::pages::{self, PageParameters};
-use super::{accept, changes, check_line, no_more, number};
+use super::pages;
+use super::{accept, changes, no_more, number};
 use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
@@ -24,16 +24,11 @@ impl pb::category_service_server::CategoryService for Categories {
         &self,
         request: Request<pb::ListCategoriesRequest>,
     ) -> Result<Response<pb::ListCategoriesResponse>, Status> {
-        let accepted = accept(request, |message, violations| {
-            page_parameters(message).check(violations);
-        })?;
-        let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
+        let accepted = accept(request, no_more)?;
+        let message = &accepted.message;
         let sort = pages::sort::<CategoryConfig>(message.sort.as_deref(), None);
         let list = CategoryConfig::query(message.active, sort);
-        let page = page_parameters(message)
-            .request(|text| list.decode::<CategoryConfig>(workspace, text))?;
-        let found = self.store.reader(workspace).list(&list, &page).await?;
-        let listed = pages::listed(workspace, &list, &page, found, shown)?;
+        let listed = pages::list(&self.store, &accepted, &list, shown).await?;
         let (categories, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListCategoriesResponse { categories, meta }))
     }
@@ -54,9 +49,7 @@ impl pb::category_service_server::CategoryService for Categories {
         &self,
         request: Request<pb::CreateCategoryRequest>,
     ) -> Result<Response<pb::CreateCategoryResponse>, Status> {
-        let accepted = accept(request, |message: &pb::CreateCategoryRequest, violations| {
-            check_line("name", Some(&message.name), violations);
-        })?;
+        let accepted = accept(request, no_more)?;
         let message = accepted.message.clone();
         let new = NewCategory {
             name: message.name,
@@ -80,7 +73,6 @@ impl pb::category_service_server::CategoryService for Categories {
         let mut mask = Mask::default();
         let accepted = accept(request, |message: &pb::UpdateCategoryRequest, violations| {
             mask = message.mask(violations);
-            check_line("name", message.name.as_deref(), violations);
         })?;
         let message = &accepted.message;
         let id = category_id(&message.id);
@@ -129,9 +121,4 @@ fn shown(category: CategoryConfig) -> pb::Category {
 /// The id that a path names. What can be no id is simply not found.
 fn category_id(text: &str) -> Result<i64, Error> {
     number(text).ok_or_else(|| Resource::Category.not_found())
-}
-
-fn page_parameters(message: &pb::ListCategoriesRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
 }

@@ -22,7 +22,6 @@ pub mod usage;
 pub mod users;
 pub mod workspace;
 
-use rest::Violations;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
@@ -48,13 +47,6 @@ macro_rules! from_number {
 }
 
 use from_number;
-
-/// Refuses a text of more than one line; `field` is where it stands.
-fn check_line(field: &str, text: Option<&str>, violations: &mut Violations) {
-    if text.is_some_and(|text| text.contains(char::is_control)) {
-        violations.add(field, "INVALID_VALUE", format!("{field} must be one line of text"));
-    }
-}
 
 /// A resource as the API shows it.
 fn object(resource: &impl serde::Serialize) -> serde_json::Map<String, Value> {

@@ -1,58 +1,53 @@
 //! What all lists have in common: how a page is asked for, and where it stands in the list.
 
 use prost::Message;
-use rest::Violations;
+use rest::{PageParameters, Validate, Violations};
 
 use crate::config::{PAGE_BYTES_MAX, PAGED_ROWS_MAX, PER_PAGE_ALWAYS, PER_PAGE_DEFAULT};
 use crate::error::Error;
 use crate::pb;
+use crate::service::accept::Accepted;
+use crate::service::messages::history_entry;
 use crate::store::nouns::{Direction, Noun, Order, Query, SEARCH_WORDS_MAX, searched_words};
-use crate::store::{CursorError, CursorKey, Page, PageRequest, Position, WorkspaceId};
+use crate::store::{
+    CursorError, CursorKey, HistoryEntry, Page, PageRequest, Position, Store, WorkspaceId,
+};
 
 /// The cursor that begins a list which is read on by its cursors.
-pub const START: &str = "start";
+const START: &str = "start";
 
 /// The most bytes that a page has beside its rows.
 const META_BYTES: usize = 1024;
 /// The most bytes that a row of a page has beside its message.
 const FIELD_BYTES: usize = 8;
 
-/// The page that a request asks for, as its message has it.
-#[derive(Debug, Clone, Copy)]
-pub struct PageParameters<'m> {
-    pub page: Option<i32>,
-    pub per_page: Option<i32>,
-    pub cursor: Option<&'m str>,
+/// Refuses pages beyond the depth to which rows are counted off, and two places at once.
+pub fn check(asked: PageParameters<'_>, violations: &mut Violations) {
+    let page = i64::from(asked.page.unwrap_or(1));
+    let per_page = asked.per_page.map_or(i64::from(PER_PAGE_DEFAULT), i64::from);
+    if page.saturating_mul(per_page) > PAGED_ROWS_MAX {
+        let remedy = "page × perPage must be at most 100,000; read on with cursor, from nextCursor of the page before";
+        violations.add("page", "OUT_OF_RANGE", remedy);
+    }
+    if asked.page.is_some() && asked.cursor.is_some() {
+        let remedy = "cursor cannot be combined with page: send one of them";
+        violations.add("cursor", "INVALID_COMBINATION", remedy);
+    }
 }
 
-impl PageParameters<'_> {
-    /// Refuses pages beyond the depth to which rows are counted off, and two places at once.
-    pub fn check(self, violations: &mut Violations) {
-        let page = i64::from(self.page.unwrap_or(1));
-        let per_page = self.per_page.map_or(i64::from(PER_PAGE_DEFAULT), i64::from);
-        if page.saturating_mul(per_page) > PAGED_ROWS_MAX {
-            let remedy = "page × perPage must be at most 100,000; read on with cursor, from nextCursor of the page before";
-            violations.add("page", "OUT_OF_RANGE", remedy);
-        }
-        if self.page.is_some() && self.cursor.is_some() {
-            let remedy = "cursor cannot be combined with page: send one of them";
-            violations.add("cursor", "INVALID_COMBINATION", remedy);
-        }
-    }
-
-    /// The page of a list, whose cursors are read by `decode`. The request was checked.
-    pub fn request(
-        self,
-        decode: impl FnOnce(&str) -> Result<CursorKey, CursorError>,
-    ) -> Result<PageRequest, Error> {
-        let position = match self.cursor {
-            None => Position::Page(self.page.unwrap_or(1) as u32),
-            Some(START) => Position::Start,
-            Some(text) => Position::After(decode(text).map_err(bad_cursor)?),
-        };
-        let per_page = self.per_page.map_or(PER_PAGE_DEFAULT, |per_page| per_page as u32);
-        Ok(PageRequest { per_page, position })
-    }
+/// The page that a request asks for, which was checked, of a list whose cursors are read by `decode`.
+pub fn asked(
+    message: &impl Validate,
+    decode: impl FnOnce(&str) -> Result<CursorKey, CursorError>,
+) -> Result<PageRequest, Error> {
+    let PageParameters { page, per_page, cursor } = message.page_parameters().unwrap_or_default();
+    let position = match cursor {
+        None => Position::Page(page.unwrap_or(1) as u32),
+        Some(START) => Position::Start,
+        Some(text) => Position::After(decode(text).map_err(bad_cursor)?),
+    };
+    let per_page = per_page.map_or(PER_PAGE_DEFAULT, |per_page| per_page as u32);
+    Ok(PageRequest { per_page, position })
 }
 
 /// What a page has room for beside its rows.
@@ -130,6 +125,32 @@ pub fn sort<N: Noun>(
 pub struct Listed<M> {
     pub messages: Vec<M>,
     pub meta: pb::PageMeta,
+}
+
+/// The page of a noun's list that a request asks for.
+pub async fn list<N: Noun, M: Validate, R: Message>(
+    store: &Store,
+    accepted: &Accepted<M>,
+    list: &Query,
+    message: impl Fn(N) -> R,
+) -> Result<Listed<R>, Error> {
+    let workspace = accepted.caller.workspace();
+    let page = asked(&accepted.message, |text| list.decode::<N>(workspace, text))?;
+    let found = store.reader(workspace).list(list, &page).await?;
+    listed(workspace, list, &page, found, message)
+}
+
+/// The page of a row's history that a request asks for.
+pub async fn history<N: Noun, M: Validate>(
+    store: &Store,
+    accepted: &Accepted<M>,
+    id: i64,
+) -> Result<Listed<pb::HistoryEntry>, Error> {
+    let workspace = accepted.caller.workspace();
+    let list = format!("{workspace:?} history of {} {id}", N::table().resource.resource_type());
+    let page = asked(&accepted.message, |text| CursorKey::decode_in(text, &list))?;
+    let found = store.reader(workspace).list_history::<N>(id, &page).await?;
+    fitted(&page, found, HistoryEntry::key, |key| key.encode_in(&list), history_entry)
 }
 
 /// The page of a list as messages, as many as fit, with where it stands in the list.

@@ -3,7 +3,7 @@
 use rest::Violations;
 use tonic::{Request, Response, Status};
 
-use super::pages::{self, PageParameters};
+use super::pages;
 use super::{accept, next_milli};
 use crate::clock::{Clock, Timestamp};
 use crate::pb;
@@ -34,7 +34,6 @@ impl pb::usage_service_server::UsageService for Usages {
     ) -> Result<Response<pb::ListRequestLogsResponse>, Status> {
         let (mut key_ids, mut endpoints) = (Vec::new(), Vec::new());
         let accepted = accept(request, |message: &pb::ListRequestLogsRequest, violations| {
-            asked_logs(message).check(violations);
             key_ids = split_key_ids(&message.key_id, violations);
             endpoints = named_endpoints(message.endpoint.as_deref(), violations);
         })?;
@@ -42,8 +41,7 @@ impl pb::usage_service_server::UsageService for Usages {
         let filter = request_log_filter(&accepted.message, key_ids, endpoints);
         // Debug quotes strings and names every field, so no two lists have the same text.
         let list = format!("{workspace:?} {filter:?}");
-        let page =
-            asked_logs(&accepted.message).request(|text| CursorKey::decode_in(text, &list))?;
+        let page = pages::asked(&accepted.message, |text| CursorKey::decode_in(text, &list))?;
         let found = self.store.reader(workspace).list_request_logs(&filter, &page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
         let meta = Some(pages::meta(&page, found.total_count, next));
@@ -58,7 +56,6 @@ impl pb::usage_service_server::UsageService for Usages {
         let now = self.clock.now();
         let mut endpoints = Vec::new();
         let accepted = accept(request, |message: &pb::GetUsageRequest, violations| {
-            asked_usage(message).check(violations);
             check_range(message, now, violations);
             endpoints = named_endpoints(message.endpoint.as_deref(), violations);
         })?;
@@ -69,23 +66,13 @@ impl pb::usage_service_server::UsageService for Usages {
         let list =
             format!("{workspace:?} {interval:?} {since:?} {until:?} {key_id:?} {endpoint:?}");
         let filter = usage_filter(&message, now, endpoints);
-        let page = asked_usage(&message).request(|text| CursorKey::decode_in(text, &list))?;
+        let page = pages::asked(&message, |text| CursorKey::decode_in(text, &list))?;
         let found = self.store.reader(workspace).list_usage(&filter, &page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
         let meta = Some(pages::meta(&page, found.total_count, next));
         let usage = found.rows.into_iter().map(figures).collect();
         Ok(Response::new(pb::GetUsageResponse { usage, meta }))
     }
-}
-
-fn asked_logs(message: &pb::ListRequestLogsRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
-}
-
-fn asked_usage(message: &pb::GetUsageRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
 }
 
 /// The ids of the filter. A list of strings is read with its commas, for in words they are data; no

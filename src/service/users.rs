@@ -6,8 +6,8 @@ use rest::{Mask, Merge, Patch, Violations};
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
-use super::pages::{self, PageParameters};
-use super::{accept, changes, check_line, next_milli, no_more, number};
+use super::pages;
+use super::{accept, changes, next_milli, no_more, number};
 use crate::error::{Error, Kind};
 use crate::pb;
 use crate::resource::Resource;
@@ -26,16 +26,12 @@ impl pb::user_service_server::UserService for Users {
         request: Request<pb::ListUsersRequest>,
     ) -> Result<Response<pb::ListUsersResponse>, Status> {
         let accepted = accept(request, |message, violations| {
-            page_parameters(message).check(violations);
             pages::check_search(message.q.as_deref(), violations);
         })?;
-        let workspace = accepted.caller.workspace();
         let message = &accepted.message;
         let sort = pages::sort::<User>(message.sort.as_deref(), message.updated_since);
         let list = filter(message).query(sort);
-        let page = page_parameters(message).request(|text| list.decode::<User>(workspace, text))?;
-        let found = self.store.reader(workspace).list(&list, &page).await?;
-        let listed = pages::listed(workspace, &list, &page, found, messages::user)?;
+        let listed = pages::list(&self.store, &accepted, &list, messages::user).await?;
         let (users, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListUsersResponse { users, meta }))
     }
@@ -145,11 +141,6 @@ fn user_id(text: &str) -> Result<i64, Error> {
     number(text).ok_or_else(|| Resource::User.not_found())
 }
 
-fn page_parameters(message: &pb::ListUsersRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
-}
-
 fn filter(message: &pb::ListUsersRequest) -> UserFilter {
     UserFilter {
         role: message.role.iter().copied().map(messages::role).collect(),
@@ -164,20 +155,14 @@ fn filter(message: &pb::ListUsersRequest) -> UserFilter {
 }
 
 fn check_create(message: &pb::CreateUserRequest, violations: &mut Violations) {
-    let pb::CreateUserRequest { display_name, email, role, phone, title, department, .. } = message;
-    check_role(*role, violations);
-    check_email(Some(email).filter(|email| !email.is_empty()), violations);
-    let lines = [Some(display_name), phone.as_ref(), title.as_ref(), department.as_ref()];
-    check_lines(lines, violations);
+    check_role(message.role, violations);
+    check_email(Some(&message.email).filter(|email| !email.is_empty()), violations);
     check_locale(message.timezone.as_ref(), message.locale.as_ref(), violations);
 }
 
 fn check_update(message: &pb::UpdateUserRequest, violations: &mut Violations) {
-    let pb::UpdateUserRequest { display_name, email, role, phone, title, department, .. } = message;
-    check_role(*role, violations);
-    check_email(email.as_ref(), violations);
-    let lines = [display_name.as_ref(), phone.as_ref(), title.as_ref(), department.as_ref()];
-    check_lines(lines, violations);
+    check_role(message.role, violations);
+    check_email(message.email.as_ref(), violations);
     check_locale(message.timezone.as_ref(), message.locale.as_ref(), violations);
 }
 
@@ -190,13 +175,6 @@ fn check_role(role: Option<i32>, violations: &mut Violations) {
 fn check_email(email: Option<&String>, violations: &mut Violations) {
     if email.is_some_and(|email| !is_address(email)) {
         violations.add("email", "INVALID_EMAIL", "email must be an address such as name@host");
-    }
-}
-
-/// Name, phone, title and department.
-fn check_lines(lines: [Option<&String>; 4], violations: &mut Violations) {
-    for (field, text) in ["displayName", "phone", "title", "department"].into_iter().zip(lines) {
-        check_line(field, text.map(String::as_str), violations);
     }
 }
 

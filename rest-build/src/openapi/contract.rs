@@ -4,8 +4,8 @@
 
 use heck::ToShoutySnakeCase;
 use prost_reflect::{
-    DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
-    MethodDescriptor, ServiceDescriptor,
+    DescriptorPool, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, Kind,
+    MessageDescriptor, MethodDescriptor, ServiceDescriptor,
 };
 
 use crate::options::{self, EventStream, HttpRule};
@@ -131,6 +131,20 @@ pub fn enum_values(descriptor: &EnumDescriptor) -> Vec<(String, String)> {
         })
         .filter(|(name, _)| name != "UNSPECIFIED")
         .collect()
+}
+
+/// The short names of the values that may follow each value of an enum of statuses, in its order; empty
+/// for any other enum.
+pub fn steps(descriptor: &EnumDescriptor) -> Vec<(String, Vec<String>)> {
+    let pool = descriptor.parent_pool();
+    let step = |value: &EnumValueDescriptor| options::step(pool, &value.options());
+    if !descriptor.values().any(|value| step(&value).is_some()) {
+        return Vec::new();
+    }
+    let steps = descriptor.values();
+    let steps =
+        steps.map(|value| (short_name(descriptor, value.name()), step(&value).unwrap_or_default()));
+    steps.filter(|(name, _)| name != "UNSPECIFIED").collect()
 }
 
 fn short_name(descriptor: &EnumDescriptor, value: &str) -> String {

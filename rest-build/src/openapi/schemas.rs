@@ -17,6 +17,8 @@ const LENGTH_MAX: u32 = 65_536;
 const ITEMS_MAX: u32 = 100;
 /// Anything but U+0000, which no database keeps.
 const NO_NUL: &str = r"^[^\u0000]*$";
+/// Anything but control characters.
+const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 
 /// The named schemas of a document, made as they are asked for.
 pub struct Schemas<'a> {
@@ -222,12 +224,23 @@ impl<'a> Schemas<'a> {
         let values = contract::enum_values(descriptor);
         let comment = contract::comment(&descriptor.parent_file(), descriptor.path());
         let mut text = contract::about(descriptor.name(), &comment);
+        let steps = contract::steps(descriptor);
         text.push('\n');
         for (name, comment) in &values {
             text.push_str(&format!("\n- `{name}`: {}", contract::one_line(comment)));
+            let step = steps.iter().find(|(from, _)| from == name);
+            text.push_str(&step.map(|(_, to)| leads(to)).unwrap_or_default());
         }
         let names: Vec<_> = values.iter().map(|(name, _)| name).collect();
         self.add(descriptor.name(), json!({ "type": "string", "description": text, "enum": names }))
+    }
+}
+
+/// Where a status leads.
+fn leads(to: &[String]) -> String {
+    match to {
+        [] => " It is final.".to_owned(),
+        to => format!(" Leads to `{}`.", to.join("`, `")),
     }
 }
 
@@ -242,6 +255,9 @@ pub fn reference(name: &str) -> Value {
 }
 
 fn string(field: &FieldDescriptor, rules: &Rules, purpose: Use) -> Value {
+    if rules.date {
+        return json!({ "type": "string", "format": "date" });
+    }
     if purpose == Use::Answer {
         return json!({ "type": "string" });
     }
@@ -255,7 +271,7 @@ fn string(field: &FieldDescriptor, rules: &Rules, purpose: Use) -> Value {
         "type": kind,
         "minLength": rules.min_length.max(least),
         "maxLength": or_default(rules.max_length, LENGTH_MAX),
-        "pattern": NO_NUL,
+        "pattern": if rules.line { LINE } else { NO_NUL },
     })
 }
 

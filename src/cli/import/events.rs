@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use rest::Steps;
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -11,7 +12,6 @@ use super::tickets::Loaded;
 use super::{Import, progress};
 use crate::cli::client::patiently;
 use crate::pb;
-use crate::store::tickets::Status;
 
 /// A number that no status has: what stands for a state that the file has corrupted.
 const CORRUPT: i32 = -100;
@@ -100,12 +100,12 @@ fn status(state: &str) -> i32 {
 /// How many of the leading `states` an earlier run has applied to a ticket of this version: all
 /// before the first that would make a further version.
 fn applied_before(states: &[String], version: i64) -> usize {
-    let (mut at, mut now) = (1, Status::Open);
+    let (mut at, mut now) = (1, pb::TicketStatus::Open.into());
     let next_change = states.iter().position(|state| {
-        let wanted = i16::try_from(status(state)).ok().and_then(Status::from_i16);
-        let Some(to) = wanted.filter(|to| now.next().contains(to)) else {
+        let to = status(state);
+        if !pb::TicketStatus::next(now).contains(&to) {
             return false;
-        };
+        }
         if at == version {
             return true;
         }

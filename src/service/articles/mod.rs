@@ -3,22 +3,19 @@
 mod messages;
 mod slug;
 
-use rest::{Mask, Merge, Patch, Violations};
+use rest::{Mask, Merge, Patch};
 use tonic::{Request, Response, Status};
 
 use self::messages::{kind, shown, status};
-use super::accept::Accepted;
 use super::once::{Answer, once};
-use super::pages::{self, Listed, PageParameters};
-use super::transitions::refused;
-use super::{accept, changes, check_line, next_milli, number};
+use super::pages;
+use super::{accept, changes, next_milli, number, transitions};
 use crate::auth::caller::Caller;
 use crate::auth::scope::Scope;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::pb;
 use crate::resource::Resource;
-use crate::store::nouns::{Direction, Order};
 use crate::store::{Article, ArticleFilter, ArticleKind, ArticleStatus, Store, Tx};
 
 /// How often a new article tries for a slug that others take meanwhile.
@@ -37,7 +34,6 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         request: Request<pb::ListArticlesRequest>,
     ) -> Result<Response<pb::ListArticlesResponse>, Status> {
         let accepted = accept(request, |message: &pb::ListArticlesRequest, violations| {
-            articles_page(message).check(violations);
             pages::check_search(message.q.as_deref(), violations);
         })?;
         let message = &accepted.message;
@@ -55,7 +51,8 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
             updated_since: message.updated_since.map(next_milli),
         };
         let sort = pages::sort::<Article>(message.sort.as_deref(), message.updated_since);
-        let listed = self.page(&accepted, &filter, sort, articles_page(message)).await?;
+        let list = filter.query(sort);
+        let listed = pages::list(&self.store, &accepted, &list, shown).await?;
         let (articles, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListArticlesResponse { articles, meta }))
     }
@@ -65,7 +62,6 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         request: Request<pb::ListFaqsRequest>,
     ) -> Result<Response<pb::ListFaqsResponse>, Status> {
         let accepted = accept(request, |message: &pb::ListFaqsRequest, violations| {
-            faqs_page(message).check(violations);
             pages::check_search(message.q.as_deref(), violations);
         })?;
         let message = &accepted.message;
@@ -77,7 +73,7 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
             words: message.q.clone(),
             updated_since: None,
         };
-        let listed = self.page(&accepted, &filter, None, faqs_page(message)).await?;
+        let listed = pages::list(&self.store, &accepted, &filter.query(None), shown).await?;
         let (articles, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListFaqsResponse { articles, meta }))
     }
@@ -104,7 +100,6 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         request: Request<pb::CreateArticleRequest>,
     ) -> Result<Response<pb::CreateArticleResponse>, Status> {
         let accepted = accept(request, |message: &pb::CreateArticleRequest, violations| {
-            check_lines(Some(&message.title), message.category.as_ref(), violations);
             slug::check(message.slug.as_deref(), violations);
         })?;
         let answered = once(&self.store, &accepted, async |tx| {
@@ -123,7 +118,6 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         let mut mask = Mask::default();
         let accepted = accept(request, |message: &pb::UpdateArticleRequest, violations| {
             mask = message.mask(violations);
-            check_lines(message.title.as_ref(), message.category.as_ref(), violations);
             slug::check(message.slug.as_deref(), violations);
         })?;
         let message = &accepted.message;
@@ -153,22 +147,6 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
     }
 }
 
-impl Articles {
-    async fn page<M>(
-        &self,
-        accepted: &Accepted<M>,
-        filter: &ArticleFilter,
-        sort: Option<(&'static Order, Direction)>,
-        page: PageParameters<'_>,
-    ) -> Result<Listed<pb::Article>, Error> {
-        let workspace = accepted.caller.workspace();
-        let list = filter.query(sort);
-        let page = page.request(|text| list.decode::<Article>(workspace, text))?;
-        let found = self.store.reader(workspace).list(&list, &page).await?;
-        pages::listed(workspace, &list, &page, found, shown)
-    }
-}
-
 impl Answer for pb::CreateArticleResponse {}
 impl Answer for pb::UpdateArticleResponse {}
 
@@ -195,37 +173,12 @@ fn enter(article: &mut Article, to: ArticleStatus, now: Timestamp) -> Result<(),
     if from == to {
         return Ok(());
     }
-    let next = from.next();
-    if next != to {
-        let (from, to, next) = (from.name(), to.name(), next.name());
-        let message = format!("An article that is {from} cannot become {to}, only {next}.");
-        return Err(refused(from, to, vec![next], message));
-    }
+    transitions::check::<pb::ArticleStatus>("An article", from.as_i16(), to.as_i16())?;
     article.status = to;
     if to == ArticleStatus::Published {
         article.published_at = Some(now);
     }
     Ok(())
-}
-
-impl ArticleStatus {
-    /// The one status that may follow this one.
-    fn next(self) -> Self {
-        match self {
-            Self::Draft => Self::Published,
-            Self::Published => Self::Archived,
-            Self::Archived => Self::Draft,
-        }
-    }
-
-    /// Its name in the API.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Draft => "DRAFT",
-            Self::Published => "PUBLISHED",
-            Self::Archived => "ARCHIVED",
-        }
-    }
 }
 
 fn topics(before: &Article, after: &Article) -> impl Iterator<Item = &'static str> {
@@ -244,19 +197,4 @@ fn sees_all(caller: &Caller) -> bool {
 
 fn needs_write(message: &str) -> Error {
     Error::new(Kind::InsufficientScope { required: Some(Scope::KbWrite.name()) }, message)
-}
-
-fn articles_page(message: &pb::ListArticlesRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
-}
-
-fn faqs_page(message: &pb::ListFaqsRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
-}
-
-fn check_lines(title: Option<&String>, category: Option<&String>, violations: &mut Violations) {
-    check_line("title", title.map(String::as_str), violations);
-    check_line("category", category.map(String::as_str), violations);
 }

@@ -6,7 +6,7 @@ use rest::{Place, Violations, Wrong};
 use super::decimal::is_less;
 use super::values::{self, is_null};
 use crate::pb;
-use crate::service::{check_line, from_number};
+use crate::service::from_number;
 use crate::store::tickets::CustomValue;
 use crate::store::{Bounds, CustomField, CustomFieldType, FieldOption, NewCustomField};
 
@@ -41,7 +41,6 @@ pub fn shown(field: CustomField) -> pb::CustomField {
 /// The field that a request asks for. What is wrong with it is noted.
 pub fn new(message: pb::CreateCustomFieldRequest, violations: &mut Violations) -> NewCustomField {
     check_key(&message.key, violations);
-    check_line("label", Some(&message.label), violations);
     let field_type = field_type(message.r#type);
     let (minimum, maximum) = (message.minimum, message.maximum);
     let bounds =
@@ -62,7 +61,6 @@ pub fn updated(
     wanted: pb::CustomField,
     violations: &mut Violations,
 ) -> CustomField {
-    check_line("label", Some(&wanted.label), violations);
     let (minimum, maximum) = (wanted.minimum, wanted.maximum);
     let field_type = before.field_type;
     CustomField {

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use self::definition::shown;
 use super::messages::structure;
 use super::once::{Answer, once};
-use super::pages::{self, PageParameters};
+use super::pages;
 use super::{accept, changes, no_more, number};
 use crate::error::Error;
 use crate::pb;
@@ -32,16 +32,11 @@ impl pb::custom_field_service_server::CustomFieldService for CustomFields {
         &self,
         request: Request<pb::ListCustomFieldsRequest>,
     ) -> Result<Response<pb::ListCustomFieldsResponse>, Status> {
-        let accepted = accept(request, |message, violations| {
-            page_parameters(message).check(violations);
-        })?;
-        let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
+        let accepted = accept(request, no_more)?;
+        let message = &accepted.message;
         let sort = pages::sort::<CustomField>(message.sort.as_deref(), None);
         let list = CustomField::query(message.active, sort);
-        let page =
-            page_parameters(message).request(|text| list.decode::<CustomField>(workspace, text))?;
-        let found = self.store.reader(workspace).list(&list, &page).await?;
-        let listed = pages::listed(workspace, &list, &page, found, shown)?;
+        let listed = pages::list(&self.store, &accepted, &list, shown).await?;
         let (custom_fields, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListCustomFieldsResponse { custom_fields, meta }))
     }
@@ -157,9 +152,4 @@ pub async fn terms(
         }
     }
     if violations.is_empty() { Ok(terms) } else { Err(Error::invalid(violations)) }
-}
-
-fn page_parameters(message: &pb::ListCustomFieldsRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Value};
+use rest::validate::is_date;
 use rest::{Place, Violations, Wrong};
 
 use super::decimal;
@@ -260,8 +261,7 @@ fn texts(value: &Value) -> Result<Vec<String>, Wrong> {
 
 /// A date as RFC 3339 writes it.
 fn date(text: &str) -> Result<String, Wrong> {
-    let is_date = text.len() == 10 && rest::parse_timestamp(&format!("{text}T00:00:00Z")).is_ok();
-    match is_date {
+    match is_date(text) {
         true => Ok(text.to_owned()),
         false => Err(Wrong::new("INVALID_DATE", "must be a date such as \"2026-11-23\"")),
     }

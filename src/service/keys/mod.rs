@@ -14,7 +14,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
-use super::pages::{self, PageParameters};
+use super::pages;
 use super::rate_limits::rate_limits;
 use super::{accept, accept_public, no_more};
 use crate::auth::key::{KeyText, can_be_id};
@@ -65,11 +65,9 @@ impl pb::key_service_server::KeyService for Keys {
         &self,
         request: Request<pb::ListAccountsRequest>,
     ) -> Result<Response<pb::ListAccountsResponse>, Status> {
-        let accepted = accept(request, |message: &pb::ListAccountsRequest, violations| {
-            accounts_page(message).check(violations);
-        })?;
+        let accepted = accept(request, no_more)?;
         // There is one account, so no page has handed out a cursor.
-        let page = accounts_page(&accepted.message).request(|_| Err(CursorError::Malformed))?;
+        let page = pages::asked(&accepted.message, |_| Err(CursorError::Malformed))?;
         let is_first = matches!(page.position, Position::Page(1) | Position::Start);
         let accounts =
             if is_first { vec![messages::account(&accepted.caller)] } else { Vec::new() };
@@ -82,16 +80,14 @@ impl pb::key_service_server::KeyService for Keys {
         &self,
         request: Request<pb::ListKeysRequest>,
     ) -> Result<Response<pb::ListKeysResponse>, Status> {
-        let accepted = accept(request, |message: &pb::ListKeysRequest, violations| {
-            asked(message).check(violations);
-        })?;
+        let accepted = accept(request, no_more)?;
         let workspace = accepted.caller.workspace();
         let mut statuses: Vec<_> =
             accepted.message.status.iter().filter_map(|number| messages::status(*number)).collect();
         statuses.sort_unstable_by_key(|status| *status as u8);
         statuses.dedup();
         let list = format!("{workspace:?} keys {statuses:?}");
-        let page = asked(&accepted.message).request(|text| CursorKey::decode_in(text, &list))?;
+        let page = pages::asked(&accepted.message, |text| CursorKey::decode_in(text, &list))?;
         let now = self.clock.now();
         let found = self.store.reader(workspace).list_keys(&statuses, now, &page).await?;
         let next = found.next.map(|next| next.encode_in(&list));
@@ -271,16 +267,6 @@ fn kept_by_nobody<R>(mut answer: Response<R>) -> Response<R> {
 /// The id, if it can be one. What cannot is simply not found.
 fn key_id(text: &str) -> Result<&str, Error> {
     if can_be_id(text) { Ok(text) } else { Err(Resource::ApiKey.not_found()) }
-}
-
-fn accounts_page(message: &pb::ListAccountsRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
-}
-
-fn asked(message: &pb::ListKeysRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
 }
 
 fn check_scopes(scopes: &[String], violations: &mut Violations) {

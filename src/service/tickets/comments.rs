@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::event_type::EventType;
 use crate::pb;
 use crate::service::changes::created_as;
-use crate::service::from_number;
+use crate::service::{from_number, transitions};
 use crate::store::tickets::{Channel, Comment, NewComment, Status, Ticket, Visibility};
 
 /// The comment that a request asks for. Without an author it is the SYSTEM user's.
@@ -48,7 +48,7 @@ pub fn commented(before: &Ticket, new: &NewComment, now: Timestamp) -> Result<Ti
     let mut after = Ticket { comment_count: before.comment_count + 1, ..before.clone() };
     let by_requester = before.requester_id == Some(new.author_id);
     let waits = matches!(before.status, Status::Pending | Status::Resolved | Status::Closed);
-    let may_open = status::allowed(before, now).contains(&Status::Open);
+    let may_open = status::allowed(before, now).contains(&Status::Open.as_i16().into());
     if new.visibility == Visibility::Public && by_requester && waits && may_open {
         status::enter(&mut after, Status::Open, now)?;
     }
@@ -63,7 +63,7 @@ pub fn created(comment: &pb::Comment, ticket: &Ticket) -> Event {
         "ticketNumber": shown.ticket_number,
         "version": shown.version,
         "commentCount": shown.comment_count,
-        "status": ticket.status.name(),
+        "status": transitions::name::<pb::TicketStatus>(shown.status),
         "updatedAt": ticket.updated_at.to_rfc3339(),
     });
     let beside = Map::from_iter([("ticket".to_owned(), ticket)]);

@@ -1,22 +1,15 @@
 //! The feed of changes of tickets.
 
-use rest::Violations;
-
 use crate::error::Error;
 use crate::event_type::EventType;
 use crate::pb;
 use crate::service::messages::event;
-use crate::service::pages::{self, PageParameters};
-use crate::store::{CursorKey, Page, Position, Reader, Workspace};
+use crate::service::pages;
+use crate::store::{CursorKey, Page, PageRequest, Position, Reader, Workspace};
 
 /// What the feed tells of.
 const TYPES: &[EventType] =
     &[EventType::TicketCreated, EventType::TicketUpdated, EventType::TicketCommentCreated];
-
-/// The rules of a page that no single field can tell.
-pub fn check(message: &pb::ListTicketChangesRequest, violations: &mut Violations) {
-    asked(message).check(violations);
-}
 
 /// The page of the feed that a request asks for.
 pub async fn page(
@@ -25,11 +18,13 @@ pub async fn page(
     message: &pb::ListTicketChangesRequest,
 ) -> Result<pb::ListTicketChangesResponse, Error> {
     let feed = format!("{:?} changes of tickets", workspace.id);
-    let page = asked(message).request(|text| CursorKey::decode_in(text, &feed))?;
-    let after = match &page.position {
-        Position::After(key) => key.id,
-        Position::Page(_) | Position::Start => 0,
+    let asked = pages::asked(message, |text| CursorKey::decode_in(text, &feed))?;
+    // It is read by cursor alone.
+    let (position, after) = match asked.position {
+        Position::After(key) => (Position::After(key.clone()), key.id),
+        Position::Page(_) | Position::Start => (Position::Start, 0),
     };
+    let page = PageRequest { position, ..asked };
     let read = reader.follow(TYPES, after, page.per_page).await?.ok_or_else(beyond)?;
     let rows = read.events.into_iter().map(|recorded| event(recorded, workspace));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
@@ -44,12 +39,6 @@ pub async fn page(
         next_cursor: listed.meta.next_cursor.unwrap_or_default(),
     };
     Ok(pb::ListTicketChangesResponse { changes: listed.messages, meta: Some(meta) })
-}
-
-/// A page of the feed is asked for by cursor alone.
-fn asked(message: &pb::ListTicketChangesRequest) -> PageParameters<'_> {
-    let cursor = message.cursor.as_deref().or(Some(pages::START));
-    PageParameters { page: None, per_page: message.per_page, cursor }
 }
 
 fn beyond() -> Error {

@@ -5,12 +5,11 @@ use rest::Violations;
 use super::messages;
 use crate::pb;
 use crate::service::next_milli;
-use crate::service::pages::{self, PageParameters};
+use crate::service::pages;
 use crate::store::tickets::TicketFilter;
 
 /// The rules of a list that no single field can tell.
 pub fn check(message: &pb::ListTicketsRequest, violations: &mut Violations) {
-    page_parameters(message).check(violations);
     pages::check_search(message.q.as_deref(), violations);
     if is_by_relevance(message) {
         let wrong = match (&message.q, &message.cursor) {
@@ -31,11 +30,6 @@ pub fn check(message: &pb::ListTicketsRequest, violations: &mut Violations) {
 /// Whether what is found is asked for in order of relevance.
 pub fn is_by_relevance(message: &pb::ListTicketsRequest) -> bool {
     message.sort.as_deref() == Some("relevance")
-}
-
-pub fn page_parameters(message: &pb::ListTicketsRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
 }
 
 pub fn filter(message: &pb::ListTicketsRequest) -> TicketFilter {

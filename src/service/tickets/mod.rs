@@ -19,17 +19,15 @@ use rest::Mask;
 
 use super::batch::{check_size, spend};
 use super::custom_fields;
-use super::messages::history_entry;
 use super::once::{Answer, once};
-use super::pages::{self, PageParameters};
+use super::pages;
 use super::{accept, no_more, number};
 use crate::error::Error;
 use crate::limits::Limiter;
 use crate::pb;
 use crate::resource::Resource;
-use crate::store::HistoryEntry;
 use crate::store::tickets::{Comment, Ticket, TicketFilter, Visibility};
-use crate::store::{self, CursorKey, Store, WorkspaceId};
+use crate::store::{CursorKey, Store, WorkspaceId};
 
 /// Answers for tickets.
 #[derive(Clone)]
@@ -53,8 +51,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let reader = self.store.reader(workspace);
         let terms = custom_fields::terms(reader, &message.cf).await?;
         let list = TicketFilter { terms, ..filters::filter(message) }.query(sort);
-        let page = filters::page_parameters(message)
-            .request(|text| list.decode::<Ticket>(workspace, text))?;
+        let page = pages::asked(message, |text| list.decode::<Ticket>(workspace, text))?;
         let by_relevance = filters::is_by_relevance(message);
         let found = match by_relevance {
             true => reader.list_by_relevance(&list, &page).await?,
@@ -166,14 +163,12 @@ impl pb::ticket_service_server::TicketService for Tickets {
         &self,
         request: Request<pb::ListTicketCommentsRequest>,
     ) -> Result<Response<pb::ListTicketCommentsResponse>, Status> {
-        let accepted = accept(request, |message, violations| {
-            comments_page(message).check(violations);
-        })?;
+        let accepted = accept(request, no_more)?;
         let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
         let id = self.find(workspace, &message.id).await?.id;
         let visibility = message.visibility.map(comments::visibility);
         let list = format!("{workspace:?} comments on ticket {id} {visibility:?}");
-        let page = comments_page(message).request(|text| CursorKey::decode_in(text, &list))?;
+        let page = pages::asked(message, |text| CursorKey::decode_in(text, &list))?;
         let found = self.store.reader(workspace).list_comments(id, visibility, &page).await?;
         let cursor = |key: &CursorKey| key.encode_in(&list);
         let listed = pages::fitted(&page, found, Comment::key, cursor, comments::comment)?;
@@ -215,17 +210,9 @@ impl pb::ticket_service_server::TicketService for Tickets {
         &self,
         request: Request<pb::ListTicketHistoryRequest>,
     ) -> Result<Response<pb::ListTicketHistoryResponse>, Status> {
-        let accepted = accept(request, |message, violations| {
-            history_page(message).check(violations);
-        })?;
-        let workspace = accepted.caller.workspace();
-        let id = self.find(workspace, &accepted.message.id).await?.id;
-        let list = format!("{workspace:?} history of ticket {id}");
-        let page = history_page(&accepted.message);
-        let page = page.request(|text| CursorKey::decode_in(text, &list))?;
-        let found = self.store.reader(workspace).list_history::<Ticket>(id, &page).await?;
-        let cursor = |key: &CursorKey| key.encode_in(&list);
-        let listed = pages::fitted(&page, found, HistoryEntry::key, cursor, history_entry)?;
+        let accepted = accept(request, no_more)?;
+        let ticket = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
+        let listed = pages::history::<Ticket, _>(&self.store, &accepted, ticket.id).await?;
         let (history, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListTicketHistoryResponse { history, meta }))
     }
@@ -234,7 +221,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
         &self,
         request: Request<pb::ListTicketChangesRequest>,
     ) -> Result<Response<pb::ListTicketChangesResponse>, Status> {
-        let accepted = accept(request, feed::check)?;
+        let accepted = accept(request, no_more)?;
         let reader = self.store.reader(accepted.caller.workspace());
         let page = feed::page(reader, &accepted.caller.key.workspace, &accepted.message).await?;
         Ok(Response::new(page))
@@ -246,9 +233,8 @@ impl pb::ticket_service_server::TicketService for Tickets {
     ) -> Result<Response<pb::GetTicketTransitionsResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let ticket = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
-        let allowed = status::allowed(&ticket, self.store.now());
-        let number = |status: &store::tickets::Status| i32::from(status.as_i16());
-        let (status, allowed) = (number(&ticket.status), allowed.iter().map(number).collect());
+        let allowed = status::allowed(&ticket, self.store.now()).to_vec();
+        let status = ticket.status.as_i16().into();
         Ok(Response::new(pb::GetTicketTransitionsResponse { status, allowed }))
     }
 }
@@ -271,14 +257,4 @@ impl Answer for pb::CreateTicketCommentResponse {}
 fn ticket_id(text: &str) -> Result<i64, Error> {
     let digits = text.strip_prefix("TCK-").unwrap_or(text);
     number(digits).ok_or_else(|| Resource::Ticket.not_found())
-}
-
-fn history_page(message: &pb::ListTicketHistoryRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
-}
-
-fn comments_page(message: &pb::ListTicketCommentsRequest) -> PageParameters<'_> {
-    let (page, per_page, cursor) = (message.page, message.per_page, message.cursor.as_deref());
-    PageParameters { page, per_page, cursor }
 }

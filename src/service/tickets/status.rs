@@ -1,37 +1,13 @@
 //! The life of a ticket: which status may follow which, and what a change of status brings along.
 
+use rest::Steps;
+
 use crate::clock::Timestamp;
 use crate::config::REOPEN_WITHIN;
 use crate::error::Error;
-use crate::service::transitions::refused;
+use crate::pb;
+use crate::service::transitions;
 use crate::store::tickets::{Status, Ticket};
-
-impl Status {
-    /// Its name in the API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Open => "OPEN",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Pending => "PENDING",
-            Self::Resolved => "RESOLVED",
-            Self::Closed => "CLOSED",
-            Self::Cancelled => "CANCELLED",
-        }
-    }
-
-    /// The statuses that a ticket in this one may go to.
-    pub fn next(self) -> &'static [Self] {
-        use Status::{Cancelled, Closed, InProgress, Open, Pending, Resolved};
-        match self {
-            Open => &[InProgress, Pending, Resolved, Closed, Cancelled],
-            InProgress => &[Open, Pending, Resolved, Closed, Cancelled],
-            Pending => &[Open, InProgress, Resolved, Closed, Cancelled],
-            Resolved => &[Open, InProgress, Closed],
-            Closed => &[Open, InProgress],
-            Cancelled => &[Open],
-        }
-    }
-}
 
 /// Moves `ticket` to `to`, with the times and counts that the move brings along.
 ///
@@ -64,9 +40,12 @@ pub fn enter(ticket: &mut Ticket, to: Status, now: Timestamp) -> Result<(), Erro
     Ok(())
 }
 
-/// The statuses that the ticket may go to now.
-pub fn allowed(ticket: &Ticket, now: Timestamp) -> &'static [Status] {
-    if is_closed_for_good(ticket, now) { &[] } else { ticket.status.next() }
+/// The numbers of the statuses that the ticket may go to now.
+pub fn allowed(ticket: &Ticket, now: Timestamp) -> &'static [i32] {
+    match is_closed_for_good(ticket, now) {
+        true => &[],
+        false => pb::TicketStatus::next(ticket.status.as_i16().into()),
+    }
 }
 
 /// Whether it was closed so long ago that it cannot be reopened.
@@ -76,18 +55,12 @@ fn is_closed_for_good(ticket: &Ticket, now: Timestamp) -> bool {
 }
 
 fn check(ticket: &Ticket, to: Status, now: Timestamp) -> Result<(), Error> {
-    let from = ticket.status;
-    let allowed = allowed(ticket, now);
-    if allowed.contains(&to) {
-        return Ok(());
+    let (from, to) = (ticket.status.as_i16(), to.as_i16());
+    if is_closed_for_good(ticket, now) {
+        let message =
+            "A ticket can be reopened within 30 days of closing; create a new one and refer to it.";
+        let name = |status: i16| transitions::name::<pb::TicketStatus>(status.into());
+        return Err(transitions::refused(name(from), name(to), Vec::new(), message.to_owned()));
     }
-    let allowed: Vec<_> = allowed.iter().map(|status| status.name()).collect();
-    let message = if is_closed_for_good(ticket, now) {
-        "A ticket can be reopened within 30 days of closing; create a new one and refer to it."
-            .to_owned()
-    } else {
-        let list = allowed.join(", ");
-        format!("A ticket that is {} cannot become {}, only {list}.", from.name(), to.name())
-    };
-    Err(refused(from.name(), to.name(), allowed, message))
+    transitions::check::<pb::TicketStatus>("A ticket", from, to)
 }
