@@ -12,6 +12,7 @@ use crate::config::BODY_BYTES_MAX;
 use crate::limits::Limiter;
 use crate::pb;
 use crate::service::articles::Articles;
+use crate::service::assets::Assets;
 use crate::service::audit::Audits;
 use crate::service::categories::Categories;
 use crate::service::custom_fields::CustomFields;
@@ -53,6 +54,7 @@ pub fn orqit(shared: Shared) -> Api {
         workspace_service: Arc::new(Workspaces { store: store.clone(), ring: Arc::clone(&ring) }),
         user_service: Arc::new(Users { store: store.clone() }),
         category_service: Arc::new(Categories { store: store.clone() }),
+        asset_service: Arc::new(Assets { store: store.clone() }),
         knowledge_service: Arc::new(Articles { store: store.clone() }),
         custom_field_service: Arc::new(CustomFields { store: store.clone() }),
         audit_service: Arc::new(Audits { store: store.clone() }),

@@ -23,6 +23,37 @@ impl Timestamp {
     }
 }
 
+/// A date of the calendar, kept as the instant at which it begins in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(Timestamp);
+
+impl Date {
+    /// The date that a text such as `2026-11-23` is; none where it is no date.
+    pub fn parse(text: &str) -> Option<Self> {
+        let start = rest::validate::is_date(text).then(|| format!("{text}T00:00:00Z"))?;
+        rest::parse_timestamp(&start).ok().map(|start| Self(start.into()))
+    }
+
+    /// The date of an instant in UTC.
+    pub fn of(instant: Timestamp) -> Self {
+        const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+        Self(Timestamp(instant.0.div_euclid(DAY_MILLIS) * DAY_MILLIS))
+    }
+
+    /// When it begins.
+    pub fn start(self) -> Timestamp {
+        self.0
+    }
+}
+
+/// As RFC 3339 writes it.
+impl std::fmt::Display for Date {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.to_rfc3339();
+        f.write_str(text.split('T').next().unwrap_or_default())
+    }
+}
+
 /// The source of the current time.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {

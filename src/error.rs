@@ -57,6 +57,10 @@ pub enum Kind {
     /// as large as itself.
     InvalidStatusTransition(Box<Transition>),
     VersionConflict,
+    /// Nobody can have an asset in this status.
+    AssetNotAssignable {
+        status: Cow<'static, str>,
+    },
     /// The built-in SYSTEM user is not changed.
     SystemUser,
     /// The workspace has as many of a kind as it may have.
@@ -151,6 +155,9 @@ impl Kind {
             }
             Self::InvalidStatusTransition(_) => {
                 ("INVALID_STATUS_TRANSITION", Http::CONFLICT, Code::FailedPrecondition)
+            }
+            Self::AssetNotAssignable { .. } => {
+                ("ASSET_NOT_ASSIGNABLE", Http::CONFLICT, Code::FailedPrecondition)
             }
             Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),
             Self::SystemUser => ("SYSTEM_USER", Http::CONFLICT, Code::FailedPrecondition),

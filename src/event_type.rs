@@ -50,6 +50,10 @@ event_types! {
     ArticleCreated = "kb.article.created" of "Article",
     /// A changed article of the knowledge base.
     ArticleUpdated = "kb.article.updated" of "Article",
+    /// A new asset.
+    AssetCreated = "asset.created" of "Asset",
+    /// A changed asset.
+    AssetUpdated = "asset.updated" of "Asset",
     /// A new user.
     UserCreated = "user.created" of "User",
     /// A changed user.

@@ -20,6 +20,8 @@ pub enum Resource {
     CustomField,
     /// An article of the knowledge base.
     Article,
+    /// An asset.
+    Asset,
 }
 
 /// What a kind of resource is called.
@@ -80,6 +82,13 @@ impl Resource {
                 remedy: "There is no such article in this workspace. Check the id, such as 1, or the slug.",
                 created: EventType::ArticleCreated,
                 updated: EventType::ArticleUpdated,
+            },
+            Self::Asset => Names {
+                resource_type: "asset",
+                not_found: "ASSET_NOT_FOUND",
+                remedy: "There is no such asset in this workspace. Check the id, such as 1, or the tag, such as AST-1.",
+                created: EventType::AssetCreated,
+                updated: EventType::AssetUpdated,
             },
         }
     }

@@ -30,6 +30,7 @@ mod m0022_ticket_sources;
 mod m0023_categories;
 mod m0024_custom_fields;
 mod m0025_articles;
+mod m0026_assets;
 mod schema;
 mod words;
 
@@ -76,6 +77,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0023_categories::Migration),
             Box::new(m0024_custom_fields::Migration),
             Box::new(m0025_articles::Migration),
+            Box::new(m0026_assets::Migration),
         ]
     }
 }

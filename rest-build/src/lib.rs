@@ -5,6 +5,7 @@
 //! compiles no `.proto` file, and makes no type for a message: that is for prost.
 
 mod bindings;
+mod enums;
 mod merge;
 mod model;
 mod names;
@@ -53,7 +54,7 @@ pub fn generate(descriptors: &[u8], package: &str, out_dir: &Path) -> Result<(),
 pub fn code(descriptors: &[u8], package: &str) -> Result<String, Error> {
     let pool = DescriptorPool::decode(descriptors).map_err(|error| Error(error.to_string()))?;
     let api = model::Api::new(&pool, package)?;
-    let (rpcs, bindings, enums) = (rpcs::code(&api), bindings::code(&api)?, write::enums(&api));
+    let (rpcs, bindings, enums) = (rpcs::code(&api), bindings::code(&api)?, enums::code(&api));
     let (writers, readers, merges) = (write::code(&api), read::code(&api)?, merge::code(&api)?);
     let (validators, services) = (validate::code(&api), services::code(&api));
     let tokens = quote!(#rpcs #bindings #enums #writers #readers #validators #merges #services);

@@ -1,35 +1,10 @@
-//! Emits what turns messages into JSON: the names of enums, and `Serialize`.
+//! Emits what turns messages into JSON: `Serialize`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::model::{Api, Field, Kind, Message, Shape};
 use crate::names;
-
-/// One `EnumNames` for each enum of the API, and `Steps` for those that are statuses.
-pub fn enums(api: &Api) -> TokenStream {
-    let statics = api.enums.values().map(|found| {
-        let (name, prefix) = (names::enum_names(&found.name), &found.prefix);
-        let values = found.values.iter().map(|(number, short)| quote!((#number, #short)));
-        let doc = format!(" The names of `{}`.", found.name);
-        quote! {
-            #[doc = #doc]
-            pub static #name: ::rest::EnumNames =
-                ::rest::EnumNames { prefix: #prefix, values: &[#(#values),*] };
-        }
-    });
-    let statuses = api.enums.values().filter(|found| !found.steps.is_empty()).map(|found| {
-        let (path, name) = (names::path(&found.name), names::enum_names(&found.name));
-        let steps = found.steps.iter().map(|(from, to)| quote!((#from, &[#(#to),*])));
-        quote! {
-            impl ::rest::Steps for #path {
-                const NAMES: &'static ::rest::EnumNames = &#name;
-                const STEPS: &'static [(i32, &'static [i32])] = &[#(#steps),*];
-            }
-        }
-    });
-    quote!(#(#statics)* #(#statuses)*)
-}
 
 /// `Serialize` for each message that is in an answer.
 pub fn code(api: &Api) -> TokenStream {

@@ -150,6 +150,8 @@ struct Facts<'e> {
     to: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed: Option<&'e [Cow<'static, str>]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'e str>,
 }
 
 impl<'e> Facts<'e> {
@@ -164,6 +166,7 @@ impl<'e> Facts<'e> {
                 allowed: Some(&step.allowed),
                 ..Self::default()
             },
+            Kind::AssetNotAssignable { status } => Self { status: Some(status), ..Self::default() },
             _ => Self { retry_after_seconds: error.retry_after_secs(), ..Self::default() },
         }
     }

@@ -5,16 +5,20 @@
 
 mod accept;
 pub mod articles;
+pub mod assets;
 pub mod audit;
 mod batch;
 pub mod categories;
 mod changes;
 pub mod custom_fields;
+mod decimal;
+mod free;
 pub mod keys;
 mod messages;
 mod once;
 mod pages;
 mod rate_limits;
+mod references;
 pub mod system;
 pub mod tickets;
 mod transitions;
@@ -47,6 +51,11 @@ macro_rules! from_number {
 }
 
 use from_number;
+
+/// A number of an enum of the contract as it is stored.
+fn stored(number: i32) -> i16 {
+    i16::try_from(number).expect("validation refuses numbers that the contract does not have")
+}
 
 /// A resource as the API shows it.
 fn object(resource: &impl serde::Serialize) -> serde_json::Map<String, Value> {

@@ -104,6 +104,8 @@ enum StoredKind {
     AlreadyExists,
     SystemUser,
     ResourceLimitReached,
+    /// The status in which nobody can have it.
+    AssetNotAssignable(String),
     /// From where to where a status could not go, and where it could have gone.
     InvalidStatusTransition(String, String, Vec<String>),
 }
@@ -117,6 +119,7 @@ impl StoredKind {
             Kind::AlreadyExists => Self::AlreadyExists,
             Kind::SystemUser => Self::SystemUser,
             Kind::ResourceLimitReached => Self::ResourceLimitReached,
+            Kind::AssetNotAssignable { status } => Self::AssetNotAssignable(status.to_string()),
             Kind::InvalidStatusTransition(step) => {
                 let allowed = step.allowed.iter().map(|status| status.to_string()).collect();
                 Self::InvalidStatusTransition(step.from.to_string(), step.to.to_string(), allowed)
@@ -162,6 +165,7 @@ impl StoredKind {
             Self::AlreadyExists => Kind::AlreadyExists,
             Self::SystemUser => Kind::SystemUser,
             Self::ResourceLimitReached => Kind::ResourceLimitReached,
+            Self::AssetNotAssignable(status) => Kind::AssetNotAssignable { status: status.into() },
             Self::InvalidStatusTransition(from, to, allowed) => {
                 let allowed = allowed.into_iter().map(Cow::Owned).collect();
                 let step = Transition { from: from.into(), to: to.into(), allowed };

@@ -147,7 +147,7 @@ impl ArticleFilter {
         let conditions = [
             Condition::dimension(&STATUS, self.status.iter().map(|one| one.as_i16())),
             Condition::dimension(&KIND, self.kind.iter().map(|one| one.as_i16())),
-            self.tag.clone().map(|tag| Condition::Side(&TAGS, vec![tag])),
+            Condition::texts(&TAGS, self.tag.iter().cloned().collect()),
             self.category.as_deref().map(|text| Condition::Text("category_key", case_folded(text))),
             self.words.as_deref().map(|text| Condition::search(&WORDS, text)),
             self.updated_since.map(|at| Condition::Since("updated_at", at)),

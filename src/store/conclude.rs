@@ -78,6 +78,12 @@ impl Conclusion<'_> {
                 h.from_value, h.to_value, $4, $5, $6, $17, $7 \
               FROM numbered, unnest($18, $19, $20, $21, $22) WITH ORDINALITY \
                 AS h (noun, resource_id, field, from_value, to_value, place) \
+            ), figured AS ( \
+              INSERT INTO figures (workspace_id, noun, resource_id, number, row_count) \
+              SELECT $1, f.noun, f.resource_id, f.number, f.change \
+              FROM sequence, unnest($23, $24, $25, $26) AS f (noun, resource_id, number, change) \
+              ON CONFLICT (workspace_id, noun, resource_id, number) DO UPDATE \
+              SET row_count = figures.row_count + excluded.row_count \
             ) \
             INSERT INTO facet_counts (workspace_id, noun, facet, row_count) \
             SELECT $1, c.noun, c.facet, c.change \
@@ -104,7 +110,8 @@ impl Conclusion<'_> {
             to.push(entry.to);
         }
         let actor = &self.origin.actor;
-        let (facets, changes): (Vec<_>, Vec<_>) = self.counts.into_iter().unzip();
+        let (facets, changes): (Vec<_>, Vec<_>) = self.counts.facets.into_iter().unzip();
+        let figures = self.counts.figures;
         let (nouns, facets): (Vec<_>, Vec<_>) = facets.into_iter().unzip();
         let values = [
             self.workspace.0.into(),
@@ -129,6 +136,10 @@ impl Conclusion<'_> {
             array(ArrayType::String, of.2),
             array(ArrayType::String, from),
             array(ArrayType::String, to),
+            array(ArrayType::SmallInt, figures.keys().map(|figure| figure.noun).collect()),
+            array(ArrayType::BigInt, figures.keys().map(|figure| figure.id).collect()),
+            array(ArrayType::SmallInt, figures.keys().map(|figure| figure.number).collect()),
+            array(ArrayType::BigInt, figures.values().copied().collect()),
         ];
         statement(DbBackend::Postgres, TEXT, values)
     }

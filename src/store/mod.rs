@@ -6,6 +6,7 @@
 //! The store knows nothing of protobuf, HTTP, scopes or what a ticket may do next.
 
 mod articles;
+pub mod assets;
 mod audit;
 mod begin;
 mod categories;

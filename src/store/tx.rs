@@ -79,7 +79,7 @@ impl Tx {
             transaction,
             workspace,
             now: store.clock.now(),
-            count_changes: CountChanges::new(),
+            count_changes: CountChanges::default(),
             locks: Locks::default(),
             origin,
             clock: store.clock.clone(),
@@ -144,7 +144,7 @@ impl Tx {
         let audit_logs = std::mem::take(&mut self.audit_logs);
         insert_audit_logs(&self.transaction, self.workspace, &self.origin, audit_logs, self.now)
             .await?;
-        self.count_changes.retain(|_, change| *change != 0);
+        self.count_changes.settle();
         let conclusion = Conclusion {
             workspace: self.workspace,
             origin: &self.origin,

@@ -49,10 +49,12 @@ const HEADERS: [&str; 19] = [
     "x-request-id",
 ];
 /// Where text that was accepted may be found.
-const STORED_IN: [&str; 14] = [
+const STORED_IN: [&str; 16] = [
     "api_keys",
     "article_tags",
     "articles",
+    "asset_tags",
+    "assets",
     "audit_logs",
     "categories",
     "comments",

@@ -270,10 +270,11 @@ async fn under_api_everything_is_rest() {
     }
 }
 
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 14] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "orqit.v1.AssetService",
     "orqit.v1.AuditService",
     "orqit.v1.CategoryService",
     "orqit.v1.CustomFieldService",

@@ -4,6 +4,7 @@ mod support;
 
 mod abandoned;
 mod articles;
+mod assets;
 mod attack;
 mod audit;
 mod bad_input;

@@ -74,7 +74,8 @@ fn kinds() -> Vec<Kind> {
             Kind::NotFound(Resource::User) => Kind::NotFound(Resource::Category),
             Kind::NotFound(Resource::Category) => Kind::NotFound(Resource::CustomField),
             Kind::NotFound(Resource::CustomField) => Kind::NotFound(Resource::Article),
-            Kind::NotFound(Resource::Article) => Kind::ApiKeyLimitReached,
+            Kind::NotFound(Resource::Article) => Kind::NotFound(Resource::Asset),
+            Kind::NotFound(Resource::Asset) => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
             Kind::MethodNotAllowed { .. } => {
@@ -83,7 +84,8 @@ fn kinds() -> Vec<Kind> {
                 Kind::InvalidStatusTransition(Box::new(step))
             }
             Kind::InvalidStatusTransition(_) => Kind::VersionConflict,
-            Kind::VersionConflict => Kind::SystemUser,
+            Kind::VersionConflict => Kind::AssetNotAssignable { status: "RETIRED".into() },
+            Kind::AssetNotAssignable { .. } => Kind::SystemUser,
             Kind::SystemUser => Kind::ResourceLimitReached,
             Kind::ResourceLimitReached => Kind::AlreadyExists,
             Kind::AlreadyExists => Kind::IdempotencyKeyRequired,

@@ -41,6 +41,7 @@ async fn a_loop_by_cursor_counts_nothing_in_any_list() {
     let answer = json!({"title": "VPN", "body": "Wait.", "kind": "FAQ"});
     rest.post("/kb/articles", answer).await.data(201);
     rest.patch("/kb/articles/1", json!({"status": "PUBLISHED"})).await.data(200);
+    rest.post("/assets", json!({"name": "Laptop", "type": "LAPTOP"})).await.data(201);
     orqit.flush_usage().await;
     let paths = lists();
     assert!(paths.len() >= 6, "{paths:?}");

@@ -2,7 +2,8 @@
 //! stand beside their filters.
 
 use orqit::auth::key::KeyText;
-use orqit::clock::Timestamp;
+use orqit::clock::{Date, Timestamp};
+use orqit::store::assets::Asset;
 use orqit::store::nouns::Noun;
 use orqit::store::nouns::samples::{Sample, samples};
 use orqit::store::tickets::{
@@ -16,7 +17,7 @@ use orqit::store::{
 use sea_orm::ConnectionTrait;
 
 use crate::support::database::{TestStore, actor, is_postgres};
-use crate::support::tickets::{RandomTickets, new_ticket};
+use crate::support::tickets::{RandomTickets, new_asset, new_ticket};
 use crate::ticket_lists::{all_sorts, single_filters};
 
 const TICKETS: usize = 4_000;
@@ -112,6 +113,32 @@ async fn no_list_of_articles_scans_the_table() {
     }
     let now = test.clock.now();
     assert_no_scan::<Article>(&test, now.plus_millis(-18_000), now).await;
+}
+
+#[tokio::test]
+async fn no_list_of_assets_scans_the_table() {
+    let test = TestStore::create().await;
+    for number in 0..20_i64 {
+        test.clock.advance_millis(1000);
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100_i16 {
+            let asset = Asset {
+                asset_type: place % 9 + 1,
+                status: place % 9 + 1,
+                serial_number: Some(format!("{number}-{place}")),
+                manufacturer: Some(format!("Maker {}", place % 50)),
+                assigned_user_id: (place % 10 == 0).then_some(1),
+                location: Some(format!("Room {}", place % 50)),
+                warranty_expires_at: (place % 2 == 0).then(|| Date::of(test.clock.now())),
+                tags: vec![format!("tag-{}", place % 50)],
+                ..new_asset(&format!("tag-{number}-{place}"), test.clock.now())
+            };
+            tx.insert(asset).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<Asset>(&test, now.plus_millis(-18_000), now).await;
 }
 
 #[tokio::test]

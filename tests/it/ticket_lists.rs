@@ -168,6 +168,8 @@ fn passes(ticket: &Ticket, filter: &TicketFilter) -> bool {
         && any(&filter.requester_ids, ticket.requester_id.as_ref())
         && any(&filter.parent_ids, ticket.parent_id.as_ref())
         && filter.tag.as_ref().is_none_or(|tag| ticket.tags.contains(tag))
+        && (filter.asset_ids.is_empty()
+            || filter.asset_ids.iter().any(|id| ticket.asset_ids.contains(id)))
         && filter.terms.iter().all(|any| has_term(ticket, any))
         && filter.unassigned.is_none_or(|unassigned| ticket.assignee_id.is_none() == unassigned)
         && filter.created_after.is_none_or(|bound| ticket.created_at >= bound)
@@ -217,6 +219,9 @@ pub fn single_filters(tickets: &[Ticket]) -> Vec<TicketFilter> {
         TicketFilter { tag: Some(TAGS[2].to_owned()), assignee_ids: vec![3], ..none() },
         TicketFilter { tag: Some(TAGS[3].to_owned()), parent_ids: vec![1], ..none() },
         TicketFilter { tag: Some("no such tag".to_owned()), ..none() },
+        TicketFilter { asset_ids: vec![2], ..none() },
+        TicketFilter { asset_ids: vec![1, 3], ..none() },
+        TicketFilter { asset_ids: vec![1, 3], tag: Some(TAGS[1].to_owned()), ..none() },
         TicketFilter { terms: vec![terms(&["sites=oslo"])], ..none() },
         TicketFilter { terms: vec![terms(&["sites=oslo", "sites=rome"])], ..none() },
         TicketFilter { terms: vec![terms(&["sites=oslo"]), terms(&["sites=rome"])], ..none() },

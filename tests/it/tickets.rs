@@ -27,7 +27,7 @@ async fn a_new_ticket_is_answered_with_every_field() {
         "watcherUserIds": [], "parentId": null, "tags": [], "dueAt": null, "source": "API",
         "externalSource": null, "externalId": null, "commentCount": 0, "reopenCount": 0,
         "createdAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.000Z",
-        "resolvedAt": null, "closedAt": null, "createdBy": 2, "updatedBy": 2, "version": 1, "comments": null, "history": null, "categoryConfigId": null, "customFields": {},
+        "resolvedAt": null, "closedAt": null, "createdBy": 2, "updatedBy": 2, "version": 1, "comments": null, "history": null, "categoryConfigId": null, "customFields": {}, "assetIds": [],
     });
     assert_eq!(ticket, expected);
     assert_eq!(created.header("etag"), Some("\"1\""));

@@ -47,7 +47,7 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 34] = [
+const CODES: [(&str, u16, When); 35] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
@@ -65,7 +65,8 @@ const CODES: [(&str, u16, When); 34] = [
     ("ROUTE_NOT_FOUND", 404, When::Nowhere),
     ("METHOD_NOT_ALLOWED", 405, When::Always),
     ("REQUEST_TIMEOUT", 408, When::Body),
-    ("INVALID_STATUS_TRANSITION", 409, When::Of(&["UpdateTicket", "UpdateArticle"])),
+    ("INVALID_STATUS_TRANSITION", 409, When::Of(&["UpdateTicket", "UpdateArticle", "UpdateAsset"])),
+    ("ASSET_NOT_ASSIGNABLE", 409, When::Of(&["UpdateAsset"])),
     ("SYSTEM_USER", 409, When::Of(&["UpdateUser", "AnonymizeUser"])),
     ("ALREADY_EXISTS", 409, When::Write),
     ("RESOURCE_LIMIT_REACHED", 409, When::Of(&["CreateCustomField"])),
@@ -253,6 +254,7 @@ fn example(code: &Code) -> Value {
         "INVALID_STATUS_TRANSITION" => {
             json!({ "from": "CANCELLED", "to": "CLOSED", "allowed": ["OPEN"] })
         }
+        "ASSET_NOT_ASSIGNABLE" => json!({ "status": "RETIRED" }),
         _ => json!({}),
     };
     for (key, value) in more.as_object().into_iter().flatten() {
@@ -299,6 +301,7 @@ fn error_properties(codes: &[Code]) -> Value {
         "requiredScope": text("The scope that the key lacks."),
         "from": text("The status that the resource has."),
         "to": text("The status that was asked for."),
+        "status": text("The status in which the asset cannot be assigned."),
         "allowed": {
             "type": "array",
             "description": "The statuses that could have been asked for.",

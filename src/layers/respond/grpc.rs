@@ -47,6 +47,7 @@ pub fn status(error: &Error, request_id: &str) -> Status {
     let metadata = [
         ("requestId", (!request_id.is_empty()).then_some(request_id)),
         ("requiredScope", facts.required_scope),
+        ("status", facts.status),
         ("from", facts.from),
         ("to", facts.to),
         ("allowed", allowed.as_deref()),

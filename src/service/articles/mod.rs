@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use self::messages::{kind, shown, status};
 use super::once::{Answer, once};
 use super::pages;
-use super::{accept, changes, next_milli, number, transitions};
+use super::{accept, changes, free, next_milli, number, transitions};
 use crate::auth::caller::Caller;
 use crate::auth::scope::Scope;
 use crate::clock::Timestamp;
@@ -17,9 +17,6 @@ use crate::error::{Error, Kind};
 use crate::pb;
 use crate::resource::Resource;
 use crate::store::{Article, ArticleFilter, ArticleKind, ArticleStatus, Store, Tx};
-
-/// How often a new article tries for a slug that others take meanwhile.
-const SLUG_TRIES: u32 = 5;
 
 /// Answers for articles.
 #[derive(Clone)]
@@ -150,21 +147,13 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
 impl Answer for pb::CreateArticleResponse {}
 impl Answer for pb::UpdateArticleResponse {}
 
-/// Makes an article, with a slug of its title where it has none. Another one may take that slug first:
-/// then the next one is tried.
+/// Makes an article, with a slug of its title where it has none.
 async fn insert(tx: &mut Tx, new: Article) -> Result<Article, Error> {
     if !new.slug.is_empty() {
         return tx.insert(new).await;
     }
-    let mut tries = 0;
-    loop {
-        let article = Article { slug: slug::free(tx, &new.title).await?, ..new.clone() };
-        tries += 1;
-        match tx.attempt(async |tx| tx.insert(article).await).await {
-            Err(error) if error.kind == Kind::AlreadyExists && tries < SLUG_TRIES => {}
-            done => return done,
-        }
-    }
+    let slug = slug::of_title(&new.title);
+    free::insert(tx, new, |number| slug::numbered(&slug, number)).await
 }
 
 /// Moves an article to a status. The same status again changes nothing.

@@ -4,7 +4,8 @@ use deunicode::deunicode_with_tofu;
 use rest::Violations;
 
 use crate::error::Error;
-use crate::store::Tx;
+use crate::service::free::Named;
+use crate::store::{Article, Tx};
 
 /// The most characters of a slug.
 const SLUG_MAX: usize = 80;
@@ -19,33 +20,18 @@ pub fn check(slug: Option<&str>, violations: &mut Violations) {
     }
 }
 
-/// A slug of this title, whatever its script, that no article has: its own, or one with a number.
-pub async fn free(tx: &Tx, title: &str) -> Result<String, Error> {
-    let slug = of_title(title);
-    let is_taken = async |number: u64| -> Result<bool, Error> {
-        Ok(tx.find_article_id(&numbered(&slug, number)).await?.is_some())
-    };
-    if !is_taken(1).await? {
-        return Ok(slug);
+impl Named for Article {
+    async fn is_taken(tx: &Tx, slug: &str) -> Result<bool, Error> {
+        Ok(tx.find_article_id(slug).await?.is_some())
     }
-    // The numbers of a title have no gaps, but for articles whose slug was changed: the first that is
-    // free lies between one that is taken and the next that is not.
-    let (mut taken, mut free) = (1, 2);
-    while is_taken(free).await? {
-        (taken, free) = (free, free * 2);
+
+    fn named(self, slug: String) -> Self {
+        Self { slug, ..self }
     }
-    while free - taken > 1 {
-        let between = taken + (free - taken) / 2;
-        match is_taken(between).await? {
-            true => taken = between,
-            false => free = between,
-        }
-    }
-    Ok(numbered(&slug, free))
 }
 
-/// The slug of a title: its letters and digits in ASCII, with a hyphen for whatever is between them.
-fn of_title(title: &str) -> String {
+/// The slug of a title, whatever its script: its letters and digits in ASCII, with a hyphen for whatever is between them.
+pub fn of_title(title: &str) -> String {
     let ascii = deunicode_with_tofu(title, " ").to_ascii_lowercase();
     let words = ascii.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let slug = cut(words.collect::<Vec<_>>().join("-"), SLUG_MAX);
@@ -58,7 +44,7 @@ fn of_title(title: &str) -> String {
 }
 
 /// The slug with this number behind it; the first has none.
-fn numbered(slug: &str, number: u64) -> String {
+pub fn numbered(slug: &str, number: u64) -> String {
     if number == 1 {
         return slug.to_owned();
     }

@@ -2,6 +2,7 @@
 
 use rest::Wrong;
 
+use crate::service::decimal::digits;
 use crate::store::tickets::CustomValue;
 
 /// The most digits of a decimal number.
@@ -9,14 +10,11 @@ const DIGITS_MAX: usize = 18;
 
 /// A decimal number as it is written, refused where it is none.
 pub fn check(text: &str) -> Result<String, Wrong> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_number(whole) || !is_number(fraction) {
+    if digits(text).is_none() {
         let remedy = "must be a decimal number, such as 12.50";
         return Err(Wrong::new("INVALID_DECIMAL", remedy));
     }
-    if digits.bytes().filter(u8::is_ascii_digit).count() > DIGITS_MAX {
+    if text.bytes().filter(u8::is_ascii_digit).count() > DIGITS_MAX {
         let remedy = format!("must have at most {DIGITS_MAX} digits");
         return Err(Wrong::new("TOO_LONG", remedy));
     }

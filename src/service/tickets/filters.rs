@@ -43,6 +43,7 @@ pub fn filter(message: &pb::ListTicketsRequest) -> TicketFilter {
         requester_ids: message.requester_id.clone(),
         parent_ids: message.parent_id.clone(),
         tag: message.tag.clone(),
+        asset_ids: message.asset_id.clone(),
         unassigned: message.unassigned,
         words: message.q.clone(),
         created_after: message.created_after.map(next_milli),

@@ -21,13 +21,14 @@ use super::batch::{check_size, spend};
 use super::custom_fields;
 use super::once::{Answer, once};
 use super::pages;
+use super::references::check_one;
 use super::{accept, no_more, number};
 use crate::error::Error;
 use crate::limits::Limiter;
 use crate::pb;
 use crate::resource::Resource;
 use crate::store::tickets::{Comment, Ticket, TicketFilter, Visibility};
-use crate::store::{CursorKey, Store, WorkspaceId};
+use crate::store::{CursorKey, Store, User, WorkspaceId};
 
 /// Answers for tickets.
 #[derive(Clone)]
@@ -186,7 +187,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let new = comments::new_comment(accepted.message.clone(), by);
         let answered = once(&self.store, &accepted, async |tx| {
             let before = tx.find_for_update::<Ticket>(id?, &accepted.precondition).await?;
-            references::check_author(tx, new.author_id).await?;
+            check_one::<User>(tx, "authorId", Some(new.author_id)).await?;
             let mut after = comments::commented(&before, &new, tx.now())?;
             after.updated_by = by;
             let after = tx.update(&before, after).await?;

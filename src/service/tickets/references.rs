@@ -8,6 +8,8 @@ use rest::Violations;
 use crate::error::Error;
 use crate::pb;
 use crate::service::custom_fields::values;
+use crate::service::references;
+use crate::store::assets::Asset;
 use crate::store::tickets::{CustomValue, CustomValues, PARENT_DEPTH_MAX, Ticket};
 use crate::store::{CategoryConfig, CustomField, Tx, User};
 
@@ -41,7 +43,7 @@ pub async fn check_new(
     let category = category(tx, new.category_config_id, &mut violations).await?;
     let custom_fields = values::apply(fields, None, &new.custom_fields, &mut violations);
     users.extend(custom_users(&custom_fields, &CustomValues::new()));
-    check(tx, users, new.parent_id, None, violations).await?;
+    check(tx, users, &new.asset_ids, (new.parent_id, None), violations).await?;
     Ok(Named { category, custom_fields })
 }
 
@@ -89,15 +91,18 @@ pub async fn check_changed(
     let parent = after.parent_id.filter(|_| before.parent_id != after.parent_id);
     let mut users = users(requester, assignee, watchers);
     users.extend(custom_users(&after.custom_fields, &before.custom_fields));
-    check(tx, users, parent, Some(after.id), violations).await
+    let assets = match before.asset_ids == after.asset_ids {
+        true => &[],
+        false => after.asset_ids.as_slice(),
+    };
+    check(tx, users, assets, (parent, Some(after.id)), violations).await
 }
 
 /// The users that a ticket refers to, each with the field it stands in.
 fn users(requester: Option<i64>, assignee: Option<i64>, watchers: &[i64]) -> Vec<(String, i64)> {
     let requester = requester.map(|id| ("requesterId".to_owned(), id));
     let assignee = assignee.map(|id| ("assigneeId".to_owned(), id));
-    let watchers = watchers.iter().enumerate();
-    let watchers = watchers.map(|(at, id)| (format!("watcherUserIds[{at}]"), *id));
+    let watchers = numbered("watcherUserIds", watchers);
     requester.into_iter().chain(assignee).chain(watchers).collect()
 }
 
@@ -116,32 +121,22 @@ fn custom_users<'v>(
 async fn check(
     tx: &mut Tx,
     users: Vec<(String, i64)>,
-    parent: Option<i64>,
-    child: Option<i64>,
+    assets: &[i64],
+    (parent, child): (Option<i64>, Option<i64>),
     mut violations: Violations,
 ) -> Result<(), Error> {
-    if !users.is_empty() {
-        let ids: Vec<i64> = users.iter().map(|(_, id)| *id).collect();
-        let missing = tx.missing::<User>(&ids).await?;
-        for (field, _) in users.iter().filter(|(_, id)| missing.contains(id)) {
-            let message = format!("{field} names no user of this workspace");
-            violations.add(field, "INVALID_REFERENCE", message);
-        }
-    }
+    references::check::<User>(tx, &users, &mut violations).await?;
+    let assets: Vec<_> = numbered("assetIds", assets).collect();
+    references::check::<Asset>(tx, &assets, &mut violations).await?;
     if let Some(parent) = parent {
         check_parent(tx, parent, child, &mut violations).await?;
     }
-    let dangling = violations.as_slice().iter().all(|wrong| wrong.code == "INVALID_REFERENCE");
-    match violations.is_empty() {
-        true => Ok(()),
-        false if dangling => Err(Error::invalid_reference(violations)),
-        false => Err(Error::invalid(violations)),
-    }
+    references::refuse(violations)
 }
 
-/// Checks that the author of a comment is a user of the workspace.
-pub async fn check_author(tx: &mut Tx, author: i64) -> Result<(), Error> {
-    check(tx, vec![("authorId".to_owned(), author)], None, None, Violations::default()).await
+/// Ids of a list, each with the place where it stands.
+fn numbered(field: &str, ids: &[i64]) -> impl Iterator<Item = (String, i64)> {
+    ids.iter().enumerate().map(move |(at, id)| (format!("{field}[{at}]"), *id))
 }
 
 /// Checks that `parent` exists, and that hanging `child` (none: a new ticket) under it makes

@@ -3,6 +3,7 @@
 pub(super) mod api_key;
 pub(super) mod api_key_use;
 pub(super) mod article;
+pub(super) mod asset;
 pub(super) mod audit_log;
 pub(super) mod category;
 pub(in crate::store) mod comment;

@@ -40,6 +40,7 @@ pub struct Model {
     pub version: i64,
     pub category_config_id: Option<i64>,
     pub custom_fields: Option<String>,
+    pub asset_ids: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

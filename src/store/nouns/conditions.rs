@@ -6,7 +6,7 @@ use sea_orm::DbBackend;
 use super::counts::facet_conditions;
 use super::merge::OF_FACETS;
 use super::plan::Path;
-use super::query::Condition;
+use super::query::{Condition, SideValues};
 use super::sql::{Sql, all};
 use super::table::{NarrowFilter, Side};
 
@@ -108,15 +108,16 @@ impl Sql<'_> {
     /// one of them is there once, with no condition left.
     fn side_alone(&mut self, side: &Side, index: &str) -> (String, Vec<String>) {
         let query = self.query;
+        let none = SideValues::Numbers(Vec::new());
         let asked = match query.driving(side) {
-            Some(Condition::Side(_, values)) => values.as_slice(),
-            _ => &[],
+            Some(Condition::Side(_, values)) => values,
+            _ => &none,
         };
-        let values = self.parameters.bind_in_texts(asked);
+        let values = self.bind_side(asked);
         let Side { table, owner, value, .. } = side;
         let conditions =
             vec![format!("g.workspace_id = {}", self.workspace), format!("g.{value} {values}")];
-        if let [_] = asked {
+        if asked.len() == 1 {
             return (format!("{table} g"), conditions);
         }
         // Where there are several, both databases would rather walk through all rows of the workspace in
@@ -129,6 +130,17 @@ impl Sql<'_> {
         let rows =
             format!("SELECT DISTINCT +g.{owner} AS {owner} FROM {table} g {by} WHERE {conditions}");
         (format!("({rows}) d"), Vec::new())
+    }
+
+    /// One of these values.
+    pub(super) fn bind_side(&mut self, values: &SideValues) -> String {
+        match values {
+            SideValues::Texts(texts) => self.parameters.bind_in_texts(texts),
+            SideValues::Numbers(numbers) => match numbers.as_slice() {
+                [number] => format!("= {}", self.parameters.bind(*number)),
+                numbers => self.parameters.bind_in(numbers),
+            },
+        }
     }
 
     /// A condition on the columns of the rows with this alias; none where the path or the facet sees to
@@ -158,8 +170,7 @@ impl Sql<'_> {
             Condition::Side(..) if chosen => None,
             Condition::Side(side, values) => {
                 let several = values.len() > 1;
-                let (workspace, values) =
-                    (self.workspace.clone(), self.parameters.bind_in_texts(values));
+                let (workspace, values) = (self.workspace.clone(), self.bind_side(values));
                 let Side { table, owner, value, .. } = side;
                 let found = format!(
                     "FROM {table} g WHERE g.workspace_id = {workspace} AND g.{owner} = {of}.id \

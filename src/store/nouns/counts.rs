@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Noun;
+use super::figures::{Figure, add_to_figures};
 use super::query::Condition;
 use super::table::{Dimension, Table};
 use crate::error::Error;
@@ -17,19 +19,44 @@ use crate::store::transaction::Transaction;
 /// The row of `facet_counts` that counts every row of a noun; no row has this facet.
 pub(super) const ALL: i16 = 0;
 
-/// By how much the number of rows has changed, by noun and facet.
-pub(in crate::store) type CountChanges = BTreeMap<(i16, i16), i64>;
-
-/// Notes a new row of this facet.
-pub(super) fn count_inserted(changes: &mut CountChanges, table: &Table, facet: i16) {
-    *changes.entry((table.noun, ALL)).or_default() += 1;
-    *changes.entry((table.noun, facet)).or_default() += 1;
+/// By how much a change changes the number of rows.
+#[derive(Debug, Clone, Default)]
+pub(in crate::store) struct CountChanges {
+    /// Of each noun and facet.
+    pub(in crate::store) facets: BTreeMap<(i16, i16), i64>,
+    /// Of those that belong to a row of another noun.
+    pub(in crate::store) figures: BTreeMap<Figure, i64>,
 }
 
-/// Notes a row that has gone from one facet to another.
-pub(super) fn count_updated(changes: &mut CountChanges, table: &Table, before: i16, after: i16) {
-    *changes.entry((table.noun, before)).or_default() -= 1;
-    *changes.entry((table.noun, after)).or_default() += 1;
+impl CountChanges {
+    /// Notes a new row.
+    pub(super) fn inserted<N: Noun>(&mut self, row: &N) {
+        *self.facets.entry((N::table().noun, ALL)).or_default() += 1;
+        self.add(row, 1);
+    }
+
+    /// Notes a row that has changed.
+    pub(super) fn updated<N: Noun>(&mut self, before: &N, after: &N) {
+        self.add(before, -1);
+        self.add(after, 1);
+    }
+
+    fn add<N: Noun>(&mut self, row: &N, amount: i64) {
+        *self.facets.entry((N::table().noun, row.facet())).or_default() += amount;
+        for figure in row.counted_in() {
+            *self.figures.entry(figure).or_default() += amount;
+        }
+    }
+
+    /// Forgets what has come to nothing.
+    pub(in crate::store) fn settle(&mut self) {
+        self.facets.retain(|_, change| *change != 0);
+        self.figures.retain(|_, change| *change != 0);
+    }
+
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.facets.is_empty() && self.figures.is_empty()
+    }
 }
 
 /// Adds the changes to the workspace's counts, in one statement.
@@ -38,12 +65,14 @@ pub(in crate::store) async fn add_to_counts(
     workspace: WorkspaceId,
     changes: &CountChanges,
 ) -> Result<(), Error> {
-    if changes.is_empty() {
+    add_to_figures(transaction, workspace, &changes.figures).await?;
+    if changes.facets.is_empty() {
         return Ok(());
     }
     let mut parameters = Parameters::new(transaction.backend());
     let workspace = parameters.bind(workspace.0);
     let rows: Vec<_> = changes
+        .facets
         .iter()
         .map(|((noun, facet), change)| {
             let (noun, facet) = (parameters.bind(*noun), parameters.bind(*facet));

@@ -7,6 +7,7 @@
 
 mod conditions;
 pub(in crate::store) mod counts;
+pub(in crate::store) mod figures;
 mod merge;
 mod page;
 mod plan;
@@ -33,7 +34,8 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::metrics::StoreOperation;
 
-pub use query::{Condition, Direction, KeyValue, Query};
+pub use figures::{Figure, FigureNumber, Figures};
+pub use query::{Condition, Direction, KeyValue, Query, SideValues};
 pub use row::Columns;
 pub(super) use row::{decode, rows_where, selected};
 pub use search::{SEARCH_WORDS_MAX, Search, searched_words};
@@ -89,6 +91,11 @@ pub trait Noun: Clone + Send + Sync + Sized + 'static {
     /// The texts whose words it is found by: the one that counts most, and the other.
     fn searched(&self) -> [Cow<'_, str>; 2] {
         ["".into(), "".into()]
+    }
+
+    /// The figures of rows of other nouns in which it counts.
+    fn counted_in(&self) -> Vec<Figure> {
+        Vec::new()
     }
 
     /// The refusal of a value that another row has already; none if the error is another one.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use migrations::case_folded;
 use sea_orm::Value;
 
 use super::search::Search;
@@ -38,13 +39,47 @@ pub enum Condition {
     /// The column has this text.
     Text(&'static str, String),
     /// The row has one of these values in a table beside its own.
-    Side(&'static Side, Vec<String>),
+    Side(&'static Side, SideValues),
     /// The column of an order is this instant or later.
     Since(&'static str, Timestamp),
     /// The column of an order is before this instant.
     Before(&'static str, Timestamp),
     /// Each of these words is the beginning of one of the row's; see [`Condition::search`].
     Words(&'static Search, Vec<String>),
+}
+
+/// Values in a table beside a noun's own.
+#[derive(Debug, Clone)]
+pub enum SideValues {
+    /// Texts, such as tags.
+    Texts(Vec<String>),
+    /// Ids.
+    Numbers(Vec<i64>),
+}
+
+impl SideValues {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    fn canonical(&self) -> String {
+        fn text<T: Ord + Clone + std::fmt::Debug>(values: &[T]) -> String {
+            let mut values = values.to_vec();
+            values.sort_unstable();
+            values.dedup();
+            match values.as_slice() {
+                [value] => format!("{value:?}"),
+                values => format!("{values:?}"),
+            }
+        }
+        match self {
+            Self::Texts(texts) => text(texts),
+            Self::Numbers(numbers) => text(numbers),
+        }
+    }
 }
 
 impl Query {
@@ -87,15 +122,40 @@ impl Condition {
     /// Whether the numbers that are asked for are any at all: no numbers ask for nothing.
     pub fn dimension(
         dimension: &'static Dimension,
-        numbers: impl IntoIterator<Item = i16>,
+        numbers: impl IntoIterator<Item = impl Into<i32>>,
     ) -> Option<Self> {
-        let mask = numbers.into_iter().fold(0, |mask, number| mask | 1 << number);
+        let mask = numbers.into_iter().fold(0, |mask, number| mask | 1 << number.into());
         (mask != 0).then_some(Self::Dimension(dimension, mask))
     }
 
     /// The column has one of these numbers; none ask for nothing.
     pub fn numbers(column: &'static str, numbers: &[i64]) -> Option<Self> {
         (!numbers.is_empty()).then(|| Self::Numbers(column, numbers.to_vec()))
+    }
+
+    /// The column, which holds texts folded by case, has this one whatever its case.
+    pub fn folded(column: &'static str, text: Option<&str>) -> Option<Self> {
+        text.map(|text| Self::Text(column, case_folded(text)))
+    }
+
+    /// The row has one of these texts beside it; none ask for nothing.
+    pub fn texts(side: &'static Side, texts: Vec<String>) -> Option<Self> {
+        (!texts.is_empty()).then_some(Self::Side(side, SideValues::Texts(texts)))
+    }
+
+    /// The row has one of these ids beside it; none ask for nothing.
+    pub fn ids(side: &'static Side, ids: &[i64]) -> Option<Self> {
+        (!ids.is_empty()).then(|| Self::Side(side, SideValues::Numbers(ids.to_vec())))
+    }
+
+    /// The column is this instant or later, if one is given.
+    pub fn since(column: &'static str, at: Option<Timestamp>) -> Option<Self> {
+        at.map(|at| Self::Since(column, at))
+    }
+
+    /// The column is before this instant, if one is given.
+    pub fn before(column: &'static str, at: Option<Timestamp>) -> Option<Self> {
+        at.map(|at| Self::Before(column, at))
     }
 
     /// The column that it looks at; none for a dimension, which is looked up in the facet, and for
@@ -137,15 +197,7 @@ impl Condition {
             }
             // Debug quotes a text, so it cannot pass for another condition.
             Self::Text(column, text) => format!("{column} = {text:?}"),
-            Self::Side(side, values) => {
-                let mut values = values.clone();
-                values.sort_unstable();
-                values.dedup();
-                match values.as_slice() {
-                    [value] => format!("{} has {value:?}", side.table),
-                    values => format!("{} has {values:?}", side.table),
-                }
-            }
+            Self::Side(side, values) => format!("{} has {}", side.table, values.canonical()),
             Self::Since(column, at) => format!("{column} since {}", at.0),
             Self::Before(column, at) => format!("{column} before {}", at.0),
             Self::Words(_, words) => format!("words {words:?}"),

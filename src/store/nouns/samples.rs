@@ -2,9 +2,9 @@
 
 use sea_orm::{ColumnTrait, ColumnType};
 
-use super::query::{Condition, Direction, Query};
+use super::query::{Condition, Direction, Query, SideValues};
 use super::row::column;
-use super::table::NarrowFilter;
+use super::table::{NarrowFilter, Side};
 use super::{KeyValue, Noun};
 use crate::clock::Timestamp;
 use crate::store::pages::CursorKey;
@@ -29,8 +29,8 @@ pub fn samples<N: Noun>(early: Timestamp, late: Timestamp) -> Vec<Sample> {
     }
     conditions.extend(table.narrows.iter().map(|narrow| (equal_to::<N>(narrow), true)));
     let sides = table.narrows.iter().filter_map(|narrow| narrow.side);
-    let two = |side| vec![Condition::Side(side, vec!["vpn".to_owned(), "lan".to_owned()])];
-    conditions.extend(sides.map(|side| (two(side), true)));
+    let several = |side| vec![Condition::Side(side, sample_values(side, 2))];
+    conditions.extend(sides.map(|side| (several(side), true)));
     let words = table.search.map(|search| Condition::search(search, "vpn"));
     conditions.extend(words.map(|words| (vec![words], true)));
     for range in ["created_at", "updated_at"] {
@@ -54,9 +54,18 @@ pub fn samples<N: Noun>(early: Timestamp, late: Timestamp) -> Vec<Sample> {
     samples
 }
 
+fn sample_values(side: &Side, count: usize) -> SideValues {
+    match side.is_text {
+        true => {
+            SideValues::Texts(["vpn", "lan"].into_iter().take(count).map(str::to_owned).collect())
+        }
+        false => SideValues::Numbers([3, 4].into_iter().take(count).collect()),
+    }
+}
+
 fn equal_to<N: Noun>(narrow: &NarrowFilter) -> Vec<Condition> {
     if let Some(side) = narrow.side {
-        return vec![Condition::Side(side, vec!["vpn".to_owned()])];
+        return vec![Condition::Side(side, sample_values(side, 1))];
     }
     let columns = narrow.columns.iter();
     let conditions = columns.map(|name| match column::<N>(name).def().get_column_type() {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Columns;
-use crate::clock::Timestamp;
+use crate::clock::{Date, Timestamp};
 use crate::error::Error;
 use crate::store::{from_json, to_json};
 
@@ -49,7 +49,7 @@ macro_rules! as_it_is {
     };
 }
 
-as_it_is!(i64, i32, bool, String);
+as_it_is!(i64, i32, i16, bool, String);
 
 impl Stored for Timestamp {
     type Column = i64;
@@ -60,6 +60,19 @@ impl Stored for Timestamp {
 
     fn from_column(column: i64, _: &str) -> Result<Self, Error> {
         Ok(Self(column))
+    }
+}
+
+/// A date is the instant at which it begins.
+impl Stored for Date {
+    type Column = i64;
+
+    fn to_column(&self) -> i64 {
+        self.start().0
+    }
+
+    fn from_column(column: i64, _: &str) -> Result<Self, Error> {
+        Ok(Self::of(Timestamp(column)))
     }
 }
 

@@ -32,11 +32,11 @@ impl Sql<'_> {
 
     fn count(&mut self) -> String {
         if let [Condition::Side(side, values)] = self.query.conditions.as_slice()
-            && let [value] = values.as_slice()
+            && values.len() == 1
         {
-            let text = self.parameters.bind(value.clone());
+            let value = self.bind_side(values);
             return format!(
-                "(SELECT COUNT(*) FROM {} g WHERE g.workspace_id = {} AND g.{} = {text})",
+                "(SELECT COUNT(*) FROM {} g WHERE g.workspace_id = {} AND g.{} {value})",
                 side.table, self.workspace, side.value
             );
         }

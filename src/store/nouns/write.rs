@@ -10,7 +10,6 @@ use sea_orm::{
     Statement, Value,
 };
 
-use super::counts::{count_inserted, count_updated};
 use super::row::{changes, column, decode, find_row, rows_where, values};
 use super::table::Side;
 use super::words::insert_beside;
@@ -25,12 +24,14 @@ use crate::store::locks::Lock;
 use crate::store::sql::{Parameters, array};
 
 impl Tx {
-    /// Makes a row, and answers it with its id. What it refers to must exist.
+    /// Makes a row, and answers it with its id, which is a new one unless it comes with one of
+    /// [`Tx::next_id`]. What it refers to must exist.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert<N: Noun>(&mut self, new: N) -> Result<N, Error> {
         let _timed = StoreOperation::begin("insert", N::table().name);
         self.locks.take(Lock::Id)?;
         let row = match self.transaction.backend() {
+            _ if new.id() != 0 => self.insert_row(new).await?,
             DbBackend::Postgres => {
                 // Put together before the turn, in which all others wait.
                 let insert = insert_all(self.workspace, &new);
@@ -39,14 +40,26 @@ impl Tx {
             }
             _ => self.insert_piece_by_piece(new).await?,
         };
-        count_inserted(&mut self.count_changes, N::table(), row.facet());
+        self.count_changes.inserted(&row);
         Ok(row)
     }
 
+    /// The id of a row that is to be made, for one that is told apart by it in yet another column.
+    pub async fn next_id<N: Noun>(&mut self) -> Result<i64, Error> {
+        self.locks.take(Lock::Id)?;
+        self.take_turn().await?;
+        advance(&self.transaction, self.workspace, N::table().name, 1).await
+    }
+
     async fn insert_piece_by_piece<N: Noun>(&self, mut row: N) -> Result<N, Error> {
+        row.set_id(advance(&self.transaction, self.workspace, N::table().name, 1).await?);
+        self.insert_row(row).await
+    }
+
+    async fn insert_row<N: Noun>(&self, row: N) -> Result<N, Error> {
         let table = N::table();
-        row.set_id(advance(&self.transaction, self.workspace, table.name, 1).await?);
-        let inserted = self.transaction.execute(insert_row(self.workspace, &row)).await;
+        let insert = insert_row(self.transaction.backend(), self.workspace, &row);
+        let inserted = self.transaction.execute(insert).await;
         inserted.map_err(|error| refused(&row, error))?;
         for side in table.sides {
             self.insert_side(&row, side).await.map_err(failed)?;
@@ -128,7 +141,7 @@ impl Tx {
             }
         }
         self.update_words(before, &after).await?;
-        count_updated(&mut self.count_changes, N::table(), before.facet(), after.facet());
+        self.count_changes.updated(before, &after);
         Ok(after)
     }
 
@@ -190,9 +203,9 @@ fn columns(Side { owner, value, created_at, .. }: &Side) -> String {
 }
 
 /// Inserts a row.
-fn insert_row<N: Noun>(workspace: WorkspaceId, row: &N) -> Statement {
+fn insert_row<N: Noun>(backend: DbBackend, workspace: WorkspaceId, row: &N) -> Statement {
     let table = N::table();
-    let mut parameters = Parameters::new(DbBackend::Sqlite);
+    let mut parameters = Parameters::new(backend);
     let values: Vec<_> = values(workspace, row).map(|(_, value)| parameters.bind(value)).collect();
     let columns = table.columns::<N>().join(", ");
     let (name, values) = (table.name, values.join(", "));

@@ -1,7 +1,9 @@
 //! What a list of tickets can be asked for: filters and order.
 
 use super::kinds::{Category, Priority, Source, Status, TicketType};
-use super::table::{CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TERMS, TYPE, UNASSIGNED, WORDS};
+use super::table::{
+    ASSETS, CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TERMS, TYPE, UNASSIGNED, WORDS,
+};
 use crate::clock::Timestamp;
 use crate::store::nouns::{Condition, Direction, Order, Query};
 
@@ -27,6 +29,8 @@ pub struct TicketFilter {
     pub parent_ids: Vec<i64>,
     /// With this tag.
     pub tag: Option<String>,
+    /// About one of these assets.
+    pub asset_ids: Vec<i64>,
     /// With one of the terms of each list; see [`CustomValue::terms`](super::CustomValue::terms).
     pub terms: Vec<Vec<String>>,
     /// Assigned to nobody (true) or to somebody (false).
@@ -67,7 +71,8 @@ impl TicketFilter {
             Condition::numbers("parent_id", &self.parent_ids),
             Condition::numbers("assignee_id", &self.assignee_ids),
             Condition::numbers("requester_id", &self.requester_ids),
-            self.tag.clone().map(|tag| Condition::Side(&TAGS, vec![tag])),
+            Condition::texts(&TAGS, self.tag.iter().cloned().collect()),
+            Condition::ids(&ASSETS, &self.asset_ids),
             Condition::numbers("source", &sources),
             self.external_source.clone().map(|text| Condition::Text("external_source", text)),
             self.external_id.clone().map(|text| Condition::Text("external_id", text)),
@@ -79,7 +84,7 @@ impl TicketFilter {
             self.due_before.map(|at| Condition::Before("due_at", at)),
         ];
         let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
-        let terms = self.terms.iter().map(|terms| Condition::Side(&TERMS, terms.clone()));
+        let terms = self.terms.iter().filter_map(|terms| Condition::texts(&TERMS, terms.clone()));
         Query::all(order, direction).filter(conditions.into_iter().flatten().chain(terms))
     }
 }

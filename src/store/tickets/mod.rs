@@ -57,6 +57,8 @@ pub struct Ticket {
     pub watcher_user_ids: Vec<i64>,
     /// The ticket that it is part of.
     pub parent_id: Option<i64>,
+    /// The assets that it is about; none twice.
+    pub asset_ids: Vec<i64>,
     /// Words to find it by; none twice.
     pub tags: Vec<String>,
     /// When it is due.
@@ -118,6 +120,8 @@ pub struct NewTicket {
     pub watcher_user_ids: Vec<i64>,
     /// The ticket that it is part of.
     pub parent_id: Option<i64>,
+    /// The assets that it is about; none twice.
+    pub asset_ids: Vec<i64>,
     /// Words to find it by; none twice.
     pub tags: Vec<String>,
     /// When it is due.
@@ -161,6 +165,7 @@ impl NewTicket {
             assignee_id: self.assignee_id,
             watcher_user_ids: self.watcher_user_ids,
             parent_id: self.parent_id,
+            asset_ids: self.asset_ids,
             tags: self.tags,
             due_at: self.due_at,
             source: self.source,

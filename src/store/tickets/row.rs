@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use sea_orm::{DbErr, Value};
 
-use super::table::{CATEGORY, PRIORITY, STATUS, TAGS, TERMS, TICKETS, TYPE, UNASSIGNED, WATCHERS};
-use super::{CustomValue, Ticket};
+use super::table::{
+    ASSETS, CATEGORY, PRIORITY, STATUS, TAGS, TERMS, TICKETS, TYPE, UNASSIGNED, WATCHERS,
+};
+use super::{CustomValue, Status, Ticket};
 use crate::error::{Error, Kind};
+use crate::store::assets::{Asset, OPEN_TICKETS};
 use crate::store::entity::ticket;
 use crate::store::failure::is_taken;
-use crate::store::nouns::{KeyValue, Noun, Order, Side, Table, noun_head, noun_row};
+use crate::store::nouns::{Figure, KeyValue, Noun, Order, Side, Table, noun_head, noun_row};
 
 /// How a broken promise of (externalSource, externalId) is told: by the index or by its columns.
 const EXTERNAL_ID: &[&str] = &["tickets_external_source_external_id_idx", "tickets.external_id"];
@@ -28,7 +31,7 @@ impl Noun for Ticket {
             watcher_user_ids, parent_id, tags, due_at, source, external_source,
             external_id, comment_count, reopen_count, created_at, updated_at,
             resolved_at, closed_at, created_by, updated_by, version,
-            category_config_id, custom_fields,
+            category_config_id, custom_fields, asset_ids,
         }
         |row| {
             facet: row.facet(),
@@ -73,9 +76,17 @@ impl Noun for Ticket {
         } else if std::ptr::eq(side, &raw const TERMS) {
             let terms = self.custom_fields.iter().flat_map(|(key, value)| value.terms(key));
             terms.map(Into::into).collect()
+        } else if std::ptr::eq(side, &raw const ASSETS) {
+            self.asset_ids.iter().map(|id| (*id).into()).collect()
         } else {
             Vec::new()
         }
+    }
+
+    fn counted_in(&self) -> Vec<Figure> {
+        let is_open = matches!(self.status, Status::Open | Status::InProgress | Status::Pending);
+        let assets = self.asset_ids.iter().filter(|_| is_open);
+        assets.map(|id| OPEN_TICKETS.beside::<Asset>(*id)).collect()
     }
 
     fn taken(&self, error: &DbErr) -> Option<Error> {

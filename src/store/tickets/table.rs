@@ -25,6 +25,14 @@ pub(super) static WATCHERS: Side = Side {
     created_at: None,
 };
 
+pub(super) static ASSETS: Side = Side {
+    table: "ticket_assets",
+    owner: "ticket_id",
+    value: "asset_id",
+    is_text: false,
+    created_at: Some("ticket_created_at"),
+};
+
 pub(super) static TERMS: Side = Side {
     table: "ticket_terms",
     owner: "ticket_id",
@@ -64,6 +72,12 @@ pub(super) static TICKETS: Table = Table {
             side: None,
         },
         NarrowFilter {
+            columns: &["asset_id"],
+            index: "ticket_assets_asset_id_ticket_created_at_ticket_id_idx",
+            is_unique: false,
+            side: Some(&ASSETS),
+        },
+        NarrowFilter {
             columns: &["tag"],
             index: "ticket_tags_tag_ticket_created_at_ticket_id_idx",
             is_unique: false,
@@ -100,7 +114,7 @@ pub(super) static TICKETS: Table = Table {
             side: None,
         },
     ],
-    sides: &[&TAGS, &TERMS, &WATCHERS],
+    sides: &[&TAGS, &TERMS, &WATCHERS, &ASSETS],
     search: Some(&WORDS),
     texts: Texts::unmade(),
 };

@@ -3,6 +3,7 @@
 use orqit::clock::Timestamp;
 use orqit::event::Event;
 use orqit::event_type::EventType;
+use orqit::store::assets::Asset;
 use orqit::store::nouns::{Direction, Noun, Order};
 use orqit::store::tickets::{
     Category, CustomValue, CustomValues, NewTicket, Priority, Source, Status, Ticket, TicketType,
@@ -23,6 +24,34 @@ pub const SITES: [&str; 3] = ["oslo", "paris", "rome"];
 /// The users that random tickets refer to: administrator, SYSTEM, and three agents.
 pub const USERS: [i64; 5] = [1, 2, 3, 4, 5];
 
+/// The assets that random tickets are about.
+pub const ASSETS: [i64; 3] = [1, 2, 3];
+
+/// An asset of which nothing but its tag matters.
+pub fn new_asset(tag: &str, now: Timestamp) -> Asset {
+    Asset {
+        id: 0,
+        asset_tag: tag.to_owned(),
+        name: "Laptop".to_owned(),
+        asset_type: 1,
+        status: 2,
+        serial_number: None,
+        manufacturer: None,
+        model: None,
+        assigned_user_id: None,
+        location: None,
+        purchase_date: None,
+        purchase_cost: None,
+        currency: None,
+        warranty_expires_at: None,
+        notes: None,
+        tags: Vec::new(),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    }
+}
+
 /// A ticket of which nothing matters.
 pub fn new_ticket(title: &str) -> NewTicket {
     NewTicket {
@@ -39,6 +68,7 @@ pub fn new_ticket(title: &str) -> NewTicket {
         assignee_id: None,
         watcher_user_ids: Vec::new(),
         parent_id: None,
+        asset_ids: Vec::new(),
         tags: Vec::new(),
         due_at: None,
         source: Source::Api,
@@ -106,6 +136,9 @@ impl RandomTickets {
             let email = format!("agent{number}@example.com");
             tx.insert_user(NewUser::new("Agent", email, Role::Agent)).await.unwrap();
         }
+        for id in ASSETS {
+            tx.insert(new_asset(&format!("asset-{id}"), test.clock.now())).await.unwrap();
+        }
         tx.commit().await.unwrap();
     }
 
@@ -142,6 +175,7 @@ impl RandomTickets {
         new.requester_id = USERS.choose(random).copied().filter(|_| random.random_bool(0.8));
         new.parent_id = parent_id.filter(|_| random.random_bool(0.1));
         new.source = *Source::ALL.choose(random).unwrap();
+        new.asset_ids = ASSETS.into_iter().filter(|_| random.random_bool(0.1)).collect();
         new.tags = TAGS.iter().filter(|_| random.random_bool(0.2)).map(|t| t.to_string()).collect();
         let sites: Vec<_> = SITES.iter().filter(|_| random.random_bool(0.3)).collect();
         if !sites.is_empty() {
