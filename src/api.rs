@@ -17,6 +17,7 @@ use crate::service::audit::Audits;
 use crate::service::categories::Categories;
 use crate::service::custom_fields::CustomFields;
 use crate::service::keys::Keys;
+use crate::service::projects::Projects;
 use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
 use crate::service::usage::Usages;
@@ -55,6 +56,7 @@ pub fn orqit(shared: Shared) -> Api {
         user_service: Arc::new(Users { store: store.clone() }),
         category_service: Arc::new(Categories { store: store.clone() }),
         asset_service: Arc::new(Assets { store: store.clone() }),
+        project_service: Arc::new(Projects { store: store.clone() }),
         knowledge_service: Arc::new(Articles { store: store.clone() }),
         custom_field_service: Arc::new(CustomFields { store: store.clone() }),
         audit_service: Arc::new(Audits { store: store.clone() }),

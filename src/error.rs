@@ -61,6 +61,8 @@ pub enum Kind {
     AssetNotAssignable {
         status: Cow<'static, str>,
     },
+    /// The project takes no new tasks.
+    ProjectClosed,
     /// The built-in SYSTEM user is not changed.
     SystemUser,
     /// The workspace has as many of a kind as it may have.
@@ -159,6 +161,7 @@ impl Kind {
             Self::AssetNotAssignable { .. } => {
                 ("ASSET_NOT_ASSIGNABLE", Http::CONFLICT, Code::FailedPrecondition)
             }
+            Self::ProjectClosed => ("PROJECT_CLOSED", Http::CONFLICT, Code::FailedPrecondition),
             Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),
             Self::SystemUser => ("SYSTEM_USER", Http::CONFLICT, Code::FailedPrecondition),
             Self::ResourceLimitReached => {

@@ -54,6 +54,14 @@ event_types! {
     AssetCreated = "asset.created" of "Asset",
     /// A changed asset.
     AssetUpdated = "asset.updated" of "Asset",
+    /// A new project.
+    ProjectCreated = "project.created" of "Project",
+    /// A changed project.
+    ProjectUpdated = "project.updated" of "Project",
+    /// A new task of a project.
+    TaskCreated = "task.created" of "Task",
+    /// A changed task of a project.
+    TaskUpdated = "task.updated" of "Task",
     /// A new user.
     UserCreated = "user.created" of "User",
     /// A changed user.

@@ -22,6 +22,10 @@ pub enum Resource {
     Article,
     /// An asset.
     Asset,
+    /// A project.
+    Project,
+    /// A task of a project.
+    Task,
 }
 
 /// What a kind of resource is called.
@@ -89,6 +93,20 @@ impl Resource {
                 remedy: "There is no such asset in this workspace. Check the id, such as 1, or the tag, such as AST-1.",
                 created: EventType::AssetCreated,
                 updated: EventType::AssetUpdated,
+            },
+            Self::Project => Names {
+                resource_type: "project",
+                not_found: "PROJECT_NOT_FOUND",
+                remedy: "There is no such project in this workspace. Check the id, such as 1, or the key, such as OPS.",
+                created: EventType::ProjectCreated,
+                updated: EventType::ProjectUpdated,
+            },
+            Self::Task => Names {
+                resource_type: "task",
+                not_found: "TASK_NOT_FOUND",
+                remedy: "There is no such task in this workspace. Check the id, such as 1, or the number, such as OPS-1.",
+                created: EventType::TaskCreated,
+                updated: EventType::TaskUpdated,
             },
         }
     }

@@ -31,6 +31,7 @@ mod m0023_categories;
 mod m0024_custom_fields;
 mod m0025_articles;
 mod m0026_assets;
+mod m0027_projects;
 mod schema;
 mod words;
 
@@ -78,6 +79,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0024_custom_fields::Migration),
             Box::new(m0025_articles::Migration),
             Box::new(m0026_assets::Migration),
+            Box::new(m0027_projects::Migration),
         ]
     }
 }

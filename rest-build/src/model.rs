@@ -165,6 +165,16 @@ impl Api {
         }
     }
 
+    /// Whether a route makes a resource: it names none, or GET lists what is made on the same path.
+    pub fn makes(&self, route: &Route) -> bool {
+        let rpcs = self.services.iter().flat_map(|service| &service.rpcs);
+        let mut routes = rpcs.flat_map(|rpc| &rpc.routes).map(|route| &route.rule);
+        let rule = &route.rule;
+        let mut is_listed =
+            || routes.any(|other| other.method == "GET" && other.template == rule.template);
+        rule.method == "POST" && (route.variables.is_empty() || is_listed())
+    }
+
     /// Adds the resources that requests update: what they have beside is read-only.
     fn add_resources(&mut self, pool: &DescriptorPool) -> Result<(), String> {
         let mut resources = Vec::new();

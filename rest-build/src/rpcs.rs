@@ -31,14 +31,14 @@ fn rpc(api: &Api, service: &Service, rpc: &Rpc) -> TokenStream {
         None => quote!(None),
     };
     let routes = rpc.routes.iter().map(|route| {
-        let (method, template) = (&route.rule.method, &route.rule.template);
+        let (method, template) = (&route.rule.method, shown(api, rpc, route));
         quote!(::rest::Route { method: #method, template: #template })
     });
     let main = rpc.routes.first();
     let resource = main.and_then(|route| api.resource(rpc, route));
     let has_figures = resource.is_some_and(|resource| resource.has_figures);
     // What is only made has no version yet.
-    let makes = |route: &Route| route.rule.method == "POST" && route.variables.is_empty();
+    let makes = |route: &Route| api.makes(route);
     let has_version = |resource: &Message| {
         resource.field("version").is_some_and(|version| version.kind == Kind::Int64)
     };
@@ -57,6 +57,19 @@ fn rpc(api: &Api, service: &Service, rpc: &Rpc) -> TokenStream {
             streams: #streams,
         }
     }
+}
+
+/// The template of a route with the names of its variables as JSON has them, as the documentation and
+/// the log of requests show it.
+fn shown(api: &Api, rpc: &Rpc, route: &Route) -> String {
+    let input = api.message(&rpc.input);
+    let mut template = route.rule.template.clone();
+    for variable in &route.variables {
+        if let Some(field) = input.field(variable) {
+            template = template.replacen(&format!("{{{variable}"), &format!("{{{}", field.json), 1);
+        }
+    }
+    template
 }
 
 fn policy(policy: &Policy) -> TokenStream {

@@ -17,6 +17,7 @@ pub mod keys;
 mod messages;
 mod once;
 mod pages;
+pub mod projects;
 mod rate_limits;
 mod references;
 pub mod system;

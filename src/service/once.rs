@@ -104,6 +104,7 @@ enum StoredKind {
     AlreadyExists,
     SystemUser,
     ResourceLimitReached,
+    ProjectClosed,
     /// The status in which nobody can have it.
     AssetNotAssignable(String),
     /// From where to where a status could not go, and where it could have gone.
@@ -119,6 +120,7 @@ impl StoredKind {
             Kind::AlreadyExists => Self::AlreadyExists,
             Kind::SystemUser => Self::SystemUser,
             Kind::ResourceLimitReached => Self::ResourceLimitReached,
+            Kind::ProjectClosed => Self::ProjectClosed,
             Kind::AssetNotAssignable { status } => Self::AssetNotAssignable(status.to_string()),
             Kind::InvalidStatusTransition(step) => {
                 let allowed = step.allowed.iter().map(|status| status.to_string()).collect();
@@ -165,6 +167,7 @@ impl StoredKind {
             Self::AlreadyExists => Kind::AlreadyExists,
             Self::SystemUser => Kind::SystemUser,
             Self::ResourceLimitReached => Kind::ResourceLimitReached,
+            Self::ProjectClosed => Kind::ProjectClosed,
             Self::AssetNotAssignable(status) => Kind::AssetNotAssignable { status: status.into() },
             Self::InvalidStatusTransition(from, to, allowed) => {
                 let allowed = allowed.into_iter().map(Cow::Owned).collect();

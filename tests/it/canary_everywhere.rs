@@ -49,7 +49,7 @@ const HEADERS: [&str; 19] = [
     "x-request-id",
 ];
 /// Where text that was accepted may be found.
-const STORED_IN: [&str; 16] = [
+const STORED_IN: [&str; 18] = [
     "api_keys",
     "article_tags",
     "articles",
@@ -61,6 +61,8 @@ const STORED_IN: [&str; 16] = [
     "custom_fields",
     "events",
     "history",
+    "projects",
+    "tasks",
     "ticket_tags",
     "ticket_terms",
     "tickets",

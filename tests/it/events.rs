@@ -169,6 +169,10 @@ async fn every_type_of_event_is_made_and_shows_its_resource_as_the_documentation
     admin.patch("/kb/articles/1", json!({"status": "PUBLISHED"})).await.data(200);
     create("/assets", json!({"name": "Laptop", "type": "LAPTOP"})).await;
     admin.patch("/assets/1", json!({"notes": "Loud."})).await.data(200);
+    create("/projects", json!({"key": "OPS", "name": "Move"})).await;
+    admin.patch("/projects/OPS", json!({"status": "ACTIVE"})).await.data(200);
+    create("/projects/OPS/tasks", json!({"title": "Pack"})).await;
+    admin.patch("/tasks/OPS-1", json!({"status": "DONE"})).await.data(200);
     create("/custom-fields", json!({"key": "site", "label": "Site", "type": "TEXT"})).await;
     admin.patch("/custom-fields/1", json!({"active": false})).await.data(200);
     let key = create("/keys", json!({"name": "Portal", "scopes": ["read-only"]})).await;

@@ -77,7 +77,14 @@ impl Ids {
     }
 
     fn of(&self, collection: &str) -> &str {
-        self.known.get(collection).map_or(self.other, String::as_str)
+        self.find(collection).map_or(self.other, String::as_str)
+    }
+
+    /// What was made in a collection, or in one of the same name that is part of something else.
+    fn find(&self, collection: &str) -> Option<&String> {
+        let (_, name) = collection.rsplit_once('/').expect("a path");
+        let nested = || self.known.iter().find(|(other, _)| other.ends_with(&format!("}}/{name}")));
+        self.known.get(collection).or_else(|| nested().map(|(_, id)| id))
     }
 }
 
@@ -116,7 +123,7 @@ async fn by_grpc(orqit: &Orqit, rpc: &Rpc, key: &str, ids: &Ids) -> Status {
     }
     for (collection, name) in rpc.routes.iter().flat_map(|route| variables(route.template)) {
         let id = ids.of(collection);
-        let field = input.get_field_by_name(name).expect("a field of the path");
+        let field = input.get_field_by_json_name(name).expect("a field of the path");
         let value = match field.kind() {
             Kind::String => Reflected::String(id.to_owned()),
             Kind::Int64 => Reflected::I64(id.parse().expect("a number")),
@@ -240,7 +247,7 @@ async fn every_rpc_hides_the_rows_of_another_workspace() {
         let name = format!("{} {}", route.method, route.template);
         // Otherwise the path would name nothing that is there.
         for (collection, _) in variables(route.template) {
-            assert!(created.known.contains_key(collection), "{name}: nothing is in {collection}");
+            assert!(created.find(collection).is_some(), "{name}: nothing is in {collection}");
         }
         let hidden = by_rest(&stranger, route, &created).await;
         let absent = by_rest(&stranger, route, &nowhere).await;

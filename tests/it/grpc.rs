@@ -270,7 +270,7 @@ async fn under_api_everything_is_rest() {
     }
 }
 
-const SERVICES: [&str; 14] = [
+const SERVICES: [&str; 15] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
@@ -280,6 +280,7 @@ const SERVICES: [&str; 14] = [
     "orqit.v1.CustomFieldService",
     "orqit.v1.KeyService",
     "orqit.v1.KnowledgeService",
+    "orqit.v1.ProjectService",
     "orqit.v1.SystemService",
     "orqit.v1.TicketService",
     "orqit.v1.UsageService",

@@ -75,7 +75,9 @@ fn kinds() -> Vec<Kind> {
             Kind::NotFound(Resource::Category) => Kind::NotFound(Resource::CustomField),
             Kind::NotFound(Resource::CustomField) => Kind::NotFound(Resource::Article),
             Kind::NotFound(Resource::Article) => Kind::NotFound(Resource::Asset),
-            Kind::NotFound(Resource::Asset) => Kind::ApiKeyLimitReached,
+            Kind::NotFound(Resource::Asset) => Kind::NotFound(Resource::Project),
+            Kind::NotFound(Resource::Project) => Kind::NotFound(Resource::Task),
+            Kind::NotFound(Resource::Task) => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
             Kind::MethodNotAllowed { .. } => {
@@ -85,7 +87,8 @@ fn kinds() -> Vec<Kind> {
             }
             Kind::InvalidStatusTransition(_) => Kind::VersionConflict,
             Kind::VersionConflict => Kind::AssetNotAssignable { status: "RETIRED".into() },
-            Kind::AssetNotAssignable { .. } => Kind::SystemUser,
+            Kind::AssetNotAssignable { .. } => Kind::ProjectClosed,
+            Kind::ProjectClosed => Kind::SystemUser,
             Kind::SystemUser => Kind::ResourceLimitReached,
             Kind::ResourceLimitReached => Kind::AlreadyExists,
             Kind::AlreadyExists => Kind::IdempotencyKeyRequired,

@@ -42,6 +42,8 @@ async fn a_loop_by_cursor_counts_nothing_in_any_list() {
     rest.post("/kb/articles", answer).await.data(201);
     rest.patch("/kb/articles/1", json!({"status": "PUBLISHED"})).await.data(200);
     rest.post("/assets", json!({"name": "Laptop", "type": "LAPTOP"})).await.data(201);
+    rest.post("/projects", json!({"key": "OPS", "name": "Move"})).await.data(201);
+    rest.post("/projects/OPS/tasks", json!({"title": "Pack"})).await.data(201);
     orqit.flush_usage().await;
     let paths = lists();
     assert!(paths.len() >= 6, "{paths:?}");

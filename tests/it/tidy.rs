@@ -147,12 +147,14 @@ fn nothing_unfinished_and_no_unwrap_stands_in_the_code() {
 
 #[test]
 fn the_plans_of_every_noun_are_walked() {
-    let walked = std::fs::read_to_string(root().join("tests/it/query_plans.rs")).expect("text");
+    let walked = ["query_plans.rs", "noun_plans.rs"]
+        .map(|name| std::fs::read_to_string(root().join("tests/it").join(name)).expect("text"))
+        .concat();
     for source in sources("src/store") {
         for of in source.code().split("impl Noun for ").skip(1) {
             let noun = of.split(' ').next().unwrap_or_default();
             let walk = format!("assert_no_scan::<{noun}>");
-            assert!(walked.contains(&walk), "query_plans.rs does not walk the lists of {noun}");
+            assert!(walked.contains(&walk), "no test walks the lists of {noun}");
         }
     }
 }

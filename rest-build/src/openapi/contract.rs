@@ -2,6 +2,8 @@
 //!
 //! It reads; what a document makes of it stands in the modules beside.
 
+use std::collections::BTreeSet;
+
 use heck::ToShoutySnakeCase;
 use prost_reflect::{
     DescriptorPool, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, Kind,
@@ -14,6 +16,8 @@ pub use crate::options::{Access, IdempotencyKeyUse, Policy, Rules};
 /// The descriptors, with their options.
 pub struct Contract<'a> {
     pub pool: &'a DescriptorPool,
+    /// The templates that GET has an answer for.
+    gets: BTreeSet<String>,
 }
 
 /// An RPC with at least one HTTP rule.
@@ -40,7 +44,10 @@ pub struct Route {
 impl<'a> Contract<'a> {
     /// What these descriptors say.
     pub fn new(pool: &'a DescriptorPool) -> Self {
-        Self { pool }
+        let methods = pool.services().flat_map(|it| it.methods().collect::<Vec<_>>());
+        let rules = methods.flat_map(|method| options::http_rules(pool, &method.options()));
+        let gets = rules.filter(|rule| rule.method == "GET").map(|rule| rule.template).collect();
+        Self { pool, gets }
     }
 
     /// Every RPC that has an HTTP rule, in the order of the files.
@@ -91,7 +98,8 @@ impl<'a> Contract<'a> {
         if rpc.policy.guarded {
             return true;
         }
-        let makes = route.verb == "post" && !route.template.contains('{');
+        let is_listed = self.gets.contains(&route.template);
+        let makes = route.verb == "post" && (!route.template.contains('{') || is_listed);
         let output = rpc.method.output();
         let field = output.get_field_by_name(&route.response_body);
         let resource = match field.as_ref().map(|field| (field.is_list(), field.kind())) {

@@ -47,7 +47,7 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 35] = [
+const CODES: [(&str, u16, When); 36] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
@@ -65,7 +65,12 @@ const CODES: [(&str, u16, When); 35] = [
     ("ROUTE_NOT_FOUND", 404, When::Nowhere),
     ("METHOD_NOT_ALLOWED", 405, When::Always),
     ("REQUEST_TIMEOUT", 408, When::Body),
-    ("INVALID_STATUS_TRANSITION", 409, When::Of(&["UpdateTicket", "UpdateArticle", "UpdateAsset"])),
+    (
+        "INVALID_STATUS_TRANSITION",
+        409,
+        When::Of(&["UpdateTicket", "UpdateArticle", "UpdateAsset", "UpdateProject"]),
+    ),
+    ("PROJECT_CLOSED", 409, When::Of(&["CreateTask"])),
     ("ASSET_NOT_ASSIGNABLE", 409, When::Of(&["UpdateAsset"])),
     ("SYSTEM_USER", 409, When::Of(&["UpdateUser", "AnonymizeUser"])),
     ("ALREADY_EXISTS", 409, When::Write),

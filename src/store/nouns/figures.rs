@@ -54,12 +54,19 @@ impl Reader<'_> {
 }
 
 impl Tx {
-    /// The figures beside the row with this id, without what this change adds to them.
+    /// The figures beside the row with this id, with what this change adds to them.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn figures<N: Noun>(&self, id: i64) -> Result<Figures, Error> {
         let _timed = StoreOperation::begin("find_figures", N::table().name);
         let select = select::<N>(self.transaction.backend(), self.workspace, &[id]);
-        Ok(self.transaction.read(select, decode).await?.into_iter().collect())
+        let stored = self.transaction.read(select, decode).await?;
+        let mut figures: Figures = stored.into_iter().collect();
+        for (figure, change) in &self.count_changes.figures {
+            if figure.noun == N::table().noun && figure.id == id {
+                *figures.entry((id, figure.number)).or_default() += change;
+            }
+        }
+        Ok(figures)
     }
 }
 

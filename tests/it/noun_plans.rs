@@ -1,0 +1,119 @@
+//! No list of articles, assets, projects or tasks, however filtered and ordered, reads its whole table.
+
+use orqit::clock::Date;
+use orqit::store::assets::Asset;
+use orqit::store::projects::Project;
+use orqit::store::tasks::Task;
+use orqit::store::{Article, ArticleKind, ArticleStatus};
+
+use crate::query_plans::assert_no_scan;
+use crate::support::database::{TestStore, actor};
+use crate::support::tickets::new_asset;
+
+#[tokio::test]
+async fn no_list_of_articles_scans_the_table() {
+    let test = TestStore::create().await;
+    for number in 0..20_i64 {
+        test.clock.advance_millis(1000);
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100 {
+            let article = Article {
+                id: 0,
+                slug: format!("article-{number}-{place}"),
+                title: "VPN".to_owned(),
+                summary: None,
+                body: "Wait.".to_owned(),
+                kind: ArticleKind::ALL[place % 4],
+                status: ArticleStatus::ALL[place % 3],
+                category: Some(format!("Category {}", place % 50)),
+                tags: vec![format!("tag-{}", place % 50)],
+                published_at: None,
+                created_at: test.clock.now(),
+                updated_at: test.clock.now(),
+                version: 1,
+            };
+            tx.insert(article).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<Article>(&test, now.plus_millis(-18_000), now).await;
+}
+
+#[tokio::test]
+async fn no_list_of_assets_scans_the_table() {
+    let test = TestStore::create().await;
+    for number in 0..20_i64 {
+        test.clock.advance_millis(1000);
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100_i16 {
+            let asset = Asset {
+                asset_type: place % 9 + 1,
+                status: place % 9 + 1,
+                serial_number: Some(format!("{number}-{place}")),
+                manufacturer: Some(format!("Maker {}", place % 50)),
+                assigned_user_id: (place % 10 == 0).then_some(1),
+                location: Some(format!("Room {}", place % 50)),
+                warranty_expires_at: (place % 2 == 0).then(|| Date::of(test.clock.now())),
+                tags: vec![format!("tag-{}", place % 50)],
+                ..new_asset(&format!("tag-{number}-{place}"), test.clock.now())
+            };
+            tx.insert(asset).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<Asset>(&test, now.plus_millis(-18_000), now).await;
+}
+
+#[tokio::test]
+async fn no_list_of_projects_or_tasks_scans_the_table() {
+    let test = TestStore::create().await;
+    for number in 0..20_i64 {
+        test.clock.advance_millis(1000);
+        let now = test.clock.now();
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100_i64 {
+            let kind = i16::try_from(place).unwrap();
+            let date = (place % 2 == 0).then(|| Date::of(now));
+            let project = Project {
+                id: 0,
+                code: format!("P{number}X{place}"),
+                name: format!("Project {place}"),
+                description: None,
+                status: kind % 5 + 1,
+                lead_id: (place % 20 == 0).then_some(1),
+                start_date: None,
+                due_date: date,
+                created_at: now,
+                updated_at: now,
+                version: 1,
+            };
+            let project = tx.insert(project).await.unwrap();
+            let task = Task {
+                id: 0,
+                task_number: format!("{}-1", project.code),
+                project_id: project.id % 10 + 1,
+                title: "Pack".to_owned(),
+                description: None,
+                priority: kind % 4 + 1,
+                status: kind % 6 + 1,
+                assignee_id: (place % 20 == 0).then_some(1),
+                due_date: date,
+                estimate_minutes: None,
+                ticket_id: None,
+                completed_at: None,
+                created_at: now,
+                updated_at: now,
+                version: 1,
+            };
+            if number > 0 {
+                tx.insert(task).await.unwrap();
+            }
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<Project>(&test, now.plus_millis(-18_000), now).await;
+    assert_no_scan::<Task>(&test, now.plus_millis(-18_000), now).await;
+}
