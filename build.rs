@@ -11,7 +11,7 @@ const PACKAGE: &str = "orqit.v1";
 const INFO: openapi::Info<'_> = openapi::Info {
     title: "Orqit API",
     version: env!("CARGO_PKG_VERSION"),
-    description: "The public integration API of an IT service desk: tickets behind scoped API keys.",
+    description: "The public integration API of an IT service desk: tickets, assets, projects, people and what they know, behind scoped API keys.",
     contact: "Orqit",
     license: "Apache-2.0",
 };

@@ -173,6 +173,7 @@ fn server(store: Store) -> Server {
         // What is measured is all refused.
         failed_attempts: Budget { burst: NonZeroU32::MAX, ..Budget::default() },
         github_keys: None,
+        public_url: "http://127.0.0.1:8080".to_owned(),
     }
 }
 

@@ -84,6 +84,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     pub failed_attempts: Budget,
     pub github_keys: Option<GithubKeys>,
+    /// Where clients reach it, such as `https://desk.example`; the OpenAPI document names it.
+    pub public_url: String,
 }
 
 impl Server {
@@ -183,7 +185,12 @@ impl Server {
         let (grpc, health) =
             Grpc::new(add_servers, self.reflection, bodies.clone(), stopping).await?;
         let github = self.github_keys.map(|keys| Github { keys, leaks: Arc::clone(&leaks) });
-        let gateway = Gateway { readiness, bodies, openapi: OpenApi::new(OPENAPI)?, github };
+        let gateway = Gateway {
+            readiness,
+            bodies,
+            openapi: OpenApi::new(OPENAPI, &self.public_url)?,
+            github,
+        };
         let inner = Inner {
             resolver,
             store: self.store,

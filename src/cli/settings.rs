@@ -87,6 +87,10 @@ pub struct ServeArgs {
     /// The address to listen on.
     #[arg(long, env = "ORQIT_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// The URL at which clients reach the service, such as `https://desk.example`, for its OpenAPI
+    /// document; by default the address that it listens on.
+    #[arg(long, env = "ORQIT_PUBLIC_URL", value_parser = public_url)]
+    pub public_url: Option<String>,
     /// Fill a new database with a small workspace to look at.
     #[arg(long)]
     pub demo: bool,
@@ -251,6 +255,12 @@ fn network(text: &str) -> Result<IpNet, String> {
         }
         network => Ok(network),
     }
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    origin(text).map(|_| text.to_owned()).map_err(|_| {
+        "a URL of the service is a scheme and a host, such as https://desk.example".to_owned()
+    })
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {

@@ -12,29 +12,30 @@ use super::accept::takes_gzip;
 use super::json;
 use crate::layers::Response;
 
+/// Where the document says that the service is.
+const SERVER: &str = "http://127.0.0.1:8080";
+
 /// See the module.
 pub struct OpenApi {
-    plain: &'static str,
+    plain: Bytes,
     gzipped: Bytes,
 }
 
 impl OpenApi {
-    /// Of this document.
-    pub fn new(plain: &'static str) -> Result<Self, String> {
+    /// Of this document, for a service that is reached at `url`.
+    pub fn new(document: &str, url: &str) -> Result<Self, String> {
+        let quoted = |url: &str| serde_json::Value::from(url).to_string();
+        let plain = document.replacen(&quoted(SERVER), &quoted(url), 1);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         let gzipped = encoder.write_all(plain.as_bytes()).and_then(|()| encoder.finish());
         let failed = |error| format!("the OpenAPI document cannot be compressed: {error}");
-        Ok(Self { plain, gzipped: gzipped.map_err(failed)?.into() })
+        Ok(Self { plain: plain.into(), gzipped: gzipped.map_err(failed)?.into() })
     }
 
     /// The document, compressed for whoever takes that.
     pub fn answer(&self, headers: &HeaderMap) -> Response {
         let takes_gzip = takes_gzip(headers);
-        let body = if takes_gzip {
-            self.gzipped.clone()
-        } else {
-            Bytes::from_static(self.plain.as_bytes())
-        };
+        let body = if takes_gzip { self.gzipped.clone() } else { self.plain.clone() };
         let mut response = json(StatusCode::OK, body);
         let headers = response.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));

@@ -147,18 +147,6 @@ async fn the_first_start_prints_one_admin_key_and_later_ones_none() {
 }
 
 #[tokio::test]
-async fn the_demo_has_tickets_to_look_at() {
-    let machine = Machine::new().await;
-    let mut serving = machine.serve(&["--demo"]).await;
-    let key = serving.admin_key().await;
-    let rest = Rest::new(serving.url.clone(), &key);
-    let tickets = rest.get("/tickets?sort=createdAt").await;
-    assert_eq!(tickets.json()["meta"]["totalCount"], 8);
-    assert_eq!(tickets.data(200)[0]["status"], "IN_PROGRESS");
-    serving.stop().await;
-}
-
-#[tokio::test]
 async fn key_create_prints_the_key_alone_and_whoami_knows_it() {
     let machine = Machine::new().await;
     let serving = machine.serve(&[]).await;

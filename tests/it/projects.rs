@@ -230,7 +230,7 @@ async fn projects_and_tasks_are_found_by_every_filter_and_in_every_order() {
     for (key, name, due) in [
         ("OPS", "Zoom rooms", json!("2026-05-01")),
         ("PORTO", "ärger", json!(null)),
-        ("LIS", "Büro", json!("2026-04-01")),
+        ("LIS", "Café", json!("2026-04-01")),
     ] {
         let body = json!({"key": key, "name": name, "dueDate": due, "description": "Größe"});
         rest.post("/projects", body).await.data(201);
@@ -248,7 +248,7 @@ async fn projects_and_tasks_are_found_by_every_filter_and_in_every_order() {
         ("status=ACTIVE,PLANNED&sort=createdAt", &[1, 2, 3]),
         ("leadId=1", &[1]),
         ("q=porto", &[2]),
-        ("q=buro", &[3]),
+        ("q=cafe", &[3]),
         ("q=gross", &[3, 2, 1]),
         ("updatedSince=2026-01-01T00:00:02Z", &[3, 1]),
     ] {

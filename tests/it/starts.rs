@@ -80,7 +80,7 @@ async fn of_servers_that_start_at_once_on_a_new_file_one_serves_and_the_others_s
     assert_one_whole_first_start(&machine, &printed).await;
 }
 
-/// There is one workspace with one key, the printed one, and the whole demo.
+/// There is one workspace with the printed key beside the two of the demo, and the whole demo.
 async fn assert_one_whole_first_start(machine: &Machine, printed: &str) {
     let store = machine.database.open(Clock::System).await;
     assert_eq!(store.list_workspaces().await.unwrap().len(), 1);
@@ -88,8 +88,9 @@ async fn assert_one_whole_first_start(machine: &Machine, printed: &str) {
     let serving = machine.serve(&["--demo"]).await;
     let rest = Rest::new(serving.url.clone(), keys_in(printed)[0]);
     let keys = rest.get("/keys").await.data(200);
-    assert_eq!(keys.as_array().expect("a list").len(), 1, "{keys}");
-    assert_eq!(rest.get("/tickets").await.json()["meta"]["totalCount"], 8);
+    assert_eq!(keys.as_array().expect("a list").len(), 3, "{keys}");
+    assert_eq!(rest.get("/tickets").await.json()["meta"]["totalCount"], 11);
+    assert_eq!(rest.get("/kb/articles").await.json()["meta"]["totalCount"], 5);
     assert!(keys_in(&serving.stop().await).is_empty());
 }
 
@@ -144,8 +145,8 @@ async fn users_of_the_first_start_and_the_demo_are_told_like_any_other() {
     let told = events.iter().filter(|(kind, _)| kind == "user.created");
     let told: Vec<_> = told.map(|(_, object)| object).collect();
     let ids: Vec<_> = told.iter().map(|user| user["id"].clone()).collect();
-    assert_eq!(ids, (1..=8).map(Value::from).collect::<Vec<_>>());
-    assert_eq!(*told[7], by_request);
+    assert_eq!(ids, (1..=11).map(Value::from).collect::<Vec<_>>());
+    assert_eq!(*told[10], by_request);
     for user in told {
         assert_eq!(fields(user), fields(&by_request));
         let entries = log.as_array().expect("a list").iter();

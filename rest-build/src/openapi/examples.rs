@@ -9,7 +9,8 @@ use super::contract::{self, Contract};
 const DEPTH_MAX: usize = 4;
 const INSTANT: &str = "2026-01-15T09:30:00.000Z";
 
-/// A body with every field that has an example of its own; none if no field has one.
+/// A body with every field that has an example of its own; none if no field has one, but some must have
+/// a value.
 pub fn body(contract: &Contract, fields: &[FieldDescriptor]) -> Option<Value> {
     let mut body = Map::new();
     for field in fields {
@@ -17,7 +18,8 @@ pub fn body(contract: &Contract, fields: &[FieldDescriptor]) -> Option<Value> {
             body.insert(field.json_name().to_owned(), example);
         }
     }
-    (!body.is_empty()).then_some(Value::Object(body))
+    let takes_nothing = !fields.iter().any(|field| contract.rules(field).required);
+    (takes_nothing || !body.is_empty()).then_some(Value::Object(body))
 }
 
 /// A field of an answer.

@@ -24,6 +24,9 @@ use schemas::Schemas;
 
 const CONVENTIONS: &str = include_str!("conventions.md");
 
+/// Where the service is reached; who serves the document puts its own address in the place.
+pub const SERVER: &str = "http://127.0.0.1:8080";
+
 /// What the descriptors do not say.
 #[derive(Debug, Clone)]
 pub struct Info<'a> {
@@ -55,7 +58,7 @@ pub fn document(pool: &DescriptorPool, info: &Info) -> Value {
     let mut document = json!({
         "openapi": "3.1.0",
         "info": describe(info, &codes),
-        "servers": [{ "url": "/", "description": "The host that serves this document." }],
+        "servers": [{ "url": SERVER, "description": "The service that serves this document." }],
         "tags": tags(&contract),
         "paths": paths,
         "components": {
@@ -107,16 +110,6 @@ fn tags(contract: &Contract) -> Vec<Value> {
 }
 
 fn parameters() -> Value {
-    let idempotency_key = |required: bool| {
-        json!({
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": required,
-            "description": "Makes a retry safe: 1 to 255 visible ASCII characters of your own. The same request under the same key is done once within 24 hours; a repetition gets the first answer again.",
-            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
-            "example": "order-4711",
-        })
-    };
     json!({
         "If-Match": {
             "name": "If-Match",
@@ -139,8 +132,6 @@ fn parameters() -> Value {
             "schema": { "type": "integer", "minimum": 0 },
             "example": 4711,
         },
-        "Idempotency-Key": idempotency_key(false),
-        "Idempotency-Key-Required": idempotency_key(true),
     })
 }
 

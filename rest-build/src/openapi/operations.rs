@@ -2,7 +2,7 @@
 //!
 //! What an operation answers stands in `answers` and `errors`.
 
-use heck::{ToLowerCamelCase, ToUpperCamelCase};
+use heck::{ToKebabCase, ToLowerCamelCase, ToUpperCamelCase};
 use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
@@ -189,15 +189,24 @@ impl<'a> Operation<'a> {
         if self.contract.resumes(self.rpc) {
             parameters.push(json!({ "$ref": "#/components/parameters/Last-Event-ID" }));
         }
-        let idempotency_key = match self.rpc.policy.idempotency_key {
-            IdempotencyKeyUse::Ignored => None,
-            IdempotencyKeyUse::Optional => Some("Idempotency-Key"),
-            IdempotencyKeyUse::Required => Some("Idempotency-Key-Required"),
-        };
-        if let Some(name) = idempotency_key {
-            parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
+        match self.rpc.policy.idempotency_key {
+            IdempotencyKeyUse::Ignored => {}
+            IdempotencyKeyUse::Optional => parameters.push(self.idempotency_key(false)),
+            IdempotencyKeyUse::Required => parameters.push(self.idempotency_key(true)),
         }
         parameters
+    }
+
+    /// Each operation has an example of its own: a key is for one request.
+    fn idempotency_key(&self, required: bool) -> Value {
+        json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": required,
+            "description": "Makes a retry safe: 1 to 255 visible ASCII characters of your own. The same request under the same key is done once within 24 hours; a repetition gets the first answer again.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+            "example": format!("{}-4711", self.id.to_kebab_case()),
+        })
     }
 
     fn parameter(&self, field: &FieldDescriptor, place: &str, schemas: &mut Schemas) -> Value {
@@ -218,14 +227,18 @@ impl<'a> Operation<'a> {
             parameter["required"] = json!(true);
         }
         if field.is_list() {
-            // In words a comma is data, so a list of words repeats the parameter.
-            let of_words = matches!(field.kind(), Kind::String) && rules.one_of.is_empty();
+            // A comma is data in words, so that a list repeats the parameter. Ids and enums take both.
             parameter["style"] = json!("form");
-            parameter["explode"] = json!(of_words);
+            parameter["explode"] = json!(true);
         }
         parameter["schema"] = schemas.parameter(field);
-        if let Some(example) = rules.example {
-            parameter["example"] = example;
+        let of_page = [("page", json!(1)), ("per_page", json!(20))];
+        let of_page = of_page.into_iter().find(|(name, _)| field.name() == *name);
+        match rules.example.or(of_page.map(|(_, example)| example)) {
+            Some(example) => parameter["example"] = example,
+            // An example in which it is left out: made-up values of all filters together find nothing,
+            // and some of them exclude each other.
+            None => parameter["examples"] = json!({ "left out": {} }),
         }
         parameter
     }

@@ -215,6 +215,7 @@ impl Orqit {
             trusted_proxies,
             failed_attempts: options.failed_attempts,
             github_keys: options.github_keys,
+            public_url: "http://127.0.0.1:8080".to_owned(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {

@@ -1,36 +1,36 @@
-//! A small workspace to look at: a few people, the tickets of a week, what was said about them, and what
-//! the desk has written down.
-//!
-//! All but the people goes through the services like anybody's, so that it has events and versions.
+//! The tickets of a week, in the languages of those who wrote them, and what the desk asks of a ticket.
 
 use std::sync::Arc;
 
-use tonic::Request;
+use prost_types::Value;
+use prost_types::value::Kind;
 
+use super::{DAY_MILLIS, by, refused};
 use crate::auth::caller::Caller;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::pb::knowledge_service_server::KnowledgeService;
+use crate::pb::category_service_server::CategoryService;
+use crate::pb::custom_field_service_server::CustomFieldService;
 use crate::pb::ticket_service_server::TicketService;
 use crate::pb::{
-    ArticleKind, ArticleStatus, CreateArticleRequest, CreateTicketCommentRequest,
-    CreateTicketRequest, Impact, TicketCategory, TicketSource, TicketStatus, TicketType,
-    UpdateArticleRequest, UpdateTicketRequest, Urgency,
+    CreateCategoryRequest, CreateCustomFieldRequest, CreateTicketCommentRequest,
+    CreateTicketRequest, CustomFieldOption, CustomFieldType, Impact, Priority, TicketCategory,
+    TicketSource, TicketStatus, TicketType, UpdateTicketRequest, Urgency,
 };
-use crate::service::articles::Articles;
+use crate::service::categories::Categories;
+use crate::service::custom_fields::CustomFields;
 use crate::service::tickets::Tickets;
-use crate::service::users;
-use crate::store::{NewUser, Role, Store};
+use crate::store::Store;
 
-const DAY_MILLIS: i64 = 24 * 3600 * 1000;
-
-const PEOPLE: [(&str, &str, Role); 5] = [
-    ("Ines Carvalho", "ines.carvalho@default.example", Role::Agent),
-    ("Tomasz Wolski", "tomasz.wolski@default.example", Role::Agent),
-    ("Amara Diallo", "amara.diallo@default.example", Role::EndUser),
-    ("Jonas Lindqvist", "jonas.lindqvist@default.example", Role::EndUser),
-    ("Priya Raman", "priya.raman@default.example", Role::EndUser),
+const CATEGORIES: [(&str, TicketCategory, Option<Priority>); 3] = [
+    ("Remote access", TicketCategory::Network, Some(Priority::High)),
+    ("Meeting rooms", TicketCategory::Hardware, None),
+    ("Joiners and leavers", TicketCategory::Access, None),
 ];
+
+/// Where a ticket may come from: the value and what people see.
+const SITES: [(&str, &str); 4] =
+    [("LISBON", "Lisboa"), ("PORTO", "Porto"), ("BERLIN", "Berlin"), ("WARSAW", "Warszawa")];
 
 /// A ticket of the demo. People are named by their place in `PEOPLE`.
 struct Story {
@@ -44,6 +44,10 @@ struct Story {
     assignee: Option<usize>,
     tags: &'static [&'static str],
     due_in_days: Option<i64>,
+    /// The assets that it is about, by their ids.
+    assets: &'static [i64],
+    /// Where it happens, a value of the custom field `site`.
+    site: Option<&'static str>,
     /// Who said what about it.
     comments: &'static [(usize, &'static str)],
     life: &'static [TicketStatus],
@@ -53,7 +57,7 @@ use TicketCategory::{Access, Email, Hardware, Network, Other, Software};
 use TicketStatus::{Closed, InProgress, Pending, Resolved};
 use TicketType::{Change, Incident, Problem, ServiceRequest};
 
-const STORIES: [Story; 8] = [
+const STORIES: [Story; 11] = [
     Story {
         title: "VPN drops every ten minutes from the Lisbon office",
         description: "Since this morning the VPN client reconnects about every ten minutes. Calls break off, file copies start again from zero.",
@@ -65,6 +69,8 @@ const STORIES: [Story; 8] = [
         assignee: Some(0),
         tags: &["vpn", "lisbon"],
         due_in_days: Some(1),
+        assets: &[],
+        site: Some("LISBON"),
         comments: &[
             (
                 0,
@@ -85,6 +91,8 @@ const STORIES: [Story; 8] = [
         assignee: Some(1),
         tags: &["onboarding"],
         due_in_days: Some(5),
+        assets: &[3],
+        site: Some("BERLIN"),
         comments: &[],
         life: &[InProgress, Pending],
     },
@@ -99,6 +107,8 @@ const STORIES: [Story; 8] = [
         assignee: Some(0),
         tags: &["billing", "mail"],
         due_in_days: Some(1),
+        assets: &[],
+        site: None,
         comments: &[],
         life: &[InProgress],
     },
@@ -113,6 +123,8 @@ const STORIES: [Story; 8] = [
         assignee: Some(1),
         tags: &["storage", "maintenance"],
         due_in_days: Some(10),
+        assets: &[7],
+        site: Some("LISBON"),
         comments: &[],
         life: &[],
     },
@@ -127,6 +139,8 @@ const STORIES: [Story; 8] = [
         assignee: Some(1),
         tags: &["permissions"],
         due_in_days: None,
+        assets: &[],
+        site: Some("LISBON"),
         comments: &[(1, "You are in the group hr-payroll now. Please sign in again.")],
         life: &[InProgress, Resolved],
     },
@@ -141,6 +155,8 @@ const STORIES: [Story; 8] = [
         assignee: None,
         tags: &[],
         due_in_days: None,
+        assets: &[2],
+        site: None,
         comments: &[],
         life: &[],
     },
@@ -155,6 +171,8 @@ const STORIES: [Story; 8] = [
         assignee: Some(1),
         tags: &["printer"],
         due_in_days: None,
+        assets: &[5],
+        site: Some("LISBON"),
         comments: &[
             (3, "It worked for two pages and then stopped."),
             (1, "The seal was still on the cartridge."),
@@ -172,100 +190,103 @@ const STORIES: [Story; 8] = [
         assignee: None,
         tags: &["meeting-rooms"],
         due_in_days: Some(7),
+        assets: &[6],
+        site: Some("LISBON"),
+        comments: &[],
+        life: &[],
+    },
+    Story {
+        title: "Bildschirm flackert am neuen Dock",
+        description: "Seit dem Umzug in Raum 3.12 wird der linke Bildschirm alle paar Minuten schwarz. Ein anderes Kabel hat nichts geändert.",
+        kind: Incident,
+        category: Hardware,
+        impact: Impact::Low,
+        urgency: Urgency::Medium,
+        requester: 5,
+        assignee: Some(1),
+        tags: &["dock", "berlin"],
+        due_in_days: Some(3),
+        assets: &[2, 4],
+        site: Some("BERLIN"),
+        comments: &[
+            (1, "Können Sie bitte das Dock von Raum 3.14 ausprobieren?"),
+            (5, "Mit dem anderen Dock bleibt das Bild ruhig."),
+        ],
+        life: &[InProgress],
+    },
+    Story {
+        title: "Preciso de acesso à pasta do projeto do Porto",
+        description: "Entro na equipa na próxima semana e ainda não vejo os documentos da mudança.",
+        kind: ServiceRequest,
+        category: Access,
+        impact: Impact::Low,
+        urgency: Urgency::Medium,
+        requester: 6,
+        assignee: Some(0),
+        tags: &["permissions"],
+        due_in_days: Some(2),
+        assets: &[],
+        site: Some("PORTO"),
+        comments: &[],
+        life: &[InProgress, Resolved],
+    },
+    Story {
+        title: "Telefon nie dzwoni po aktualizacji",
+        description: "Od wczoraj widzę tylko nieodebrane połączenia, dzwonka nie słychać.",
+        kind: Incident,
+        category: Hardware,
+        impact: Impact::Low,
+        urgency: Urgency::High,
+        requester: 7,
+        assignee: None,
+        tags: &["phone"],
+        due_in_days: Some(1),
+        assets: &[8],
+        site: Some("WARSAW"),
         comments: &[],
         life: &[],
     },
 ];
 
-/// An article of the demo: its kind, title, summary, body and category, and whether it is published.
-type Text = (ArticleKind, &'static str, &'static str, &'static str, &'static str, bool);
-
-const TEXTS: [Text; 5] = [
-    (
-        ArticleKind::Faq,
-        "How do I reset my password?",
-        "You need your phone and two minutes.",
-        "1. Open **Settings → Security** and choose *Reset password*.\n2. Confirm the message on your phone.\n3. Choose a new password of at least 14 characters.\n\nNo phone at hand? Call the desk: we ask two questions and send a code to your manager.",
-        "Accounts",
-        true,
-    ),
-    (
-        ArticleKind::Faq,
-        "Como peço um computador novo?",
-        "Os pedidos passam pela chefia e demoram cerca de uma semana.",
-        "Abra um pedido do tipo **SERVICE_REQUEST** na categoria Hardware, com o modelo e o centro de custo. A chefia aprova, nós encomendamos.\n\nPara uma avaria, abra antes um incidente.",
-        "Hardware",
-        true,
-    ),
-    (
-        ArticleKind::HowTo,
-        "VPN im Homeoffice einrichten",
-        "In fünf Schritten vom Auspacken bis zur Verbindung.",
-        "1. Notebook mit dem heimischen WLAN verbinden.\n2. Den VPN-Client starten, er liegt im Dock.\n3. Standort **Lissabon** wählen.\n4. Mit Kennwort und Telefon anmelden.\n5. Prüfen: das Schloss oben rechts leuchtet grün.",
-        "Network",
-        true,
-    ),
-    (
-        ArticleKind::KnownError,
-        "Drukarka na 2. piętrze gubi sterownik",
-        "Po aktualizacji systemu trzeba dodać drukarkę od nowa.",
-        "**Objaw:** zadania stoją w kolejce.\n\n**Obejście:** usuń drukarkę i dodaj ją ponownie jako `prn-2-east`. Producent pracuje nad poprawką.",
-        "Hardware",
-        true,
-    ),
-    (
-        ArticleKind::Article,
-        "What changes with the new mail server",
-        "A draft for the announcement in spring.",
-        "Mailboxes move over a weekend, by team. Nothing changes for those who read mail in the browser.",
-        "E-mail",
-        false,
-    ),
-];
-
-/// Loads the demo as `caller`.
-pub async fn load(store: &Store, clock: &Clock, caller: &Arc<Caller>) -> Result<(), Error> {
-    let mut tx = store.begin(caller.workspace(), caller.actor()).await?;
-    let mut people = Vec::with_capacity(PEOPLE.len());
-    for (name, email, role) in PEOPLE {
-        let user = tx.insert_user(NewUser::new(name, email, role)).await?;
-        users::record_new(&mut tx, &user);
-        people.push(user.id);
+/// Loads them. The assets that they are about are there already.
+pub async fn load(
+    store: &Store,
+    clock: &Clock,
+    caller: &Arc<Caller>,
+    people: &[i64],
+) -> Result<(), Error> {
+    let categories = Categories { store: store.clone() };
+    for (name, base, default) in CATEGORIES {
+        let category = CreateCategoryRequest {
+            name: name.to_owned(),
+            base_category: base.into(),
+            default_priority: default.map(Into::into),
+            ..CreateCategoryRequest::default()
+        };
+        categories.create_category(by(caller, category)).await.map_err(refused)?;
     }
-    tx.commit().await?;
+    let option = |(value, label): (&str, &str)| CustomFieldOption {
+        value: value.to_owned(),
+        label: Some(label.to_owned()),
+        active: None,
+    };
+    let fields = CustomFields { store: store.clone() };
+    let site = CreateCustomFieldRequest {
+        key: "site".to_owned(),
+        label: "Site".to_owned(),
+        r#type: CustomFieldType::Select.into(),
+        options: SITES.map(option).to_vec(),
+        ..CreateCustomFieldRequest::default()
+    };
+    fields.create_custom_field(by(caller, site)).await.map_err(refused)?;
     let tickets = Tickets { store: store.clone(), limiter: None };
     for story in &STORIES {
-        tell(&tickets, clock, caller, story, &people).await?;
-    }
-    let articles = Articles { store: store.clone() };
-    for text in &TEXTS {
-        write(&articles, caller, text).await?;
+        tell(&tickets, clock, caller, story, people).await?;
     }
     Ok(())
 }
 
-async fn write(articles: &Articles, caller: &Arc<Caller>, text: &Text) -> Result<(), Error> {
-    let (kind, title, summary, body, category, is_published) = *text;
-    let create = CreateArticleRequest {
-        title: title.to_owned(),
-        body: body.to_owned(),
-        summary: Some(summary.to_owned()),
-        kind: Some(kind.into()),
-        category: Some(category.to_owned()),
-        ..CreateArticleRequest::default()
-    };
-    let created = articles.create_article(by(caller, create)).await.map_err(refused)?.into_inner();
-    if let Some(article) = created.article.filter(|_| is_published) {
-        let update = UpdateArticleRequest {
-            id: article.id.to_string(),
-            status: Some(ArticleStatus::Published.into()),
-            ..UpdateArticleRequest::default()
-        };
-        articles.update_article(by(caller, update)).await.map_err(refused)?;
-    }
-    Ok(())
-}
-
+/// Tells a story: the ticket, what was said about it, and what became of it.
 async fn tell(
     tickets: &Tickets,
     clock: &Clock,
@@ -284,6 +305,8 @@ async fn tell(
         requester_id: Some(people[story.requester]),
         assignee_id: story.assignee.map(|assignee| people[assignee]),
         tags: story.tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        asset_ids: story.assets.to_vec(),
+        custom_fields: story.site.map(|site| ("site".to_owned(), text(site))).into_iter().collect(),
         due_at,
         source: Some(TicketSource::Portal.into()),
         ..CreateTicketRequest::default()
@@ -308,12 +331,6 @@ async fn tell(
     Ok(())
 }
 
-fn by<M>(caller: &Arc<Caller>, message: M) -> Request<M> {
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(caller.clone());
-    request
-}
-
-fn refused(status: tonic::Status) -> Error {
-    Error::of_status(status).unwrap_or_else(Error::internal)
+fn text(value: &str) -> Value {
+    Value { kind: Some(Kind::StringValue(value.to_owned())) }
 }

@@ -1,0 +1,83 @@
+//! The endpoints that were promised from the first day on, with the scope of each.
+
+use http::Method;
+use serde_json::json;
+
+use crate::support::requests::vpn;
+use crate::support::rest::send;
+use crate::support::server::Orqit;
+
+/// Method, path and scope; none where any valid key will do.
+const PROMISED: [(&str, &str, Option<&str>); 17] = [
+    ("GET", "/tickets?page=1&perPage=20", Some("tickets:read")),
+    ("GET", "/tickets/1", Some("tickets:read")),
+    ("POST", "/tickets", Some("tickets:write")),
+    ("PATCH", "/tickets/1", Some("tickets:write")),
+    ("PUT", "/tickets/1", Some("tickets:write")),
+    ("GET", "/assets", Some("assets:read")),
+    ("PATCH", "/assets/1", Some("assets:write")),
+    ("PUT", "/assets/1", Some("assets:write")),
+    ("GET", "/projects", Some("projects:read")),
+    ("GET", "/projects/1", Some("projects:read")),
+    ("GET", "/projects/1/tasks", Some("projects:read")),
+    ("POST", "/projects/1/tasks", Some("projects:write")),
+    ("PATCH", "/tasks/1", Some("projects:write")),
+    ("PUT", "/tasks/1", Some("projects:write")),
+    ("GET", "/users", Some("users:read")),
+    ("GET", "/kb/faqs", Some("kb:read")),
+    ("GET", "/accounts", None),
+];
+
+/// Those that there is nothing behind yet: they are not there at all.
+const NOT_YET: [(&str, &str); 6] = [
+    ("POST", "/webhooks"),
+    ("POST", "/../../create_ticket"),
+    ("POST", "/../../tickets/create"),
+    ("POST", "/../../ticket_respond"),
+    ("POST", "/../../tickets/1/respond"),
+    ("POST", "/../../send_email"),
+];
+
+#[tokio::test]
+async fn every_promised_endpoint_takes_its_scope_and_no_other() {
+    let orqit = Orqit::start().await;
+    let admin = orqit.rest_as(&["admin"]).await;
+    admin.post("/tickets", vpn()).await.data(201);
+    admin.post("/assets", json!({"name": "Laptop", "type": "LAPTOP"})).await.data(201);
+    admin.post("/projects", json!({"key": "OPS", "name": "Move"})).await.data(201);
+    let task =
+        json!({"title": "API task", "description": "Optional details", "priority": "MEDIUM"});
+    admin.post("/projects/1/tasks", task.clone()).await.data(201);
+    let body = |method: &str, path: &str| match (method, path) {
+        ("GET", _) => None,
+        ("POST", "/tickets") => Some(vpn()),
+        ("POST", _) => Some(task.clone()),
+        (_, path) if path.starts_with("/assets") => Some(json!({"notes": "Loud."})),
+        _ => Some(json!({"priority": "LOW"})),
+    };
+    let others = ["keys:manage", "audit:read", "email:send"];
+    for (method, path, scope) in PROMISED {
+        let scopes: Vec<_> = scope.into_iter().collect();
+        let verb: Method = method.parse().expect("a method");
+        for (scopes, may) in [(scopes.as_slice(), true), (&others[..], scope.is_none())] {
+            let rest = orqit.rest_as(scopes).await;
+            let request = rest.request(verb.clone(), path);
+            let answer = send(match body(method, path) {
+                Some(body) => request.json(&body),
+                None => request,
+            })
+            .await;
+            if may {
+                assert!(answer.status.is_success(), "{method} {path} {scopes:?}: {answer:?}");
+            } else {
+                answer.error(403, "INSUFFICIENT_SCOPE");
+            }
+        }
+    }
+    for (method, path) in NOT_YET {
+        let verb: Method = method.parse().expect("a method");
+        let status = send(admin.request(verb, path).json(&json!({}))).await.status.as_u16();
+        assert!([404, 405].contains(&status), "{method} {path} is there: promise it above");
+    }
+    send(orqit.rest("").request(Method::GET, "/ping")).await.data(200);
+}
