@@ -48,18 +48,8 @@ static ARTICLES: Table = Table {
     dimensions: &[&STATUS, &KIND],
     orders: &[&CREATED_AT, &UPDATED_AT],
     narrows: &[
-        NarrowFilter {
-            columns: &["tag"],
-            index: "article_tags_tag_article_created_at_article_id_idx",
-            is_unique: false,
-            side: Some(&TAGS),
-        },
-        NarrowFilter {
-            columns: &["category_key"],
-            index: "articles_category_key_created_at_id_idx",
-            is_unique: false,
-            side: None,
-        },
+        NarrowFilter::beside(&TAGS, "article_tags_tag_article_created_at_article_id_idx"),
+        NarrowFilter::of(&["category_key"], "articles_category_key_created_at_id_idx"),
     ],
     sides: &[&TAGS],
     search: Some(&WORDS),

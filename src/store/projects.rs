@@ -42,12 +42,7 @@ static PROJECTS: Table = Table {
     has_history: true,
     dimensions: &[&STATUS],
     orders: &[&CREATED_AT, &UPDATED_AT, &NAME, &DUE_DATE],
-    narrows: &[NarrowFilter {
-        columns: &["lead_id"],
-        index: "projects_lead_id_created_at_id_idx",
-        is_unique: false,
-        side: None,
-    }],
+    narrows: &[NarrowFilter::of(&["lead_id"], "projects_lead_id_created_at_id_idx")],
     sides: &[],
     search: Some(&WORDS),
     texts: Texts::unmade(),

@@ -50,24 +50,15 @@ static TASKS: Table = Table {
     dimensions: &[&STATUS, &PRIORITY, &UNASSIGNED],
     orders: &[&CREATED_AT, &UPDATED_AT, &BY_PRIORITY, &DUE_DATE],
     narrows: &[
-        NarrowFilter {
-            columns: &["project_id", "ticket_id"],
-            index: "tasks_project_id_ticket_id_created_at_id_idx",
-            is_unique: false,
-            side: None,
-        },
-        NarrowFilter {
-            columns: &["project_id", "assignee_id"],
-            index: "tasks_project_id_assignee_id_created_at_id_idx",
-            is_unique: false,
-            side: None,
-        },
-        NarrowFilter {
-            columns: &["project_id"],
-            index: "tasks_project_id_created_at_id_facet_idx",
-            is_unique: false,
-            side: None,
-        },
+        NarrowFilter::of(
+            &["project_id", "ticket_id"],
+            "tasks_project_id_ticket_id_created_at_id_idx",
+        ),
+        NarrowFilter::of(
+            &["project_id", "assignee_id"],
+            "tasks_project_id_assignee_id_created_at_id_idx",
+        ),
+        NarrowFilter::of(&["project_id"], "tasks_project_id_created_at_id_facet_idx"),
     ],
     sides: &[],
     search: Some(&WORDS),

@@ -236,9 +236,10 @@ impl<'a> Operation<'a> {
         let of_page = of_page.into_iter().find(|(name, _)| field.name() == *name);
         match rules.example.or(of_page.map(|(_, example)| example)) {
             Some(example) => parameter["example"] = example,
-            // An example in which it is left out: made-up values of all filters together find nothing,
-            // and some of them exclude each other.
-            None => parameter["examples"] = json!({ "left out": {} }),
+            // No value at all: whoever makes requests of the document leaves it out. Made-up values of all
+            // filters together would find nothing, and some of them exclude each other. Nowhere else is
+            // such an example taken by converters and linters alike.
+            None => parameter["schema"]["examples"] = json!([[]]),
         }
         parameter
     }

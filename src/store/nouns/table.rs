@@ -148,6 +148,28 @@ impl Table {
     }
 }
 
+impl NarrowFilter {
+    /// By columns of the noun's own, with any number of rows.
+    pub const fn of(columns: &'static [&'static str], index: &'static str) -> Self {
+        Self { columns, index, is_unique: false, side: None }
+    }
+
+    /// By columns of the noun's own, with one row at most.
+    pub const fn unique(columns: &'static [&'static str], index: &'static str) -> Self {
+        Self { columns, index, is_unique: true, side: None }
+    }
+
+    /// By the values of a table beside.
+    pub const fn beside(side: &'static Side, index: &'static str) -> Self {
+        Self {
+            columns: std::slice::from_ref(&side.value),
+            index,
+            is_unique: false,
+            side: Some(side),
+        }
+    }
+}
+
 impl Order {
     /// Whether rows without a value follow those that have one.
     pub(super) fn has_nulls(&self) -> bool {

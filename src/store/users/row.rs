@@ -37,18 +37,8 @@ static USERS: Table = Table {
     dimensions: &[&ROLE, &STATUS],
     orders: &[&CREATED_AT, &UPDATED_AT, &DISPLAY_NAME],
     narrows: &[
-        NarrowFilter {
-            columns: &["email_key"],
-            index: "users_email_key_idx",
-            is_unique: true,
-            side: None,
-        },
-        NarrowFilter {
-            columns: &["department_key"],
-            index: "users_department_key_created_at_id_idx",
-            is_unique: false,
-            side: None,
-        },
+        NarrowFilter::unique(&["email_key"], "users_email_key_idx"),
+        NarrowFilter::of(&["department_key"], "users_department_key_created_at_id_idx"),
     ],
     sides: &[],
     search: Some(&WORDS),
