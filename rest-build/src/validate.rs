@@ -142,8 +142,17 @@ fn page_parameters(message: &Message) -> Option<TokenStream> {
         true => quote!(self.page),
         false => quote!(None),
     };
+    let searched = has("q", &Kind::String).then(|| {
+        quote! {
+            fn searched(&self) -> Option<&str> {
+                self.q.as_deref()
+            }
+        }
+    });
     is_list.then(|| {
         quote! {
+            #searched
+
             fn page_parameters(&self) -> Option<::rest::PageParameters<'_>> {
                 Some(::rest::PageParameters {
                     page: #page,

@@ -31,6 +31,11 @@ pub trait Validate {
         None
     }
 
+    /// The text that it searches for, if it is for a list that can be searched.
+    fn searched(&self) -> Option<&str> {
+        None
+    }
+
     /// The page that it asks for, if it asks for one of a list.
     fn page_parameters(&self) -> Option<PageParameters<'_>> {
         None

@@ -84,6 +84,7 @@ fn judge<M: Validate>(
     message.validate(&mut violations);
     if let Some(asked) = message.page_parameters() {
         pages::check(asked, &mut violations);
+        pages::check_search(message.searched(), &mut violations);
     }
     check(&message, &mut violations);
     match violations.is_empty() {

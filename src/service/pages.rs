@@ -8,7 +8,9 @@ use crate::error::Error;
 use crate::pb;
 use crate::service::accept::Accepted;
 use crate::service::messages::history_entry;
-use crate::store::nouns::{Direction, Noun, Order, Query, SEARCH_WORDS_MAX, searched_words};
+use crate::store::nouns::{
+    Condition, Direction, Noun, Order, Query, SEARCH_WORDS_MAX, searched_words,
+};
 use crate::store::{
     CursorError, CursorKey, HistoryEntry, Page, PageRequest, Position, Store, WorkspaceId,
 };
@@ -119,6 +121,18 @@ pub fn sort<N: Noun>(
         None => (name, Direction::Ascending),
     };
     Some((N::table().order(name)?, direction))
+}
+
+/// The list of the rows that meet all conditions, in the order that a request asks for (see [`sort`]);
+/// otherwise the newest first.
+pub fn query<N: Noun>(
+    sort_by: Option<&str>,
+    updated_since: Option<prost_types::Timestamp>,
+    conditions: impl IntoIterator<Item = Option<Condition>>,
+) -> Query {
+    let newest = (N::table().orders[0], Direction::Descending);
+    let (order, direction) = sort::<N>(sort_by, updated_since).unwrap_or(newest);
+    Query::all(order, direction).filter(conditions.into_iter().flatten())
 }
 
 /// A page as messages.

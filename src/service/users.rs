@@ -11,7 +11,9 @@ use super::{accept, changes, next_milli, no_more, number};
 use crate::error::{Error, Kind};
 use crate::pb;
 use crate::resource::Resource;
-use crate::store::{Role, Store, Tx, User, UserFilter};
+use crate::store::nouns::{Condition, Query};
+use crate::store::users::{ROLE, STATUS, WORDS};
+use crate::store::{Role, Store, Tx, User};
 
 /// Answers for users.
 #[derive(Clone)]
@@ -25,12 +27,8 @@ impl pb::user_service_server::UserService for Users {
         &self,
         request: Request<pb::ListUsersRequest>,
     ) -> Result<Response<pb::ListUsersResponse>, Status> {
-        let accepted = accept(request, |message, violations| {
-            pages::check_search(message.q.as_deref(), violations);
-        })?;
-        let message = &accepted.message;
-        let sort = pages::sort::<User>(message.sort.as_deref(), message.updated_since);
-        let list = filter(message).query(sort);
+        let accepted = accept(request, no_more)?;
+        let list = query(&accepted.message);
         let listed = pages::list(&self.store, &accepted, &list, messages::user).await?;
         let (users, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListUsersResponse { users, meta }))
@@ -141,17 +139,19 @@ fn user_id(text: &str) -> Result<i64, Error> {
     number(text).ok_or_else(|| Resource::User.not_found())
 }
 
-fn filter(message: &pb::ListUsersRequest) -> UserFilter {
-    UserFilter {
-        role: message.role.iter().copied().map(messages::role).collect(),
-        status: message.status.iter().copied().map(messages::status).collect(),
-        words: message.q.clone(),
-        email: message.email.clone(),
-        department: message.department.clone(),
-        created_after: message.created_after.map(next_milli),
-        created_before: message.created_before.map(next_milli),
-        updated_since: message.updated_since.map(next_milli),
-    }
+/// What a list of users asks for, as the store understands it.
+fn query(message: &pb::ListUsersRequest) -> Query {
+    let conditions = [
+        Condition::dimension(&ROLE, message.role.iter().copied()),
+        Condition::dimension(&STATUS, message.status.iter().copied()),
+        Condition::folded("email_key", message.email.as_deref()),
+        Condition::folded("department_key", message.department.as_deref()),
+        message.q.as_deref().map(|text| Condition::search(&WORDS, text)),
+        Condition::since("created_at", message.created_after.map(next_milli)),
+        Condition::before("created_at", message.created_before.map(next_milli)),
+        Condition::since("updated_at", message.updated_since.map(next_milli)),
+    ];
+    pages::query::<User>(message.sort.as_deref(), message.updated_since, conditions)
 }
 
 fn check_create(message: &pb::CreateUserRequest, violations: &mut Violations) {

@@ -1,4 +1,5 @@
-//! The articles of a knowledge base.
+//! The articles of a knowledge base. Their kinds and statuses are numbers here, as the contract numbers
+//! them.
 
 use std::borrow::Cow;
 
@@ -8,27 +9,29 @@ use sea_orm::{ColumnTrait, DbErr, QueryTrait, Value};
 use super::entity::article;
 use super::failure::is_taken;
 use super::nouns::{
-    Condition, Dimension, Direction, KeyValue, NarrowFilter, Noun, Order, Query, Search, Side,
-    Table, Texts, Values, decode, noun_head, noun_row, rows_where,
+    Dimension, KeyValue, NarrowFilter, Noun, Order, Search, Side, Table, Texts, Values, decode,
+    noun_head, noun_row, rows_where,
 };
 use super::rows::RowSource;
 use super::sql::statement;
-use super::stored_enum::stored_enum;
 use super::{Reader, Tx};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
 use crate::resource::Resource;
 
-static STATUS: Dimension = Dimension { name: "status", shift: 3, bits: 3 };
-static KIND: Dimension = Dimension { name: "kind", shift: 0, bits: 7 };
+/// The status of articles, as a dimension of their lists.
+pub static STATUS: Dimension = Dimension { name: "status", shift: 3, bits: 3 };
+/// What they are for.
+pub static KIND: Dimension = Dimension { name: "kind", shift: 0, bits: 7 };
 
 static CREATED_AT: Order =
     Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
 static UPDATED_AT: Order =
     Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
 
-static TAGS: Side = Side {
+/// Their tags.
+pub static TAGS: Side = Side {
     table: "article_tags",
     owner: "article_id",
     value: "tag",
@@ -37,7 +40,7 @@ static TAGS: Side = Side {
 };
 
 /// The words of title, summary and body.
-static WORDS: Search = Search { table: "article_words" };
+pub static WORDS: Search = Search { table: "article_words" };
 
 /// Articles.
 static ARTICLES: Table = Table {
@@ -56,32 +59,6 @@ static ARTICLES: Table = Table {
     texts: Texts::unmade(),
 };
 
-stored_enum! {
-    /// What an article is for.
-    ArticleKind {
-        /// The answer to a question that is asked often.
-        Faq = 1,
-        /// Something to know.
-        Article = 2,
-        /// Instructions.
-        HowTo = 3,
-        /// An error that is known.
-        KnownError = 4,
-    }
-}
-
-stored_enum! {
-    /// Where an article stands in its life.
-    ArticleStatus {
-        /// It is being written.
-        Draft = 1,
-        /// Readers see it.
-        Published = 2,
-        /// It is kept, and not shown any more.
-        Archived = 3,
-    }
-}
-
 /// An article.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Article {
@@ -95,10 +72,10 @@ pub struct Article {
     pub summary: Option<String>,
     /// What it says.
     pub body: String,
-    /// What it is for.
-    pub kind: ArticleKind,
-    /// Where it stands in its life.
-    pub status: ArticleStatus,
+    /// The number of its kind.
+    pub kind: i16,
+    /// The number of its status.
+    pub status: i16,
     /// What it belongs to.
     pub category: Option<String>,
     /// Words to find it by; none twice.
@@ -111,40 +88,6 @@ pub struct Article {
     pub updated_at: Timestamp,
     /// 1 when made, one more with every change.
     pub version: i64,
-}
-
-/// Which articles: those that pass every filter. A list that is empty, or a value that is not given,
-/// filters nothing; within a list any one value is enough.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ArticleFilter {
-    /// Of one of these kinds.
-    pub kind: Vec<ArticleKind>,
-    /// In one of these statuses.
-    pub status: Vec<ArticleStatus>,
-    /// Of this category, whatever its case.
-    pub category: Option<String>,
-    /// With this tag.
-    pub tag: Option<String>,
-    /// With each word of this text; see [`Condition::search`].
-    pub words: Option<String>,
-    /// Changed at this instant or later.
-    pub updated_since: Option<Timestamp>,
-}
-
-impl ArticleFilter {
-    /// The list of the articles that pass; the newest first, unless an order is given.
-    pub fn query(&self, sort: Option<(&'static Order, Direction)>) -> Query {
-        let conditions = [
-            Condition::dimension(&STATUS, self.status.iter().map(|one| one.as_i16())),
-            Condition::dimension(&KIND, self.kind.iter().map(|one| one.as_i16())),
-            Condition::texts(&TAGS, self.tag.iter().cloned().collect()),
-            self.category.as_deref().map(|text| Condition::Text("category_key", case_folded(text))),
-            self.words.as_deref().map(|text| Condition::search(&WORDS, text)),
-            self.updated_since.map(|at| Condition::Since("updated_at", at)),
-        ];
-        let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
-        Query::all(order, direction).filter(conditions.into_iter().flatten())
-    }
 }
 
 impl Reader<'_> {
@@ -192,7 +135,7 @@ impl Noun for Article {
     noun_head!();
 
     fn facet(&self) -> i16 {
-        STATUS.pack(self.status.as_i16()) | KIND.pack(self.kind.as_i16())
+        STATUS.pack(self.status) | KIND.pack(self.kind)
     }
 
     fn key(&self, order: &Order) -> Option<KeyValue> {

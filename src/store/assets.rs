@@ -27,8 +27,7 @@ pub static TYPE: Dimension = Dimension { name: "asset_type", shift: 1, bits: 15 
 /// Whether nobody has them.
 pub static UNASSIGNED: Dimension = Dimension { name: "unassigned", shift: 0, bits: 1 };
 
-/// The order of creation.
-pub static CREATED_AT: Order =
+static CREATED_AT: Order =
     Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
 static UPDATED_AT: Order =
     Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };

@@ -5,7 +5,7 @@
 //! makes a caller and thereby a workspace, and the operator's look at the workspaces themselves.
 //! The store knows nothing of protobuf, HTTP, scopes or what a ticket may do next.
 
-mod articles;
+pub mod articles;
 pub mod assets;
 mod audit;
 mod begin;
@@ -45,7 +45,7 @@ pub mod tickets;
 mod transaction;
 mod tx;
 mod usage;
-mod users;
+pub mod users;
 mod workspaces;
 
 use std::sync::Arc;
@@ -57,7 +57,6 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::event::Origin;
 
-pub use articles::{Article, ArticleFilter, ArticleKind, ArticleStatus};
 pub use audit::{AuditFilter, AuditLog, NewAuditLog};
 pub use categories::{CategoryConfig, NewCategory};
 pub use cursor::CursorError;
@@ -75,7 +74,7 @@ pub use request_logs::{NewRequestLog, RequestLog, RequestLogFilter};
 pub use sqlite_file::sqlite_file;
 pub use tx::Tx;
 pub use usage::{Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter};
-pub use users::{NewUser, Profile, Role, User, UserFilter, UserStatus};
+pub use users::{NewUser, Profile, Role, User, UserStatus};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, WorkspaceChanges};
 
 use failure::failed;

@@ -22,8 +22,7 @@ use crate::resource::Resource;
 /// The status of projects, as a dimension of their lists.
 pub static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 7 };
 
-/// The order of creation.
-pub static CREATED_AT: Order =
+static CREATED_AT: Order =
     Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
 static UPDATED_AT: Order =
     Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };

@@ -25,8 +25,7 @@ pub static PRIORITY: Dimension = Dimension { name: "priority", shift: 1, bits: 7
 /// Whether nobody works on them.
 pub static UNASSIGNED: Dimension = Dimension { name: "unassigned", shift: 0, bits: 1 };
 
-/// The order of creation.
-pub static CREATED_AT: Order =
+static CREATED_AT: Order =
     Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: false };
 static UPDATED_AT: Order =
     Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: false };

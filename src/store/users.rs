@@ -2,9 +2,7 @@
 
 mod row;
 
-use migrations::case_folded;
-
-use super::nouns::{Condition, Direction, Order, Query};
+use super::nouns::{Condition, Direction, Query};
 use super::pages::{PageRequest, Position};
 use super::stored_enum::stored_enum;
 use super::{Reader, Tx};
@@ -13,7 +11,8 @@ use crate::error::Error;
 use crate::id;
 use crate::metrics::StoreOperation;
 
-use row::{CREATED_AT, ROLE, STATUS, WORDS};
+use row::CREATED_AT;
+pub use row::{ROLE, STATUS, WORDS};
 
 /// Behind the addresses of those who were erased: a domain that no mail goes to.
 const ANONYMIZED_DOMAIN: &str = "@anonymized.invalid";
@@ -130,55 +129,15 @@ impl NewUser {
     }
 }
 
-/// Which users: those that pass every filter. A list that is empty, or a value that is not given,
-/// filters nothing; within a list any one value is enough.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserFilter {
-    /// In one of these roles.
-    pub role: Vec<Role>,
-    /// In one of these statuses.
-    pub status: Vec<UserStatus>,
-    /// With this address, whatever its case.
-    pub email: Option<String>,
-    /// Of this department, whatever its case.
-    pub department: Option<String>,
-    /// With each word of this text in name or address; see [`Condition::search`].
-    pub words: Option<String>,
-    /// Made at this instant or later.
-    pub created_after: Option<Timestamp>,
-    /// Made before this instant.
-    pub created_before: Option<Timestamp>,
-    /// Changed at this instant or later.
-    pub updated_since: Option<Timestamp>,
-}
-
-impl UserFilter {
-    /// The list of the users that pass; the newest first, unless an order is given.
-    pub fn query(&self, sort: Option<(&'static Order, Direction)>) -> Query {
-        let folded = |text: &Option<String>| text.as_deref().map(case_folded);
-        let conditions = [
-            Condition::dimension(&ROLE, self.role.iter().map(|one| one.as_i16())),
-            Condition::dimension(&STATUS, self.status.iter().map(|one| one.as_i16())),
-            folded(&self.email).map(|key| Condition::Text("email_key", key)),
-            folded(&self.department).map(|key| Condition::Text("department_key", key)),
-            self.words.as_deref().map(|text| Condition::search(&WORDS, text)),
-            self.created_after.map(|at| Condition::Since("created_at", at)),
-            self.created_before.map(|at| Condition::Before("created_at", at)),
-            self.updated_since.map(|at| Condition::Since("updated_at", at)),
-        ];
-        let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
-        Query::all(order, direction).filter(conditions.into_iter().flatten())
-    }
-}
-
 impl Reader<'_> {
     /// The user with this address, whatever its case.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
         let _timed = StoreOperation::begin("find_by_email", "users");
-        let query = UserFilter { email: Some(email.to_owned()), ..UserFilter::default() };
+        let query = Query::all(&CREATED_AT, Direction::Descending);
+        let query = query.filter(Condition::folded("email_key", Some(email)));
         let page = PageRequest { per_page: 1, position: Position::Start };
-        let found = self.list::<User>(&query.query(None), &page).await?;
+        let found = self.list::<User>(&query, &page).await?;
         Ok(found.rows.into_iter().next())
     }
 }

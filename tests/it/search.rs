@@ -1,9 +1,9 @@
 //! Tickets and users are found by their words, alike on both databases.
 
 use orqit::pb;
-use orqit::store::nouns::{Direction, Query};
+use orqit::store::nouns::{Condition, Direction, Noun, Query};
 use orqit::store::tickets::{NewTicket, PageRequest, Position, Ticket, TicketFilter};
-use orqit::store::{NewUser, Page, Role, User};
+use orqit::store::{NewUser, Page, Role, User, users};
 use serde_json::{Value, json};
 
 use crate::support::database::{TestStore, actor};
@@ -274,26 +274,27 @@ async fn more_than_ten_thousand_are_counted_as_ten_thousand() {
     }
     tx.commit().await.unwrap();
     let reader = test.store.reader(test.workspace.id);
-    let total = async |filter: &orqit::store::UserFilter| {
+    let list = |text: &str, role: Option<Role>, direction: Direction| {
+        let words = Condition::search(&users::WORDS, text);
+        let role = Condition::dimension(&users::ROLE, role.map(Role::as_i16));
+        Query::all(User::table().orders[0], direction)
+            .filter([Some(words), role].into_iter().flatten())
+    };
+    let total = async |text: &str, role: Option<Role>| {
         let page = PageRequest { per_page: 2, position: Position::Page(1) };
-        let found: Page<User> = reader.list(&filter.query(None), &page).await.unwrap();
+        let list = list(text, role, Direction::Descending);
+        let found: Page<User> = reader.list(&list, &page).await.unwrap();
         let ids: Vec<_> = found.rows.iter().map(|user| user.id).collect();
         (ids, found.total_count.unwrap(), found.total_is_bound)
     };
-    let words = |text: &str| orqit::store::UserFilter {
-        words: Some(text.to_owned()),
-        ..Default::default()
-    };
     let last = 10_005;
-    assert_eq!(total(&words("example")).await, (vec![last, last - 1], 10_000, true));
-    assert_eq!(total(&words("example old")).await, (vec![5_002, 5_001], 5_000, false));
-    let end_users = orqit::store::UserFilter { role: vec![Role::EndUser], ..words("example com") };
-    assert_eq!(total(&end_users).await, (vec![last, last - 1], 10_000, true));
+    assert_eq!(total("example", None).await, (vec![last, last - 1], 10_000, true));
+    assert_eq!(total("example old", None).await, (vec![5_002, 5_001], 5_000, false));
+    let end_users = total("example com", Some(Role::EndUser)).await;
+    assert_eq!(end_users, (vec![last, last - 1], 10_000, true));
     // They are many, but not among those that are looked through first.
-    let department = orqit::store::UserFilter { role: vec![Role::Admin], ..words("user example") };
-    assert_eq!(total(&department).await, (vec![], 0, false));
-    let ascending =
-        words("example").query(Some((words("x").query(None).order, Direction::Ascending)));
+    assert_eq!(total("user example", Some(Role::Admin)).await, (vec![], 0, false));
+    let ascending = list("example", None, Direction::Ascending);
     let page = PageRequest { per_page: 2, position: Position::Page(3) };
     let found: Page<User> = reader.list(&ascending, &page).await.unwrap();
     assert_eq!(found.rows.iter().map(|user| user.id).collect::<Vec<_>>(), [7, 8]);

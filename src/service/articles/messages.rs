@@ -2,13 +2,8 @@
 
 use crate::clock::Timestamp;
 use crate::pb;
-use crate::service::from_number;
-use crate::store::{Article, ArticleKind, ArticleStatus};
-
-from_number! {
-    kind -> ArticleKind,
-    status -> ArticleStatus,
-}
+use crate::service::stored;
+use crate::store::articles::Article;
 
 /// An article as the contract shows it.
 pub fn shown(article: Article) -> pb::Article {
@@ -18,8 +13,8 @@ pub fn shown(article: Article) -> pb::Article {
         title: article.title,
         summary: article.summary,
         body: article.body,
-        kind: article.kind.as_i16().into(),
-        status: article.status.as_i16().into(),
+        kind: article.kind.into(),
+        status: article.status.into(),
         category: article.category,
         tags: article.tags,
         published_at: article.published_at.map(Into::into),
@@ -37,8 +32,8 @@ pub fn new_article(message: pb::CreateArticleRequest, now: Timestamp) -> Article
         title: message.title,
         summary: message.summary,
         body: message.body,
-        kind: message.kind.map_or(ArticleKind::Article, kind),
-        status: ArticleStatus::Draft,
+        kind: stored(message.kind.unwrap_or(pb::ArticleKind::Article.into())),
+        status: pb::ArticleStatus::Draft as i16,
         category: message.category,
         tags: message.tags,
         published_at: None,
@@ -48,14 +43,15 @@ pub fn new_article(message: pb::CreateArticleRequest, now: Timestamp) -> Article
     }
 }
 
-/// The article `before` as `wanted` shows it; all but its status, which is a move.
+/// The article `before` as `wanted` shows it.
 pub fn updated(before: &Article, wanted: pb::Article) -> Article {
     Article {
         slug: wanted.slug,
         title: wanted.title,
         summary: wanted.summary,
         body: wanted.body,
-        kind: kind(wanted.kind),
+        kind: stored(wanted.kind),
+        status: stored(wanted.status),
         category: wanted.category,
         tags: wanted.tags,
         ..before.clone()

@@ -6,17 +6,22 @@ mod slug;
 use rest::{Mask, Merge, Patch};
 use tonic::{Request, Response, Status};
 
-use self::messages::{kind, shown, status};
+use self::messages::shown;
 use super::once::{Answer, once};
 use super::pages;
-use super::{accept, changes, free, next_milli, number, transitions};
+use super::{accept, changes, free, next_milli, no_more, number, transitions};
 use crate::auth::caller::Caller;
 use crate::auth::scope::Scope;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::pb;
 use crate::resource::Resource;
-use crate::store::{Article, ArticleFilter, ArticleKind, ArticleStatus, Store, Tx};
+use crate::store::articles::{Article, KIND, STATUS, TAGS, WORDS};
+use crate::store::nouns::{Condition, Query};
+use crate::store::{Store, Tx};
+
+/// The status of what every reader sees.
+const PUBLISHED: i32 = pb::ArticleStatus::Published as i32;
 
 /// Answers for articles.
 #[derive(Clone)]
@@ -30,25 +35,14 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         &self,
         request: Request<pb::ListArticlesRequest>,
     ) -> Result<Response<pb::ListArticlesResponse>, Status> {
-        let accepted = accept(request, |message: &pb::ListArticlesRequest, violations| {
-            pages::check_search(message.q.as_deref(), violations);
-        })?;
+        let accepted = accept(request, no_more)?;
         let message = &accepted.message;
         let sees_all = sees_all(&accepted.caller);
         if !sees_all && !message.status.is_empty() {
             return Err(needs_write("status needs a key with the scope kb:write.").into());
         }
-        let statuses = message.status.iter().copied().map(status).collect();
-        let filter = ArticleFilter {
-            kind: message.kind.iter().copied().map(kind).collect(),
-            status: if sees_all { statuses } else { vec![ArticleStatus::Published] },
-            category: message.category.clone(),
-            tag: message.tag.clone(),
-            words: message.q.clone(),
-            updated_since: message.updated_since.map(next_milli),
-        };
-        let sort = pages::sort::<Article>(message.sort.as_deref(), message.updated_since);
-        let list = filter.query(sort);
+        let statuses = if sees_all { message.status.as_slice() } else { &[PUBLISHED] };
+        let list = query(message, statuses);
         let listed = pages::list(&self.store, &accepted, &list, shown).await?;
         let (articles, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListArticlesResponse { articles, meta }))
@@ -58,19 +52,12 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         &self,
         request: Request<pb::ListFaqsRequest>,
     ) -> Result<Response<pb::ListFaqsResponse>, Status> {
-        let accepted = accept(request, |message: &pb::ListFaqsRequest, violations| {
-            pages::check_search(message.q.as_deref(), violations);
-        })?;
-        let message = &accepted.message;
-        let filter = ArticleFilter {
-            kind: vec![ArticleKind::Faq],
-            status: vec![ArticleStatus::Published],
-            category: message.category.clone(),
-            tag: message.tag.clone(),
-            words: message.q.clone(),
-            updated_since: None,
-        };
-        let listed = pages::list(&self.store, &accepted, &filter.query(None), shown).await?;
+        let accepted = accept(request, no_more)?;
+        let pb::ListFaqsRequest { q, category, tag, .. } = accepted.message.clone();
+        let kind = vec![pb::ArticleKind::Faq.into()];
+        let faqs = pb::ListArticlesRequest { q, category, tag, kind, ..Default::default() };
+        let list = query(&faqs, &[PUBLISHED]);
+        let listed = pages::list(&self.store, &accepted, &list, shown).await?;
         let (articles, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListFaqsResponse { articles, meta }))
     }
@@ -79,7 +66,7 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         &self,
         request: Request<pb::GetArticleRequest>,
     ) -> Result<Response<pb::GetArticleResponse>, Status> {
-        let accepted = accept(request, super::no_more)?;
+        let accepted = accept(request, no_more)?;
         let (reader, id) =
             (self.store.reader(accepted.caller.workspace()), accepted.message.id.as_str());
         let found = match number(id) {
@@ -87,7 +74,7 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
             None => reader.find_article_by_slug(id).await?,
         };
         let sees_all = sees_all(&accepted.caller);
-        let found = found.filter(|it| sees_all || it.status == ArticleStatus::Published);
+        let found = found.filter(|it| sees_all || i32::from(it.status) == PUBLISHED);
         let article = Some(shown(found.ok_or_else(|| Resource::Article.not_found())?));
         Ok(Response::new(pb::GetArticleResponse { article }))
     }
@@ -128,9 +115,8 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
             let was = shown(before.clone());
             let mut wanted = was.clone();
             message.merge(&mask, &mut wanted);
-            let to = status(wanted.status);
             let mut after = messages::updated(&before, wanted);
-            enter(&mut after, to, tx.now())?;
+            enter(before.status, &mut after, tx.now())?;
             if after != before {
                 after = tx.update(&before, after).await?;
                 let is = shown(after.clone());
@@ -156,25 +142,21 @@ async fn insert(tx: &mut Tx, new: Article) -> Result<Article, Error> {
     free::insert(tx, new, |number| slug::numbered(&slug, number)).await
 }
 
-/// Moves an article to a status. The same status again changes nothing.
-fn enter(article: &mut Article, to: ArticleStatus, now: Timestamp) -> Result<(), Error> {
-    let from = article.status;
-    if from == to {
-        return Ok(());
-    }
-    transitions::check::<pb::ArticleStatus>("An article", from.as_i16(), to.as_i16())?;
-    article.status = to;
-    if to == ArticleStatus::Published {
-        article.published_at = Some(now);
+/// What a change of its status brings along.
+fn enter(from: i16, article: &mut Article, now: Timestamp) -> Result<(), Error> {
+    if from != article.status {
+        transitions::check::<pb::ArticleStatus>("An article", from, article.status)?;
+        let published = i32::from(article.status) == PUBLISHED;
+        article.published_at = published.then_some(now).or(article.published_at);
     }
     Ok(())
 }
 
 fn topics(before: &Article, after: &Article) -> impl Iterator<Item = &'static str> {
-    let topic = match after.status {
-        ArticleStatus::Published => Some("kb.article.published"),
-        ArticleStatus::Archived => Some("kb.article.archived"),
-        ArticleStatus::Draft => None,
+    let topic = match pb::ArticleStatus::try_from(i32::from(after.status)) {
+        Ok(pb::ArticleStatus::Published) => Some("kb.article.published"),
+        Ok(pb::ArticleStatus::Archived) => Some("kb.article.archived"),
+        _ => None,
     };
     topic.filter(|_| before.status != after.status).into_iter()
 }
@@ -186,4 +168,18 @@ fn sees_all(caller: &Caller) -> bool {
 
 fn needs_write(message: &str) -> Error {
     Error::new(Kind::InsufficientScope { required: Some(Scope::KbWrite.name()) }, message)
+}
+
+/// What a list of articles in these statuses asks for, as the store understands it; in any where there
+/// are none.
+fn query(message: &pb::ListArticlesRequest, statuses: &[i32]) -> Query {
+    let conditions = [
+        Condition::dimension(&STATUS, statuses.iter().copied()),
+        Condition::dimension(&KIND, message.kind.iter().copied()),
+        Condition::texts(&TAGS, message.tag.iter().cloned().collect()),
+        Condition::folded("category_key", message.category.as_deref()),
+        message.q.as_deref().map(|text| Condition::search(&WORDS, text)),
+        Condition::since("updated_at", message.updated_since.map(next_milli)),
+    ];
+    pages::query::<Article>(message.sort.as_deref(), message.updated_since, conditions)
 }

@@ -5,7 +5,8 @@ use rest::Violations;
 
 use crate::error::Error;
 use crate::service::free::Named;
-use crate::store::{Article, Tx};
+use crate::store::Tx;
+use crate::store::articles::Article;
 
 /// The most characters of a slug.
 const SLUG_MAX: usize = 80;

@@ -16,10 +16,8 @@ use crate::clock::Date;
 use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
-use crate::store::assets::{
-    Asset, CREATED_AT, OPEN_TICKETS, STATUS, TAGS, TYPE, UNASSIGNED, WORDS,
-};
-use crate::store::nouns::{Condition, Direction, Figures, Query};
+use crate::store::assets::{Asset, OPEN_TICKETS, STATUS, TAGS, TYPE, UNASSIGNED, WORDS};
+use crate::store::nouns::{Condition, Figures, Query};
 use crate::store::{Store, Tx, User, WorkspaceId};
 
 /// Answers for assets.
@@ -35,9 +33,7 @@ impl pb::asset_service_server::AssetService for Assets {
         &self,
         request: Request<pb::ListAssetsRequest>,
     ) -> Result<Response<pb::ListAssetsResponse>, Status> {
-        let accepted = accept(request, |message: &pb::ListAssetsRequest, violations| {
-            pages::check_search(message.q.as_deref(), violations);
-        })?;
+        let accepted = accept(request, no_more)?;
         let list = query(&accepted.message);
         let listed = pages::list(&self.store, &accepted, &list, shown).await?;
         let (mut assets, meta) = (listed.messages, Some(listed.meta));
@@ -173,8 +169,6 @@ fn count(asset: &mut pb::Asset, figures: &Figures) {
 
 /// What a list of assets asks for, as the store understands it.
 fn query(message: &pb::ListAssetsRequest) -> Query {
-    let sort = pages::sort::<Asset>(message.sort.as_deref(), message.updated_since);
-    let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
     let expires_before = message.warranty_expires_before.as_deref().and_then(Date::parse);
     let conditions = [
         Condition::dimension(&STATUS, message.status.iter().copied()),
@@ -192,5 +186,5 @@ fn query(message: &pb::ListAssetsRequest) -> Query {
         Condition::before("created_at", message.created_before.map(next_milli)),
         Condition::since("updated_at", message.updated_since.map(next_milli)),
     ];
-    Query::all(order, direction).filter(conditions.into_iter().flatten())
+    pages::query::<Asset>(message.sort.as_deref(), message.updated_since, conditions)
 }

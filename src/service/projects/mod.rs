@@ -14,8 +14,8 @@ use super::{accept, changes, next_milli, no_more, number, transitions};
 use crate::error::{Error, Kind};
 use crate::pb;
 use crate::resource::Resource;
-use crate::store::nouns::{Condition, Direction, Query};
-use crate::store::projects::{CREATED_AT, Project, STATUS, WORDS};
+use crate::store::nouns::{Condition, Query};
+use crate::store::projects::{Project, STATUS, WORDS};
 use crate::store::tasks::Task;
 use crate::store::{Store, Tx, User, WorkspaceId};
 
@@ -32,9 +32,7 @@ impl pb::project_service_server::ProjectService for Projects {
         &self,
         request: Request<pb::ListProjectsRequest>,
     ) -> Result<Response<pb::ListProjectsResponse>, Status> {
-        let accepted = accept(request, |message: &pb::ListProjectsRequest, violations| {
-            pages::check_search(message.q.as_deref(), violations);
-        })?;
+        let accepted = accept(request, no_more)?;
         let list = query(&accepted.message);
         let listed = pages::list(&self.store, &accepted, &list, shown).await?;
         let (mut projects, meta) = (listed.messages, Some(listed.meta));
@@ -120,9 +118,7 @@ impl pb::project_service_server::ProjectService for Projects {
         &self,
         request: Request<pb::ListTasksRequest>,
     ) -> Result<Response<pb::ListTasksResponse>, Status> {
-        let accepted = accept(request, |message: &pb::ListTasksRequest, violations| {
-            pages::check_search(message.q.as_deref(), violations);
-        })?;
+        let accepted = accept(request, no_more)?;
         let project = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
         let list = tasks::query(project.id, &accepted.message);
         let listed = pages::list(&self.store, &accepted, &list, tasks::shown).await?;
@@ -224,13 +220,11 @@ async fn find_id(tx: &Tx, id: &str) -> Result<i64, Error> {
 
 /// What a list of projects asks for, as the store understands it.
 fn query(message: &pb::ListProjectsRequest) -> Query {
-    let sort = pages::sort::<Project>(message.sort.as_deref(), message.updated_since);
-    let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
     let conditions = [
         Condition::dimension(&STATUS, message.status.iter().copied()),
         Condition::numbers("lead_id", &message.lead_id),
         message.q.as_deref().map(|text| Condition::search(&WORDS, text)),
         Condition::since("updated_at", message.updated_since.map(next_milli)),
     ];
-    Query::all(order, direction).filter(conditions.into_iter().flatten())
+    pages::query::<Project>(message.sort.as_deref(), message.updated_since, conditions)
 }

@@ -8,9 +8,9 @@ use crate::pb;
 use crate::pb::{ProjectStatus, TaskStatus};
 use crate::preconditions::Precondition;
 use crate::service::{next_milli, references, stored};
-use crate::store::nouns::{Condition, Direction, Query};
+use crate::store::nouns::{Condition, Query};
 use crate::store::projects::Project;
-use crate::store::tasks::{CREATED_AT, PRIORITY, STATUS, Task, UNASSIGNED, WORDS};
+use crate::store::tasks::{PRIORITY, STATUS, Task, UNASSIGNED, WORDS};
 use crate::store::tickets::Ticket;
 
 /// Makes a task in a project, which is held until the change has ended: it can neither be closed
@@ -157,8 +157,6 @@ fn updated(before: &Task, wanted: pb::Task) -> Task {
 
 /// What a list of the tasks of a project asks for, as the store understands it.
 pub fn query(project: i64, message: &pb::ListTasksRequest) -> Query {
-    let sort = pages::sort::<Task>(message.sort.as_deref(), message.updated_since);
-    let (order, direction) = sort.unwrap_or((&CREATED_AT, Direction::Descending));
     let due_before = message.due_before.as_deref().and_then(Date::parse);
     let conditions = [
         Condition::numbers("project_id", &[project]),
@@ -171,5 +169,5 @@ pub fn query(project: i64, message: &pb::ListTasksRequest) -> Query {
         Condition::before("due_date", due_before.map(Date::start)),
         Condition::since("updated_at", message.updated_since.map(next_milli)),
     ];
-    Query::all(order, direction).filter(conditions.into_iter().flatten())
+    pages::query::<Task>(message.sort.as_deref(), message.updated_since, conditions)
 }

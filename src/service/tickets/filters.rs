@@ -5,12 +5,10 @@ use rest::Violations;
 use super::messages;
 use crate::pb;
 use crate::service::next_milli;
-use crate::service::pages;
 use crate::store::tickets::TicketFilter;
 
 /// The rules of a list that no single field can tell.
 pub fn check(message: &pb::ListTicketsRequest, violations: &mut Violations) {
-    pages::check_search(message.q.as_deref(), violations);
     if is_by_relevance(message) {
         let wrong = match (&message.q, &message.cursor) {
             (None, _) => Some("sort=relevance needs q: send what to search for, or another sort"),

@@ -15,8 +15,10 @@ use crate::store::nouns::{
     noun_row,
 };
 
-pub(super) static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 };
-pub(super) static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 3 };
+/// What users may be, as a dimension of their lists.
+pub static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 };
+/// Whether they may act.
+pub static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 3 };
 
 pub(super) static CREATED_AT: Order =
     Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
@@ -26,7 +28,7 @@ static DISPLAY_NAME: Order =
     Order { name: "displayName", column: "name_key", values: Values::Texts, by_facet: true };
 
 /// The words of name and address.
-pub(super) static WORDS: Search = Search { table: "user_words" };
+pub static WORDS: Search = Search { table: "user_words" };
 
 /// Users.
 static USERS: Table = Table {
