@@ -247,10 +247,13 @@ async fn status_and_user_stay_in_step() {
     }
     let path = format!("/assets/{id}");
     let error = rest.patch(&path, json!({"assignedUserId": 1})).await;
-    assert_eq!(error.error(409, "ASSET_NOT_ASSIGNABLE")["status"], "RETIRED");
+    let error = error.error(409, "ASSET_NOT_ASSIGNABLE").clone();
+    assert_eq!(error["status"], "RETIRED");
+    assert!(error["message"].as_str().unwrap().ends_with("Change its status to IN_STOCK first."));
     let both = json!({"assignedUserId": 1, "status": "DISPOSED"});
     let error = rest.patch(&path, both).await.error(409, "ASSET_NOT_ASSIGNABLE");
     assert_eq!(error["status"], "DISPOSED");
+    assert!(error["message"].as_str().unwrap().ends_with("cannot be assigned to anybody."));
     let wrong = json!({"assignedUserId": 1, "status": "ASSIGNED"});
     rest.patch(&path, wrong).await.error(409, "INVALID_STATUS_TRANSITION");
     let other = create(&rest, json!({})).await["id"].as_i64().unwrap();

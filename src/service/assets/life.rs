@@ -1,6 +1,6 @@
 //! The life of an asset: its status, and who has it, in step.
 
-use rest::{Mask, Violations};
+use rest::{Mask, Steps, Violations};
 
 use super::messages::refuse_nobody;
 use crate::error::{Error, Kind};
@@ -71,9 +71,9 @@ fn contradiction() -> Error {
 }
 
 fn not_assignable(status: i16) -> Error {
+    let leads_to_stock = pb::AssetStatus::next(status.into()).contains(&InStock.into());
     let status = transitions::name::<pb::AssetStatus>(status.into());
-    let message = format!(
-        "An asset that is {status} cannot be assigned to anybody. Change its status to IN_STOCK first."
-    );
+    let remedy = if leads_to_stock { " Change its status to IN_STOCK first." } else { "" };
+    let message = format!("An asset that is {status} cannot be assigned to anybody.{remedy}");
     Error::new(Kind::AssetNotAssignable { status: status.into() }, message)
 }
