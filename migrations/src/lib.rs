@@ -32,6 +32,7 @@ mod m0024_custom_fields;
 mod m0025_articles;
 mod m0026_assets;
 mod m0027_projects;
+mod m0028_user_references;
 mod schema;
 mod words;
 
@@ -80,6 +81,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0025_articles::Migration),
             Box::new(m0026_assets::Migration),
             Box::new(m0027_projects::Migration),
+            Box::new(m0028_user_references::Migration),
         ]
     }
 }

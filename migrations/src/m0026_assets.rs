@@ -70,8 +70,14 @@ async fn create_assets(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .foreign_key(&mut same_workspace("assets", "assigned_user_id", "users"))
         .to_owned();
     manager.create_table(assets).await?;
+    // With a condition, also where it always holds: PostgreSQL takes a column of a unique index without
+    // one for part of a key, and whoever changes it would hold up those who only refer to the row.
     for unique in ["asset_tag_key", "serial_key"] {
-        manager.create_index(workspace_index("assets", &[unique]).unique().to_owned()).await?;
+        let index = workspace_index("assets", &[unique])
+            .unique()
+            .and_where(Expr::col(unique).is_not_null())
+            .to_owned();
+        manager.create_index(index).await?;
     }
     for columns in INDEXES {
         manager.create_index(workspace_index("assets", columns)).await?;

@@ -84,8 +84,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
 }
 
 /// Makes the workspace `default` if the database has no workspace yet, and an admin key for it if
-/// it has none, in one transaction; with higher limits for the demo. Replicas that start at once take turns, so one of them makes the
-/// key and has it to print.
+/// it has none, in one transaction; with higher limits for the demo. Replicas that start at once take
+/// turns, so one of them makes the key and has it to print.
 async fn first_start(store: &Store, demo: bool) -> Result<Option<KeyText>, String> {
     let failed = |error: Error| chain("cannot make the first workspace", &error);
     let (slug, name) = ("default".to_owned(), "Default".to_owned());

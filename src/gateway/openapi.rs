@@ -25,6 +25,9 @@ impl OpenApi {
     /// Of this document, for a service that is reached at `url`.
     pub fn new(document: &str, url: &str) -> Result<Self, String> {
         let quoted = |url: &str| serde_json::Value::from(url).to_string();
+        if !document.contains(&quoted(SERVER)) {
+            return Err(format!("the OpenAPI document does not name its server as {SERVER}"));
+        }
         let plain = document.replacen(&quoted(SERVER), &quoted(url), 1);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         let gzipped = encoder.write_all(plain.as_bytes()).and_then(|()| encoder.finish());

@@ -62,6 +62,8 @@ async fn the_demo_is_a_company_to_look_at() {
     let mut serving = machine.serve(&["--demo"]).await;
     let key = serving.admin_key().await;
     let rest = Rest::new(serving.url.clone(), &key);
+    let document = rest.get("/openapi.json").await.json();
+    assert_eq!(document["servers"][0]["url"], serving.url.trim_end_matches("/api/public/v1"));
     let count = async |path: &str| rest.get(path).await.json()["meta"]["totalCount"].as_i64();
     for (path, expected) in [
         ("/users", 10),

@@ -47,6 +47,7 @@ mod projects;
 mod promised_endpoints;
 mod query_plans;
 mod rate_limits;
+mod references;
 mod reflection;
 mod refusals;
 mod request_log_filters;

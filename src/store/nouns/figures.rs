@@ -47,6 +47,9 @@ impl Reader<'_> {
     /// The figures beside the rows with these ids.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn figures<N: Noun>(&self, ids: &[i64]) -> Result<Figures, Error> {
+        if ids.is_empty() {
+            return Ok(Figures::new());
+        }
         let _timed = StoreOperation::begin("find_figures", N::table().name);
         let select = select::<N>(self.backend(), self.workspace, ids);
         Ok(RowSource::Short(*self).read(select, decode).await?.into_iter().collect())
