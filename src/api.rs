@@ -9,6 +9,7 @@ use crate::auth::keyring::KeyRing;
 use crate::auth::leaks::Leaks;
 use crate::clock::Clock;
 use crate::config::BODY_BYTES_MAX;
+use crate::feed::Feeds;
 use crate::limits::Limiter;
 use crate::pb;
 use crate::service::articles::Articles;
@@ -16,6 +17,7 @@ use crate::service::assets::Assets;
 use crate::service::audit::Audits;
 use crate::service::categories::Categories;
 use crate::service::custom_fields::CustomFields;
+use crate::service::events::Events;
 use crate::service::keys::Keys;
 use crate::service::projects::Projects;
 use crate::service::system::Systems;
@@ -45,11 +47,13 @@ pub struct Shared {
     pub leaks: Arc<Leaks>,
     pub limiter: Arc<Limiter>,
     pub clock: Clock,
+    /// The catalogue of events, as it is answered.
+    pub event_types: Arc<[pb::EventTypeInfo]>,
 }
 
 /// All services of Orqit.
 pub fn orqit(shared: Shared) -> Api {
-    let Shared { store, ring, leaks, limiter, clock } = shared;
+    let Shared { store, ring, leaks, limiter, clock, event_types } = shared;
     let services = pb::Services {
         system_service: Arc::new(Systems),
         workspace_service: Arc::new(Workspaces { store: store.clone(), ring: Arc::clone(&ring) }),
@@ -59,6 +63,11 @@ pub fn orqit(shared: Shared) -> Api {
         project_service: Arc::new(Projects { store: store.clone() }),
         knowledge_service: Arc::new(Articles { store: store.clone() }),
         custom_field_service: Arc::new(CustomFields { store: store.clone() }),
+        event_service: Arc::new(Events {
+            store: store.clone(),
+            feeds: Feeds::new(store.clone()),
+            types: event_types,
+        }),
         audit_service: Arc::new(Audits { store: store.clone() }),
         ticket_service: Arc::new(Tickets {
             store: store.clone(),

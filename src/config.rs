@@ -83,6 +83,18 @@ pub const RATE_LIMIT_WINDOW_MS: u32 = 60_000;
 pub const ENDPOINT_GROUPS_MAX: usize = 8;
 /// How often Redis is tried while it is away.
 pub const REDIS_RETRY_EVERY: Duration = Duration::from_secs(1);
+/// The most events of a workspace that are kept in memory for those who follow its log.
+pub const FEED_EVENTS_MAX: usize = 256;
+/// The most bytes of them, for one workspace and for all together.
+pub const FEED_BYTES_PER_WORKSPACE: usize = 1024 * 1024;
+pub const FEED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What a stream that is behind reads of the log at a time.
+pub const FEED_PAGE_EVENTS: u32 = 16;
+pub const FEED_PAGE_BYTES: usize = 64 * 1024;
+/// How often a stream tells how far it has read, when it has nothing else to tell.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
+/// How often a stream looks at the log although nothing has woken it.
+pub const LOG_POLLED: Duration = Duration::from_secs(1);
 /// The least bytes of an answer that is worth compressing.
 pub const COMPRESS_BYTES_MIN: u16 = 1024;
 

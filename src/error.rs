@@ -63,6 +63,11 @@ pub enum Kind {
     },
     /// The project takes no new tasks.
     ProjectClosed,
+    /// Events are asked for from before the oldest one that is kept.
+    EventsExpired {
+        /// Its sequence.
+        oldest: i64,
+    },
     /// The built-in SYSTEM user is not changed.
     SystemUser,
     /// The workspace has as many of a kind as it may have.
@@ -162,6 +167,7 @@ impl Kind {
                 ("ASSET_NOT_ASSIGNABLE", Http::CONFLICT, Code::FailedPrecondition)
             }
             Self::ProjectClosed => ("PROJECT_CLOSED", Http::CONFLICT, Code::FailedPrecondition),
+            Self::EventsExpired { .. } => ("EVENTS_EXPIRED", Http::GONE, Code::OutOfRange),
             Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),
             Self::SystemUser => ("SYSTEM_USER", Http::CONFLICT, Code::FailedPrecondition),
             Self::ResourceLimitReached => {

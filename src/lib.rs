@@ -29,7 +29,9 @@ pub mod service;
 
 pub mod event;
 pub mod event_type;
+pub mod feed;
 pub mod store;
+pub mod subscription;
 pub mod usage;
 
 pub mod clock;

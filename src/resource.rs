@@ -26,6 +26,8 @@ pub enum Resource {
     Project,
     /// A task of a project.
     Task,
+    /// An event.
+    Event,
 }
 
 /// What a kind of resource is called.
@@ -37,7 +39,7 @@ struct Names {
     /// In the message of that refusal: the same for a resource of another workspace and for one that
     /// is nowhere.
     remedy: &'static str,
-    /// The events of a new one and of a changed one.
+    /// The events of a new one and of a changed one; none of what is never told of.
     created: EventType,
     updated: EventType,
 }
@@ -107,6 +109,13 @@ impl Resource {
                 remedy: "There is no such task in this workspace. Check the id, such as 1, or the number, such as OPS-1.",
                 created: EventType::TaskCreated,
                 updated: EventType::TaskUpdated,
+            },
+            Self::Event => Names {
+                resource_type: "event",
+                not_found: "EVENT_NOT_FOUND",
+                remedy: "There is no such event in this workspace, or it is not kept any more. Check the id, such as evt_5b0JmN3kTq8ZbN1xYw4fQ7.",
+                created: EventType::Unspecified,
+                updated: EventType::Unspecified,
             },
         }
     }

@@ -166,6 +166,7 @@ impl Server {
             leaks: Arc::clone(&leaks),
             limiter: Arc::clone(&limiter),
             clock: self.clock.clone(),
+            event_types: service::events::catalogue(OPENAPI)?,
         });
         let resolver = Resolver {
             rpcs: Rpcs::new(rpcs)?,

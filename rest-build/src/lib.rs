@@ -6,6 +6,7 @@
 
 mod bindings;
 mod enums;
+mod events;
 mod merge;
 mod model;
 mod names;
@@ -57,7 +58,9 @@ pub fn code(descriptors: &[u8], package: &str) -> Result<String, Error> {
     let (rpcs, bindings, enums) = (rpcs::code(&api), bindings::code(&api)?, enums::code(&api));
     let (writers, readers, merges) = (write::code(&api), read::code(&api)?, merge::code(&api)?);
     let (validators, services) = (validate::code(&api), services::code(&api));
-    let tokens = quote!(#rpcs #bindings #enums #writers #readers #validators #merges #services);
+    let events = events::code(&pool, package);
+    let tokens =
+        quote!(#rpcs #bindings #enums #writers #readers #validators #merges #services #events);
     let file = syn::parse2(tokens).map_err(|error| Error(error.to_string()))?;
     Ok(prettyplease::unparse(&file))
 }

@@ -210,6 +210,32 @@ pub fn step(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Vec<Strin
     Some(names.map(str::to_owned).collect())
 }
 
+/// What a type of events tells of.
+pub struct EventKind {
+    /// Its name in payloads, such as `ticket.updated`.
+    pub name: String,
+    /// The message that its payload shows.
+    pub object: String,
+    /// The narrower topics of some of its events.
+    pub topics: Vec<String>,
+    /// The message whose fields its payload has beside.
+    pub beside: Option<String>,
+}
+
+/// What an enum's value says of a type of events, if it is one.
+pub fn event(pool: &DescriptorPool, options: &DynamicMessage) -> Option<EventKind> {
+    let event = extension(pool, options, "orqit.v1.event")?;
+    let event = event.as_message()?;
+    let topics = field(event, "topics");
+    let topics = topics.as_list().unwrap_or_default().iter().filter_map(Value::as_str);
+    Some(EventKind {
+        name: string_of(event, "name"),
+        object: string_of(event, "object"),
+        topics: topics.map(str::to_owned).collect(),
+        beside: Some(string_of(event, "beside")).filter(|beside| !beside.is_empty()),
+    })
+}
+
 fn extension(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Option<Value> {
     let extension = pool.get_extension_by_name(name)?;
     let is_set = options.has_extension(&extension);

@@ -62,7 +62,7 @@ fn serialize(api: &Api, full_name: &str) -> TokenStream {
 }
 
 /// The messages that tell where a page stands.
-pub const PAGE_METAS: [&str; 2] = ["PageMeta", "FeedMeta"];
+pub const PAGE_METAS: [&str; 3] = ["PageMeta", "FeedMeta", "EventsMeta"];
 
 /// The field of a response that tells where a page stands, in a list or a feed.
 pub fn page_meta<'a>(api: &Api, response: &'a Message) -> Option<&'a Field> {

@@ -152,6 +152,8 @@ struct Facts<'e> {
     allowed: Option<&'e [Cow<'static, str>]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_sequence: Option<i64>,
 }
 
 impl<'e> Facts<'e> {
@@ -167,6 +169,9 @@ impl<'e> Facts<'e> {
                 ..Self::default()
             },
             Kind::AssetNotAssignable { status } => Self { status: Some(status), ..Self::default() },
+            Kind::EventsExpired { oldest } => {
+                Self { oldest_sequence: Some(*oldest), ..Self::default() }
+            }
             _ => Self { retry_after_seconds: error.retry_after_secs(), ..Self::default() },
         }
     }

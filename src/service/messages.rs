@@ -34,16 +34,16 @@ pub fn history_entry(entry: HistoryEntry) -> pb::HistoryEntry {
 }
 
 /// An event of a workspace.
-pub fn event(event: RecordedEvent, workspace: &Workspace) -> Result<pb::Event, Error> {
+pub fn event(event: &RecordedEvent, workspace: &Workspace) -> Result<pb::Event, Error> {
     let data = serde_json::from_str(&event.data).map_err(Error::internal)?;
     Ok(pb::Event {
-        id: event.id,
-        r#type: event.event_type,
-        topics: event.topics,
+        id: event.id.clone(),
+        r#type: event.event_type.clone(),
+        topics: event.topics.clone(),
         timestamp: Some(event.created_at.into()),
         sequence: event.sequence,
         workspace_id: workspace.public_id.clone(),
-        actor: Some(actor(event.actor)),
+        actor: Some(actor(event.actor.clone())),
         data: Some(structure(data)),
     })
 }

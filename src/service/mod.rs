@@ -12,6 +12,7 @@ pub mod categories;
 mod changes;
 pub mod custom_fields;
 mod decimal;
+pub mod events;
 mod free;
 pub mod keys;
 mod messages;

@@ -155,6 +155,7 @@ impl StoredKind {
             | Kind::ServiceUnavailable { .. }
             | Kind::TooManyStreams
             | Kind::BatchAborted
+            | Kind::EventsExpired { .. }
             | Kind::Internal => return None,
         })
     }

@@ -27,6 +27,7 @@ mod key_lookup;
 mod keys;
 mod latencies;
 mod locks;
+mod log;
 mod newest;
 pub mod nouns;
 mod pages;
@@ -46,6 +47,7 @@ mod transaction;
 mod tx;
 mod usage;
 pub mod users;
+mod wakes;
 mod workspaces;
 
 use std::sync::Arc;
@@ -63,18 +65,19 @@ pub use cursor::CursorError;
 pub use custom_fields::{
     Bounds, CUSTOM_FIELDS_MAX, CustomField, CustomFieldType, FieldOption, NewCustomField,
 };
-pub use events::LogPage;
 pub use faults::Faults;
 pub use history::HistoryEntry;
 pub use idempotency::{Claim, IdempotentAnswer};
 pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
 pub use latencies::Latencies;
+pub use log::{EventKey, Followed, LogEnds, LogPage};
 pub use pages::{CursorKey, Page, PageRequest, Position};
 pub use request_logs::{NewRequestLog, RequestLog, RequestLogFilter};
 pub use sqlite_file::sqlite_file;
 pub use tx::Tx;
 pub use usage::{Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter};
 pub use users::{NewUser, Profile, Role, User, UserStatus};
+pub use wakes::{Grown, Wakes};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, WorkspaceChanges};
 
 use failure::failed;
@@ -151,6 +154,7 @@ pub struct Store {
     /// Where changes of one workspace on PostgreSQL take turns; see [`Tx`].
     changes: Arc<Gate<WorkspaceId>>,
     turn_within: Duration,
+    wakes: Arc<Wakes>,
 }
 
 impl Store {
@@ -163,7 +167,8 @@ impl Store {
         let sqlite_reads = file.map(|file| SqliteReads::open(&file, settings)).transpose()?;
         let (claims, changes) = (Arc::default(), Arc::default());
         let turn_within = settings.acquire_timeout;
-        Ok(Self { reads, watch, sqlite_reads, writer, clock, claims, changes, turn_within })
+        let wakes = Arc::default();
+        Ok(Self { reads, watch, sqlite_reads, writer, clock, claims, changes, turn_within, wakes })
     }
 
     /// Reads of one workspace.
@@ -175,6 +180,11 @@ impl Store {
     /// under way.
     pub async fn begin(&self, workspace: WorkspaceId, by: impl Into<Origin>) -> Result<Tx, Error> {
         Tx::begin(self, workspace, by.into()).await
+    }
+
+    /// Who is woken when a workspace's log has grown.
+    pub fn wakes(&self) -> &Wakes {
+        &self.wakes
     }
 
     /// The current instant, by the store's clock.

@@ -31,7 +31,7 @@ use super::locks::Locks;
 use super::nouns::Noun;
 use super::nouns::counts::CountChanges;
 use super::transaction::Transaction;
-use super::{Store, WorkspaceId};
+use super::{Store, Wakes, WorkspaceId};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::event::{Event, Origin};
@@ -56,6 +56,7 @@ pub struct Tx {
     /// Where changes of the workspace take turns, and how long they wait for one.
     changes: (Arc<Gate<WorkspaceId>>, Duration),
     turn: Option<Turn<WorkspaceId>>,
+    wakes: Arc<Wakes>,
 }
 
 impl Tx {
@@ -89,6 +90,7 @@ impl Tx {
             key_changes: Vec::new(),
             changes: (Arc::clone(&store.changes), store.turn_within),
             turn: None,
+            wakes: Arc::clone(&store.wakes),
         }
     }
 
@@ -141,6 +143,7 @@ impl Tx {
         if !self.events.is_empty() || !self.audit_logs.is_empty() {
             self.take_turn().await?;
         }
+        let tells = !self.events.is_empty();
         let audit_logs = std::mem::take(&mut self.audit_logs);
         insert_audit_logs(&self.transaction, self.workspace, &self.origin, audit_logs, self.now)
             .await?;
@@ -156,6 +159,10 @@ impl Tx {
         conclusion.write(&self.transaction).await?;
         let key_changes = std::mem::take(&mut self.key_changes);
         raise_key_epoch(&self.transaction, key_changes).await?;
-        self.transaction.commit().await.map_err(failed)
+        self.transaction.commit().await.map_err(failed)?;
+        if tells {
+            self.wakes.grown(self.workspace);
+        }
+        Ok(())
     }
 }

@@ -45,6 +45,10 @@ async fn every_read_and_every_create_of_the_documentation_works_with_its_example
         }
     }
     for (path, operation) in operations("get") {
+        if operation["responses"]["200"]["content"].get("text/event-stream").is_some() {
+            // It would go on for ever.
+            continue;
+        }
         let answer = send(rest.request(Method::GET, &path)).await;
         assert_eq!(answer.status, 200, "GET {path}: {answer:?}");
         let is_list = answer.json()["meta"].is_object() && !path.contains("logs");

@@ -185,7 +185,7 @@ async fn every_type_of_event_is_made_and_shows_its_resource_as_the_documentation
     let document: Value = serde_json::from_str(OPENAPI).expect("JSON");
     let payloads = orqit.payloads().await;
     for event_type in EventType::ALL {
-        let (name, message) = (event_type.name(), event_type.message());
+        let (name, message) = (event_type.name(), event_type.object());
         let schema = &document["components"]["schemas"][message]["properties"];
         let payload = payloads.iter().rfind(|payload| payload["type"] == name);
         let data = &payload.unwrap_or_else(|| panic!("no {name}"))["data"];

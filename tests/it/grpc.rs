@@ -270,7 +270,7 @@ async fn under_api_everything_is_rest() {
     }
 }
 
-const SERVICES: [&str; 15] = [
+const SERVICES: [&str; 16] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
@@ -278,6 +278,7 @@ const SERVICES: [&str; 15] = [
     "orqit.v1.AuditService",
     "orqit.v1.CategoryService",
     "orqit.v1.CustomFieldService",
+    "orqit.v1.EventService",
     "orqit.v1.KeyService",
     "orqit.v1.KnowledgeService",
     "orqit.v1.ProjectService",

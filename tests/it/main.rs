@@ -25,6 +25,8 @@ mod custom_fields;
 mod custom_values;
 mod demo;
 mod envelope;
+mod event_log;
+mod event_streams;
 mod events;
 mod every_rpc;
 mod failed_attempts;

@@ -47,7 +47,7 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 36] = [
+const CODES: [(&str, u16, When); 37] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
@@ -77,6 +77,7 @@ const CODES: [(&str, u16, When); 36] = [
     ("RESOURCE_LIMIT_REACHED", 409, When::Of(&["CreateCustomField"])),
     ("IDEMPOTENCY_KEY_CONFLICT", 409, When::Idempotent),
     ("IDEMPOTENCY_IN_PROGRESS", 409, When::Idempotent),
+    ("EVENTS_EXPIRED", 410, When::Of(&["ListEvents", "ListTicketChanges", "StreamEvents"])),
     ("VERSION_CONFLICT", 412, When::Versioned),
     ("PAYLOAD_TOO_LARGE", 413, When::Body),
     ("UNSUPPORTED_MEDIA_TYPE", 415, When::Always),
@@ -91,7 +92,7 @@ const CODES: [(&str, u16, When); 36] = [
 ];
 
 /// Each refusing status with the name of its response and the headers that it alone has.
-const STATUSES: [(u16, &str, &[&str]); 14] = [
+const STATUSES: [(u16, &str, &[&str]); 15] = [
     (400, "BadRequest", &[]),
     (401, "Unauthorized", &["WWW-Authenticate"]),
     (403, "Forbidden", &[]),
@@ -99,6 +100,7 @@ const STATUSES: [(u16, &str, &[&str]); 14] = [
     (405, "MethodNotAllowed", &["Allow"]),
     (408, "RequestTimeout", &[]),
     (409, "Conflict", &[]),
+    (410, "Gone", &[]),
     (412, "PreconditionFailed", &[]),
     (413, "PayloadTooLarge", &[]),
     (415, "UnsupportedMediaType", &[]),
@@ -260,6 +262,7 @@ fn example(code: &Code) -> Value {
             json!({ "from": "CANCELLED", "to": "CLOSED", "allowed": ["OPEN"] })
         }
         "ASSET_NOT_ASSIGNABLE" => json!({ "status": "RETIRED" }),
+        "EVENTS_EXPIRED" => json!({ "oldestSequence": 4711 }),
         _ => json!({}),
     };
     for (key, value) in more.as_object().into_iter().flatten() {
@@ -307,6 +310,11 @@ fn error_properties(codes: &[Code]) -> Value {
         "from": text("The status that the resource has."),
         "to": text("The status that was asked for."),
         "status": text("The status in which the asset cannot be assigned."),
+        "oldestSequence": {
+            "type": "integer",
+            "format": "int64",
+            "description": "The sequence of the oldest event that is kept.",
+        },
         "allowed": {
             "type": "array",
             "description": "The statuses that could have been asked for.",

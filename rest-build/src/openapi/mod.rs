@@ -6,8 +6,9 @@
 //! path answers.
 
 mod answers;
-mod contract;
+pub mod contract;
 mod errors;
+mod events;
 mod examples;
 mod operations;
 mod schemas;
@@ -55,12 +56,14 @@ pub fn document(pool: &DescriptorPool, info: &Info) -> Value {
     schemas.add("Error", errors::envelope(&codes));
     schemas.add("Violation", errors::violation());
     let paths = operations::paths(&contract, &codes, &mut schemas);
+    let webhooks = events::webhooks(&contract, &mut schemas);
     let mut document = json!({
         "openapi": "3.1.0",
         "info": describe(info, &codes),
         "servers": [{ "url": SERVER, "description": "The service that serves this document." }],
         "tags": tags(&contract),
         "paths": paths,
+        "webhooks": webhooks,
         "components": {
             "schemas": schemas.into_named(),
             "responses": errors::responses(&codes),

@@ -43,6 +43,7 @@ pub fn status(error: &Error, request_id: &str) -> Status {
         }
     }
     let allowed = facts.allowed.map(|allowed| allowed.join(","));
+    let oldest = facts.oldest_sequence.map(|oldest| oldest.to_string());
     let left_out = (left_out > 0).then(|| left_out.to_string());
     let metadata = [
         ("requestId", (!request_id.is_empty()).then_some(request_id)),
@@ -51,6 +52,7 @@ pub fn status(error: &Error, request_id: &str) -> Status {
         ("from", facts.from),
         ("to", facts.to),
         ("allowed", allowed.as_deref()),
+        ("oldestSequence", oldest.as_deref()),
         ("violationsLeftOut", left_out.as_deref()),
     ];
     let metadata =

@@ -1,11 +1,13 @@
 //! The feed of changes of tickets.
 
+use crate::config::PAGE_BYTES_MAX;
 use crate::error::Error;
 use crate::event_type::EventType;
 use crate::pb;
 use crate::service::messages::event;
 use crate::service::pages;
-use crate::store::{CursorKey, Page, PageRequest, Position, Reader, Workspace};
+use crate::store::{CursorKey, Followed, Page, PageRequest, Position, Reader, Workspace};
+use crate::subscription::Subscription;
 
 /// What the feed tells of.
 const TYPES: &[EventType] =
@@ -25,8 +27,13 @@ pub async fn page(
         Position::Page(_) | Position::Start => (Position::Start, 0),
     };
     let page = PageRequest { position, ..asked };
-    let read = reader.follow(TYPES, after, page.per_page).await?.ok_or_else(beyond)?;
-    let rows = read.events.into_iter().map(|recorded| event(recorded, workspace));
+    let subscription = Subscription::of_types(TYPES);
+    let followed = Followed {
+        subscription: &subscription,
+        ..Followed::all(after, page.per_page, PAGE_BYTES_MAX)
+    };
+    let read = reader.follow(&followed).await?.ok_or_else(beyond)?;
+    let rows = read.events.into_iter().map(|recorded| event(&recorded, workspace));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     let next = Some(CursorKey::numbered(read.read_up_to));
     let found = Page { rows, total_count: None, total_is_bound: false, next };
