@@ -28,6 +28,8 @@ use orqit::service::workspace::record_new;
 use orqit::store::{MadeBy, NewKey, NewWorkspace, Settings, Store, WorkspaceId};
 use orqit::usage::Recorder;
 use orqit::usage::retention::Retention;
+use orqit::webhooks;
+use orqit::webhooks::vault::Vault;
 use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::net::TcpListener;
 
@@ -151,7 +153,7 @@ fn server(store: Store) -> Server {
     Server {
         store,
         usage,
-        retention: Retention { request_logs: Duration::from_secs(3600) },
+        retention: Retention { request_logs: timeout, events: timeout },
         limits: limits::Settings { redis: None, redis_timeout: timeout, replicas: 1 },
         clock: Clock::System,
         tls: None,
@@ -174,6 +176,7 @@ fn server(store: Store) -> Server {
         failed_attempts: Budget { burst: NonZeroU32::MAX, ..Budget::default() },
         github_keys: None,
         public_url: "http://127.0.0.1:8080".to_owned(),
+        webhooks: webhooks::Settings::new(Vault::default()),
     }
 }
 

@@ -24,8 +24,11 @@ use crate::service::system::Systems;
 use crate::service::tickets::Tickets;
 use crate::service::usage::Usages;
 use crate::service::users::Users;
+use crate::service::webhooks::Webhooks;
 use crate::service::workspace::Workspaces;
 use crate::store::Store;
+use crate::webhooks::address::Allowed;
+use crate::webhooks::vault::Vault;
 
 /// Services, as each protocol reaches them.
 pub struct Api {
@@ -49,11 +52,14 @@ pub struct Shared {
     pub clock: Clock,
     /// The catalogue of events, as it is answered.
     pub event_types: Arc<[pb::EventTypeInfo]>,
+    /// What keeps the secrets of webhooks, and where those may be.
+    pub vault: Arc<Vault>,
+    pub allowed: Arc<Allowed>,
 }
 
 /// All services of Orqit.
 pub fn orqit(shared: Shared) -> Api {
-    let Shared { store, ring, leaks, limiter, clock, event_types } = shared;
+    let Shared { store, ring, leaks, limiter, clock, event_types, vault, allowed } = shared;
     let services = pb::Services {
         system_service: Arc::new(Systems),
         workspace_service: Arc::new(Workspaces { store: store.clone(), ring: Arc::clone(&ring) }),
@@ -63,6 +69,7 @@ pub fn orqit(shared: Shared) -> Api {
         project_service: Arc::new(Projects { store: store.clone() }),
         knowledge_service: Arc::new(Articles { store: store.clone() }),
         custom_field_service: Arc::new(CustomFields { store: store.clone() }),
+        webhook_service: Arc::new(Webhooks { store: store.clone(), vault, allowed }),
         event_service: Arc::new(Events {
             store: store.clone(),
             feeds: Feeds::new(store.clone()),

@@ -95,6 +95,40 @@ pub const FEED_PAGE_BYTES: usize = 64 * 1024;
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 /// How often a stream looks at the log although nothing has woken it.
 pub const LOG_POLLED: Duration = Duration::from_secs(1);
+/// The most webhook endpoints of a workspace.
+pub const WEBHOOKS_MAX: i64 = 50;
+/// The most secrets of an endpoint that sign at a time: rotated once more, the oldest is forgotten.
+pub const WEBHOOK_SECRETS_MAX: usize = 10;
+/// The most events that one replay sends again.
+pub const REPLAYED_EVENTS_MAX: usize = 100_000;
+/// How long whoever claims a delivery has it: longer than an attempt takes with its record.
+pub const CLAIM_LASTS: Duration = Duration::from_secs(20);
+/// How long after it was claimed a delivery may still be sent; later there would be no time for it.
+pub const CLAIM_STARTS_WITHIN: Duration = Duration::from_secs(4);
+/// How often a delivery is claimed and not finished until it is parked.
+pub const CLAIMS_MAX: i16 = 5;
+/// The most events, and bytes of them, that become deliveries in one transaction.
+pub const FAN_OUT_EVENTS: u32 = 100;
+pub const FAN_OUT_BYTES: usize = 2 * 1024 * 1024;
+/// How long an attempt may take: look-up, connection, TLS, headers and body.
+pub const ATTEMPT_WITHIN: Duration = Duration::from_secs(15);
+/// The most bytes of an answer's body that are read, and those that are kept of body and headers.
+pub const ANSWER_READ_BYTES: usize = 16 * 1024;
+pub const ANSWER_KEPT_BYTES: usize = 4 * 1024;
+/// The most attempts at a time: of all, of a workspace, of an endpoint.
+pub const ATTEMPTS_MAX: usize = 512;
+pub const ATTEMPTS_PER_WORKSPACE_MAX: usize = 128;
+pub const ATTEMPTS_PER_ENDPOINT_MAX: usize = 32;
+/// The attempts that endpoints which fail may not use.
+pub const ATTEMPTS_RESERVED: usize = 128;
+/// So many failures in a row leave an endpoint one attempt at a time.
+pub const FAILURES_SLOW: u32 = 3;
+/// How long an endpoint fails until it is disabled.
+pub const FAILING_FOR: Duration = Duration::from_secs(5 * 24 * 3600);
+/// The longest wait that an endpoint may ask for by `Retry-After`.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+/// How often whoever sends looks for what nothing has told it of.
+pub const DISPATCH_POLLED: Duration = Duration::from_secs(3);
 /// The least bytes of an answer that is worth compressing.
 pub const COMPRESS_BYTES_MIN: u16 = 1024;
 

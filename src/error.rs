@@ -63,6 +63,10 @@ pub enum Kind {
     },
     /// The project takes no new tasks.
     ProjectClosed,
+    /// Nothing may be sent to this URL.
+    WebhookUrlForbidden,
+    /// Nothing is sent to a webhook endpoint that is disabled.
+    WebhookDisabled,
     /// Events are asked for from before the oldest one that is kept.
     EventsExpired {
         /// Its sequence.
@@ -167,6 +171,10 @@ impl Kind {
                 ("ASSET_NOT_ASSIGNABLE", Http::CONFLICT, Code::FailedPrecondition)
             }
             Self::ProjectClosed => ("PROJECT_CLOSED", Http::CONFLICT, Code::FailedPrecondition),
+            Self::WebhookUrlForbidden => {
+                ("WEBHOOK_URL_FORBIDDEN", Http::BAD_REQUEST, Code::InvalidArgument)
+            }
+            Self::WebhookDisabled => ("WEBHOOK_DISABLED", Http::CONFLICT, Code::FailedPrecondition),
             Self::EventsExpired { .. } => ("EVENTS_EXPIRED", Http::GONE, Code::OutOfRange),
             Self::VersionConflict => ("VERSION_CONFLICT", Http::PRECONDITION_FAILED, Code::Aborted),
             Self::SystemUser => ("SYSTEM_USER", Http::CONFLICT, Code::FailedPrecondition),
@@ -262,6 +270,18 @@ impl Error {
         let mut violations = Violations::default();
         violations.add(field, code, message);
         Self::invalid(violations)
+    }
+
+    /// A refusal of this kind for one field.
+    pub fn field_of(
+        kind: Kind,
+        field: &str,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        let mut violations = Violations::default();
+        violations.add(field, code, message);
+        Self::with_details(kind, violations)
     }
 
     fn with_details(kind: Kind, violations: Violations) -> Self {

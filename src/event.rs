@@ -135,6 +135,19 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
+    /// The id of the resource that it shows, where that is a number.
+    pub fn shown_id(&self) -> Option<i64> {
+        #[derive(serde::Deserialize)]
+        struct Shown {
+            object: Identified,
+        }
+        #[derive(serde::Deserialize)]
+        struct Identified {
+            id: i64,
+        }
+        serde_json::from_str(&self.data).ok().map(|shown: Shown| shown.object.id)
+    }
+
     /// The event as webhooks and streams send it: the same bytes whenever it is asked for.
     /// `workspace_id` is the workspace's public id, such as `ws_…`.
     pub fn payload(&self, workspace_id: &str) -> String {

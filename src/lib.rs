@@ -33,6 +33,7 @@ pub mod feed;
 pub mod store;
 pub mod subscription;
 pub mod usage;
+pub mod webhooks;
 
 pub mod clock;
 pub mod error;

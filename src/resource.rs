@@ -28,6 +28,10 @@ pub enum Resource {
     Task,
     /// An event.
     Event,
+    /// A webhook endpoint.
+    Webhook,
+    /// A delivery to a webhook endpoint.
+    Delivery,
 }
 
 /// What a kind of resource is called.
@@ -109,6 +113,20 @@ impl Resource {
                 remedy: "There is no such task in this workspace. Check the id, such as 1, or the number, such as OPS-1.",
                 created: EventType::TaskCreated,
                 updated: EventType::TaskUpdated,
+            },
+            Self::Webhook => Names {
+                resource_type: "webhook",
+                not_found: "WEBHOOK_NOT_FOUND",
+                remedy: "There is no such webhook endpoint in this workspace. Check the id, such as 1.",
+                created: EventType::WebhookCreated,
+                updated: EventType::WebhookUpdated,
+            },
+            Self::Delivery => Names {
+                resource_type: "webhook_delivery",
+                not_found: "DELIVERY_NOT_FOUND",
+                remedy: "There is no such delivery to this webhook endpoint. Check the id, such as 1.",
+                created: EventType::Unspecified,
+                updated: EventType::Unspecified,
             },
             Self::Event => Names {
                 resource_type: "event",

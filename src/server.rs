@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Version};
 use ipnet::IpNet;
-use rest::{Routes, Rpc, StreamFormat};
+use rest::{Routes, Rpc};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
@@ -15,7 +15,6 @@ use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use crate::api::{self, Api, MakeApi, Shared};
 use crate::auth::attempts::{Budget, FailedAttempts};
@@ -23,10 +22,9 @@ use crate::auth::keyring::KeyRing;
 use crate::auth::leaks::Leaks;
 use crate::body::Bodies;
 use crate::clock::Clock;
-use crate::config::COMPRESS_BYTES_MIN;
 use crate::connections::{self, Bounds};
 use crate::gateway::github::{Github, GithubKeys};
-use crate::gateway::{Gateway, OpenApi};
+use crate::gateway::{Gateway, OpenApi, is_compressed};
 use crate::grpc::Grpc;
 use crate::held_bytes::{self, HeldBytes};
 use crate::housekeeping;
@@ -61,6 +59,7 @@ use crate::store::Store;
 use crate::transport::Transport;
 use crate::usage::Recorder;
 use crate::usage::retention::Retention;
+use crate::webhooks;
 
 /// The OpenAPI document, generated from the `.proto` files.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -86,6 +85,7 @@ pub struct Server {
     pub github_keys: Option<GithubKeys>,
     /// Where clients reach it, such as `https://desk.example`; the OpenAPI document names it.
     pub public_url: String,
+    pub webhooks: webhooks::Settings,
 }
 
 impl Server {
@@ -112,12 +112,17 @@ impl Server {
         let ring = Arc::new(KeyRing::new(self.store.clone()));
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let (retention, usage) = (self.retention, self.usage.clone());
+        let dispatcher = self.webhooks.dispatcher(&store, &clock);
+        let drain = bounds.drain_timeout;
         let readiness = Readiness::new(self.store.clone());
         let (stack, health) =
             self.stack(rpcs, api, Arc::clone(&ring), readiness.clone(), stopping).await?;
+        let stop_dispatch = stop_streams.subscribe();
         let (stop_usage, stopped) = oneshot::channel::<()>();
         // Ends when its sender is dropped.
         let usage = tokio::spawn(usage.run(async { drop(stopped.await) }));
+        // Goes on beyond the last request, until what is being sent is sent.
+        let dispatch = tokio::spawn(dispatcher.run(stops(stop_dispatch), drain));
         let stop = async {
             stop.await;
             stop_streams.send_replace(true);
@@ -130,11 +135,13 @@ impl Server {
             () = served => {}
             // These run beside it for as long as it serves; each step of theirs is made, or not.
             () = ring.watch() => {}
+            () = store.share_wakes() => {}
             () = readiness.tell(&health) => {}
             () = housekeeping::run(&store, &clock) => {}
             () = metrics::keep_up(|| store.sample()) => {}
             () = retention.run(store.clone(), clock.clone()) => {}
         }
+        dispatch.await.map_err(|error| format!("webhooks were cut off: {error}"))?;
         ring.leave().await;
         // No request is left by now: what they have left behind is written before this returns.
         drop(stop_usage);
@@ -167,6 +174,8 @@ impl Server {
             limiter: Arc::clone(&limiter),
             clock: self.clock.clone(),
             event_types: service::events::catalogue(OPENAPI)?,
+            vault: self.webhooks.vault,
+            allowed: self.webhooks.allowed,
         });
         let resolver = Resolver {
             rpcs: Rpcs::new(rpcs)?,
@@ -242,11 +251,9 @@ impl Server {
     }
 }
 
-/// Which answers are compressed: large ones, and never a stream, whose frames would wait for more.
-fn is_compressed() -> impl Predicate {
-    SizeAbove::new(COMPRESS_BYTES_MIN)
-        .and(NotForContentType::const_new(StreamFormat::Sse.media_type()))
-        .and(NotForContentType::const_new(StreamFormat::Ndjson.media_type()))
+/// Resolves when the service stops. A sender that is gone means the same.
+async fn stops(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// What ends keys that leaked: how a key is revoked, the service of keys knows.

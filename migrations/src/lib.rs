@@ -33,6 +33,7 @@ mod m0025_articles;
 mod m0026_assets;
 mod m0027_projects;
 mod m0028_user_references;
+mod m0029_webhooks;
 mod schema;
 mod words;
 
@@ -82,6 +83,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0026_assets::Migration),
             Box::new(m0027_projects::Migration),
             Box::new(m0028_user_references::Migration),
+            Box::new(m0029_webhooks::Migration),
         ]
     }
 }

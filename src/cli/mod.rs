@@ -4,10 +4,12 @@ mod client;
 mod database;
 mod import;
 mod key;
+mod master_key;
 mod migrate;
 mod serve;
 pub mod settings;
 mod user;
+mod webhook_settings;
 mod whoami;
 mod workspace;
 
@@ -62,6 +64,9 @@ enum Command {
     /// Manage the API keys of a workspace.
     #[command(subcommand)]
     Key(key::Command),
+    /// Manage the key that encrypts the secrets of webhooks.
+    #[command(subcommand)]
+    MasterKey(master_key::Command),
     /// Tell who ORQIT_API_KEY is.
     Whoami(ClientArgs),
     /// Load records of another system through the API.
@@ -89,6 +94,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Workspace(command) => workspace::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Key(command) => key::run(command).await,
+        Command::MasterKey(command) => master_key::run(command).await,
         Command::Whoami(args) => whoami::run(&args).await,
         Command::Import(command) => import::run(command).await,
     }

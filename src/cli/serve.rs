@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::settings::ServeArgs;
-use super::{chain, database, key};
+use super::{chain, database, key, master_key};
 use crate::auth::attempts::Budget;
 use crate::auth::caller::Caller;
 use crate::auth::key::KeyText;
@@ -46,11 +46,19 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     // Before the database is opened, and until everything of it is closed.
     let server_lock = lock::take(&args.database.database_url, SERVER_LOCK_WAIT).await?;
     let store = database::open(&args.database).await?;
+    let vault = master_key::vault(&args.database, &args.webhooks.master_key)?;
+    vault.check(&store).await?;
+    if !vault.is_open() {
+        tracing::warn!(
+            "there is no ORQIT_MASTER_KEY: webhooks can be neither registered nor sent; make a key by `openssl rand -base64 32` and give it to every replica"
+        );
+    }
+    let webhooks = args.webhooks.settings(vault)?;
     let first = first_start(&store, args.demo).await?;
     if let Some(admin) = first.as_ref().filter(|_| args.demo) {
         let failed = |error: Error| chain("cannot load the demo", &error);
         let caller = caller(&store, admin).await.map_err(failed)?;
-        demo::load(&store, &clock, &caller).await.map_err(failed)?;
+        demo::load(&store, &clock, &webhooks, &caller).await.map_err(failed)?;
     }
     let url = format!("{scheme}://{address}");
     println!("Orqit listens on {url}");
@@ -68,7 +76,10 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         request_timeout: args.request_timeout,
         body_timeout: args.body_timeout,
         usage: Recorder::new(store.clone(), args.request_log_queue as usize),
-        retention: Retention { request_logs: args.request_log_retention },
+        retention: Retention {
+            request_logs: args.request_log_retention,
+            events: args.event_retention,
+        },
         bounds,
         bodies,
         answers,
@@ -76,6 +87,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         failed_attempts: Budget::default(),
         github_keys,
         public_url: args.public_url.unwrap_or(url),
+        webhooks,
     };
     server.run(listener, stop).await?;
     let closed = store.close().await;

@@ -9,6 +9,7 @@ use clap::Args;
 use http::HeaderValue;
 use ipnet::IpNet;
 
+use super::webhook_settings::WebhookArgs;
 use crate::connections::Bounds;
 use crate::held_bytes;
 use crate::limits;
@@ -84,6 +85,8 @@ pub struct ServeArgs {
     pub database: DatabaseArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
     /// The address to listen on.
     #[arg(long, env = "ORQIT_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
@@ -159,6 +162,9 @@ pub struct ServeArgs {
     /// by the hour as long, at least 32 days, and by the day for 400 days.
     #[arg(long, env = "ORQIT_REQUEST_LOG_RETENTION", default_value = "30d", value_parser = retention)]
     pub request_log_retention: Duration,
+    /// How long events are kept, with what was sent of them, 1h to 3650d.
+    #[arg(long, env = "ORQIT_EVENT_RETENTION", default_value = "30d", value_parser = retention)]
+    pub event_retention: Duration,
     /// The most requests that wait in memory to be written to the request log; further ones are
     /// counted in the figures, but missing in the log.
     #[arg(long, env = "ORQIT_REQUEST_LOG_QUEUE", default_value_t = 16_384,
@@ -219,14 +225,14 @@ fn bounded_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How long requests are kept: 1 hour to 3650 days.
+/// How long something is kept: 1 hour to 3650 days.
 fn retention(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     let bounds = Duration::from_secs(3600)..=Duration::from_secs(3650 * 24 * 3600);
     if bounds.contains(&duration) {
         Ok(duration)
     } else {
-        Err("requests must be kept for 1h to 3650d".to_owned())
+        Err("it must be kept for 1h to 3650d".to_owned())
     }
 }
 
@@ -240,7 +246,7 @@ fn database_url(text: &str) -> Result<String, String> {
 }
 
 /// A network, or an address as the network of itself.
-fn network(text: &str) -> Result<IpNet, String> {
+pub fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     let address = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
     let network = text.parse().or_else(|_| address()).map_err(|_| {

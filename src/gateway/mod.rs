@@ -23,11 +23,13 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tower::BoxError;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use self::accept::stream_format;
 use self::github::Github;
 pub use self::openapi::OpenApi;
 use crate::body::{Bodies, bytes_max};
+use crate::config::COMPRESS_BYTES_MIN;
 use crate::error::{Error, Kind};
 use crate::layers::request_id::RequestId;
 use crate::layers::resolve::{Page, Target};
@@ -146,6 +148,13 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Which answers are compressed: large ones, and never a stream, whose frames would wait for more.
+pub fn is_compressed() -> impl Predicate {
+    SizeAbove::new(COMPRESS_BYTES_MIN)
+        .and(NotForContentType::const_new(StreamFormat::Sse.media_type()))
+        .and(NotForContentType::const_new(StreamFormat::Ndjson.media_type()))
 }
 
 /// An answer that is whole.

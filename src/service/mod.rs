@@ -26,6 +26,7 @@ pub mod tickets;
 mod transitions;
 pub mod usage;
 pub mod users;
+pub mod webhooks;
 pub mod workspace;
 
 use serde_json::Value;

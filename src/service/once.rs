@@ -156,6 +156,8 @@ impl StoredKind {
             | Kind::TooManyStreams
             | Kind::BatchAborted
             | Kind::EventsExpired { .. }
+            | Kind::WebhookUrlForbidden
+            | Kind::WebhookDisabled
             | Kind::Internal => return None,
         })
     }

@@ -13,6 +13,7 @@ use super::sql::{Parameters, statement};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::event::{Actor, RecordedEvent};
+use crate::event_type::EventType;
 use crate::metrics::StoreOperation;
 use crate::subscription::Subscription;
 
@@ -20,7 +21,7 @@ use crate::subscription::Subscription;
 pub(super) const EXPIRED: &str = "expired_events";
 
 /// The columns that [`recorded`] takes.
-const COLUMNS: &str = "sequence, id, event_type, topics, actor_type, actor_id, actor_name, created_at, \
+pub(super) const COLUMNS: &str = "sequence, id, event_type, topics, actor_type, actor_id, actor_name, created_at, \
                        data";
 
 /// The most sequences of the log that are passed over for a page of those that follow it.
@@ -169,6 +170,47 @@ impl Reader<'_> {
         Ok(Some(LogPage { events, read_up_to, is_end: read_up_to >= end }))
     }
 
+    /// Sequence, id and type of the events that are followed, in order, at most `most`. Tests of
+    /// endpoints are not among them.
+    pub async fn list_event_heads(
+        &self,
+        subscription: &Subscription,
+        since: Timestamp,
+        until: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(i64, String, String)>, Error> {
+        let ends = self.log_ends().await?;
+        let after = self.first_at(since, ends.expired, ends.last).await? - 1;
+        let up_to = until.plus_millis(2 * CLOCKS_APART_MS);
+        let up_to = self.first_at(up_to, after, ends.last).await? - 1;
+        let mut parameters = Parameters::new(self.backend());
+        let workspace = parameters.bind(self.workspace.0);
+        let mut text = format!(
+            "SELECT sequence, id, event_type FROM events WHERE workspace_id = {workspace} \
+             AND sequence > {} AND sequence <= {} AND created_at >= {} AND created_at < {} \
+             AND event_type <> {}",
+            parameters.bind(after),
+            parameters.bind(up_to),
+            parameters.bind(since.0),
+            parameters.bind(until.0),
+            parameters.bind(EventType::WebhookTest.name()),
+        );
+        narrow(&mut text, &mut parameters, subscription);
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        text += &format!(" ORDER BY sequence LIMIT {} + 0", parameters.bind(most));
+        let head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        RowSource::Reader(*self).read(parameters.statement(text), head).await
+    }
+
+    /// When the oldest event that is kept was recorded.
+    pub async fn oldest_event_at(&self, ends: LogEnds) -> Result<Option<Timestamp>, Error> {
+        let text = "SELECT created_at FROM events WHERE workspace_id = $1 AND sequence = $2";
+        let values = [self.workspace.0.into(), (ends.expired + 1).into()];
+        let time = statement(self.backend(), text, values);
+        let time = RowSource::Short(*self).read(time, |row| Ok(Timestamp(row.get(0)?)));
+        Ok(time.await?.into_iter().next())
+    }
+
     async fn read_log(
         &self,
         asked: &Followed<'_>,
@@ -189,17 +231,7 @@ impl Reader<'_> {
         if let Some(until) = asked.until {
             text += &format!(" AND created_at < {}", parameters.bind(until.0));
         }
-        if let Some((types, topics)) = asked.subscription.narrowed() {
-            // Topics stand in the row as a list of JSON, in which quotation marks enclose each.
-            let topics = topics
-                .iter()
-                .map(|topic| {
-                    format!(" OR topics LIKE {}", parameters.bind(format!("%\"{topic}\"%")))
-                })
-                .collect::<String>();
-            let types = types.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-            text += &format!(" AND (event_type {}{topics})", parameters.bind_in_texts(&types));
-        }
+        narrow(&mut text, &mut parameters, asked.subscription);
         text += &format!(" ORDER BY sequence LIMIT {} + 0", parameters.bind(i64::from(asked.most)));
         let bytes = |event: &RecordedEvent| event.data.len();
         RowSource::Reader(*self)
@@ -253,4 +285,16 @@ pub(super) fn recorded(row: &Row<'_>) -> Result<RecordedEvent, Error> {
         created_at: Timestamp(row.get(7)?),
         data: row.get(8)?,
     })
+}
+
+/// Leaves only the events that somebody subscribes to.
+fn narrow(text: &mut String, parameters: &mut Parameters, subscription: &Subscription) {
+    let Some((types, topics)) = subscription.narrowed() else { return };
+    // Topics stand in the row as a list of JSON, in which quotation marks enclose each.
+    let topics = topics
+        .iter()
+        .map(|topic| format!(" OR topics LIKE {}", parameters.bind(format!("%\"{topic}\"%"))))
+        .collect::<String>();
+    let types: Vec<_> = types.iter().map(|name| (*name).to_owned()).collect();
+    *text += &format!(" AND (event_type {}{topics})", parameters.bind_in_texts(&types));
 }

@@ -29,6 +29,7 @@ mod latencies;
 mod locks;
 mod log;
 mod newest;
+mod notify;
 pub mod nouns;
 mod pages;
 mod postgres;
@@ -48,6 +49,7 @@ mod tx;
 mod usage;
 pub mod users;
 mod wakes;
+pub mod webhooks;
 mod workspaces;
 
 use std::sync::Arc;
@@ -77,7 +79,7 @@ pub use sqlite_file::sqlite_file;
 pub use tx::Tx;
 pub use usage::{Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter};
 pub use users::{NewUser, Profile, Role, User, UserStatus};
-pub use wakes::{Grown, Wakes};
+pub use wakes::{Noted, Wakes};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, WorkspaceChanges};
 
 use failure::failed;
@@ -164,10 +166,11 @@ impl Store {
         let file = sqlite_file(url)?;
         let connect::Connections { reads, watch, writer } =
             connect::connect(url, file.as_deref(), settings).await.map_err(failed)?;
+        let is_shared = file.is_none();
         let sqlite_reads = file.map(|file| SqliteReads::open(&file, settings)).transpose()?;
         let (claims, changes) = (Arc::default(), Arc::default());
         let turn_within = settings.acquire_timeout;
-        let wakes = Arc::default();
+        let wakes = Arc::new(Wakes::new(is_shared));
         Ok(Self { reads, watch, sqlite_reads, writer, clock, claims, changes, turn_within, wakes })
     }
 
@@ -254,6 +257,16 @@ impl Store {
         {
             return Ok(rows);
         }
+        let rows = self.reads.query_all_raw(statement).await.map_err(failed)?;
+        rows.iter().map(|row| decode(&Row::Orm(row))).collect()
+    }
+
+    /// The rows of a statement that looks through all workspaces.
+    async fn read_everywhere<T>(
+        &self,
+        statement: Statement,
+        decode: row::Decode<T>,
+    ) -> Result<Vec<T>, Error> {
         let rows = self.reads.query_all_raw(statement).await.map_err(failed)?;
         rows.iter().map(|row| decode(&Row::Orm(row))).collect()
     }

@@ -31,6 +31,7 @@ use super::locks::Locks;
 use super::nouns::Noun;
 use super::nouns::counts::CountChanges;
 use super::transaction::Transaction;
+use super::webhooks::EndpointKey;
 use super::{Store, Wakes, WorkspaceId};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
@@ -57,6 +58,8 @@ pub struct Tx {
     changes: (Arc<Gate<WorkspaceId>>, Duration),
     turn: Option<Turn<WorkspaceId>>,
     wakes: Arc<Wakes>,
+    /// Endpoints of webhooks that something is due for once the change has committed.
+    pub(super) due: Vec<EndpointKey>,
 }
 
 impl Tx {
@@ -91,6 +94,7 @@ impl Tx {
             changes: (Arc::clone(&store.changes), store.turn_within),
             turn: None,
             wakes: Arc::clone(&store.wakes),
+            due: Vec::new(),
         }
     }
 
@@ -162,6 +166,9 @@ impl Tx {
         self.transaction.commit().await.map_err(failed)?;
         if tells {
             self.wakes.grown(self.workspace);
+        }
+        for endpoint in self.due {
+            self.wakes.due().add(endpoint);
         }
         Ok(())
     }

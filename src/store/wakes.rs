@@ -3,11 +3,13 @@
 //! A wake-up is a hint and nothing more: who waits for one looks at the log now and then all the same.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
 use super::WorkspaceId;
+use super::webhooks::EndpointKey;
 
 /// The readers of logs that wait.
 #[derive(Debug, Default)]
@@ -15,38 +17,56 @@ pub struct Wakes {
     /// Who follows the log of one workspace, for as long as somebody does.
     followers: Mutex<HashMap<WorkspaceId, watch::Sender<()>>>,
     /// For who looks after all workspaces.
-    everywhere: Grown,
-    /// For who tells other processes.
-    elsewhere: Grown,
+    everywhere: Noted<WorkspaceId>,
+    /// For who tells other processes, if there may be any.
+    elsewhere: Option<Noted<WorkspaceId>>,
+    /// Endpoints of webhooks that something is due for, by hand.
+    due: Noted<EndpointKey>,
 }
 
-/// The workspaces whose logs have grown since somebody last asked.
-#[derive(Debug, Default)]
-pub struct Grown {
-    workspaces: Mutex<HashSet<WorkspaceId>>,
-    grown: Notify,
+/// What was noted since somebody last asked, each thing once.
+#[derive(Debug)]
+pub struct Noted<T> {
+    noted: Mutex<HashSet<T>>,
+    wake: Notify,
 }
 
-impl Grown {
-    /// Waits until there are some, and takes them.
-    pub async fn next(&self) -> HashSet<WorkspaceId> {
+impl<T> Default for Noted<T> {
+    fn default() -> Self {
+        Self { noted: Mutex::default(), wake: Notify::new() }
+    }
+}
+
+impl<T: Eq + Hash> Noted<T> {
+    /// Waits until there is something, and takes it.
+    pub async fn next(&self) -> HashSet<T> {
         loop {
-            let grown = std::mem::take(&mut *lock(&self.workspaces));
-            if !grown.is_empty() {
-                return grown;
+            let noted = self.take();
+            if !noted.is_empty() {
+                return noted;
             }
-            self.grown.notified().await;
+            self.wake.notified().await;
         }
     }
 
-    /// Adds a workspace.
-    pub fn add(&self, workspace: WorkspaceId) {
-        lock(&self.workspaces).insert(workspace);
-        self.grown.notify_one();
+    /// Takes what there is.
+    pub fn take(&self) -> HashSet<T> {
+        std::mem::take(&mut *lock(&self.noted))
+    }
+
+    /// Notes something.
+    pub fn add(&self, what: T) {
+        lock(&self.noted).insert(what);
+        self.wake.notify_one();
     }
 }
 
 impl Wakes {
+    /// Nobody waits yet. `is_shared` tells whether other processes may change the database.
+    pub fn new(is_shared: bool) -> Self {
+        Self { elsewhere: is_shared.then(Noted::default), ..Self::default() }
+    }
+
     /// What tells of each growth of a workspace's log from here on.
     pub fn follow(&self, workspace: WorkspaceId) -> watch::Receiver<()> {
         let mut followers = lock(&self.followers);
@@ -54,18 +74,26 @@ impl Wakes {
     }
 
     /// The workspaces whose logs have grown, whoever has made the changes. One may ask.
-    pub fn everywhere(&self) -> &Grown {
+    pub fn everywhere(&self) -> &Noted<WorkspaceId> {
         &self.everywhere
     }
 
-    /// Those of them that this process has changed. One may ask.
-    pub fn elsewhere(&self) -> &Grown {
-        &self.elsewhere
+    /// Those of them that this process has changed, for the others; none where there are no others. One
+    /// may ask.
+    pub fn elsewhere(&self) -> Option<&Noted<WorkspaceId>> {
+        self.elsewhere.as_ref()
+    }
+
+    /// The endpoints that something is due for although no event has happened. One may ask.
+    pub fn due(&self) -> &Noted<EndpointKey> {
+        &self.due
     }
 
     /// Tells of a change that this process has made.
     pub fn grown(&self, workspace: WorkspaceId) {
-        self.elsewhere.add(workspace);
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.add(workspace);
+        }
         self.heard(workspace);
     }
 
@@ -92,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_is_woken_once_for_all_that_has_grown() {
-        let wakes = Wakes::default();
+        let wakes = Wakes::new(true);
         let mut follower = wakes.follow(WorkspaceId(1));
         for workspace in [1, 2, 1] {
             wakes.grown(WorkspaceId(workspace));
@@ -100,7 +128,7 @@ mod tests {
         follower.changed().await.expect("a growth");
         assert!(!follower.has_changed().expect("a sender"));
         assert_eq!(wakes.everywhere().next().await.len(), 2);
-        assert_eq!(wakes.elsewhere().next().await.len(), 2);
+        assert_eq!(wakes.elsewhere().expect("shared").next().await.len(), 2);
         wakes.heard(WorkspaceId(3));
         assert_eq!(wakes.everywhere().next().await, HashSet::from([WorkspaceId(3)]));
     }

@@ -1,4 +1,4 @@
-//! Forgets what is too old: requests and figures, a little at a time.
+//! Forgets what is too old: requests and figures, events and deliveries, a little at a time.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub struct Retention {
     /// Requests. The figures of hours are kept as long, but at least as long as they can be asked
     /// for at once.
     pub request_logs: Duration,
+    /// Events, and what was sent of them.
+    pub events: Duration,
 }
 
 impl Retention {
@@ -31,6 +33,7 @@ impl Retention {
             let id = workspace.id;
             let requests = before(self.request_logs);
             deleted += store.delete_request_logs(id, requests, RETENTION_ROWS_MAX).await?;
+            deleted += store.delete_old_events(id, before(self.events), RETENTION_ROWS_MAX).await?;
             deleted += store.delete_oldest_usage(id, Span::Hour, hours).await?;
             deleted += store.delete_oldest_usage(id, Span::Day, days).await?;
         }
@@ -46,7 +49,7 @@ impl Retention {
                 Ok(_) => RETENTION_PAUSE,
                 Err(error) => {
                     let cause = causes(&error);
-                    tracing::warn!(cause, "old requests cannot be deleted; trying again later");
+                    tracing::warn!(cause, "what is too old cannot be deleted; trying again later");
                     RETENTION_INTERVAL
                 }
             };

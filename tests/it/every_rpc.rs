@@ -2,12 +2,13 @@
 //! remember to add a new one here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use http::Method;
 use orqit::auth::scope::{Scope, Scopes};
 use orqit::pb;
 use orqit::server::OPENAPI;
-use prost_reflect::{DescriptorPool, DynamicMessage, Kind, Value as Reflected};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Value as Reflected};
 use rest::{Access, Policy, Route, Rpc};
 use serde_json::Value;
 use tonic::{Code, Status};
@@ -128,6 +129,20 @@ async fn opened(request: reqwest::RequestBuilder) -> Answer {
     }
 }
 
+fn is_time(field: &FieldDescriptor) -> bool {
+    let kind = field.kind();
+    kind.as_message().is_some_and(|message| message.full_name() == "google.protobuf.Timestamp")
+}
+
+/// A time as a message of reflection.
+fn instant(text: &str) -> DynamicMessage {
+    let time: prost_types::Timestamp = text.parse().expect("a time");
+    let of = pool().get_message_by_name("google.protobuf.Timestamp").expect("it");
+    let mut message = DynamicMessage::new(of);
+    message.set_field_by_name("seconds", Reflected::I64(time.seconds));
+    message
+}
+
 /// Calls an RPC with ids in those fields that its path has, and the texts of its example in others.
 async fn by_grpc(orqit: &Orqit, rpc: &Rpc, key: &str, ids: &Ids) -> Status {
     let service = pool().get_service_by_name(rpc.service).expect("a service");
@@ -136,9 +151,14 @@ async fn by_grpc(orqit: &Orqit, rpc: &Rpc, key: &str, ids: &Ids) -> Status {
     let mut message = DynamicMessage::new(input.clone());
     let examples = rpc.routes.iter().filter_map(example);
     for (name, text) in examples.filter_map(|it| it.as_object().cloned()).flatten() {
-        let field = input.get_field_by_json_name(&name).filter(|it| it.kind() == Kind::String);
+        let field = input.get_field_by_json_name(&name);
+        let time = field.clone().filter(is_time);
+        let instant = time.as_ref().and(text.as_str()).map(instant);
+        let field = field.filter(|it| it.kind() == Kind::String);
         if let (Some(field), Value::String(text)) = (field, text) {
             message.set_field(&field, Reflected::String(text));
+        } else if let (Some(field), Some(time)) = (time, instant) {
+            message.set_field(&field, Reflected::Message(time));
         }
     }
     for (collection, name) in rpc.routes.iter().flat_map(|route| variables(route.template)) {
@@ -322,5 +342,16 @@ async fn create_all(owner: &Rest) -> Ids {
     let events = owner.get("/events").await.data(200);
     let event = events[0]["id"].as_str().expect("an id").to_owned();
     created.known.insert("/api/public/v1/events".to_owned(), event);
+    // What is sent to an endpoint comes soon after what it tells of.
+    let webhook = created.of("/api/public/v1/webhooks").to_owned();
+    let deliveries = format!("/webhooks/{webhook}/deliveries");
+    let delivery = loop {
+        let listed = owner.get(&deliveries).await.data(200);
+        if let Some(first) = listed.get(0) {
+            break first["id"].to_string();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    created.known.insert("/api/public/v1/webhooks/{id}/deliveries".to_owned(), delivery);
     created
 }

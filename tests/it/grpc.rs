@@ -270,7 +270,7 @@ async fn under_api_everything_is_rest() {
     }
 }
 
-const SERVICES: [&str; 16] = [
+const SERVICES: [&str; 17] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
@@ -286,6 +286,7 @@ const SERVICES: [&str; 16] = [
     "orqit.v1.TicketService",
     "orqit.v1.UsageService",
     "orqit.v1.UserService",
+    "orqit.v1.WebhookService",
     "orqit.v1.WorkspaceService",
 ];
 

@@ -1,14 +1,15 @@
-//! No list of articles, assets, projects or tasks, however filtered and ordered, reads its whole table.
+//! No list of articles, assets, projects, tasks or webhooks, however filtered and ordered, reads its whole table.
 
 use orqit::clock::Date;
 use orqit::store::articles::Article;
 use orqit::store::assets::Asset;
 use orqit::store::projects::Project;
 use orqit::store::tasks::Task;
+use orqit::store::webhooks::{Webhook, WebhookStatus};
 
 use crate::query_plans::assert_no_scan;
 use crate::support::database::{TestStore, actor};
-use crate::support::tickets::new_asset;
+use crate::support::tickets::{new_asset, new_webhook};
 
 #[tokio::test]
 async fn no_list_of_articles_scans_the_table() {
@@ -38,6 +39,23 @@ async fn no_list_of_articles_scans_the_table() {
     }
     let now = test.clock.now();
     assert_no_scan::<Article>(&test, now.plus_millis(-18_000), now).await;
+}
+
+#[tokio::test]
+async fn no_list_of_webhooks_scans_the_table() {
+    let test = TestStore::create().await;
+    for _ in 0..20_i64 {
+        test.clock.advance_millis(1000);
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100_i64 {
+            let status =
+                if place % 5 == 0 { WebhookStatus::Disabled } else { WebhookStatus::Active };
+            tx.insert(Webhook { status, ..new_webhook(test.clock.now()) }).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<Webhook>(&test, now.plus_millis(-18_000), now).await;
 }
 
 #[tokio::test]

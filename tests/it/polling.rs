@@ -44,6 +44,7 @@ async fn a_loop_by_cursor_counts_nothing_in_any_list() {
     rest.post("/assets", json!({"name": "Laptop", "type": "LAPTOP"})).await.data(201);
     rest.post("/projects", json!({"key": "OPS", "name": "Move"})).await.data(201);
     rest.post("/projects/OPS/tasks", json!({"title": "Pack"})).await.data(201);
+    rest.post("/webhooks", json!({"url": "https://desk.example/"})).await.data(201);
     orqit.flush_usage().await;
     let paths = lists();
     assert!(paths.len() >= 6, "{paths:?}");

@@ -8,7 +8,7 @@ use crate::support::rest::send;
 use crate::support::server::Orqit;
 
 /// Method, path and scope; none where any valid key will do.
-const PROMISED: [(&str, &str, Option<&str>); 17] = [
+const PROMISED: [(&str, &str, Option<&str>); 18] = [
     ("GET", "/tickets?page=1&perPage=20", Some("tickets:read")),
     ("GET", "/tickets/1", Some("tickets:read")),
     ("POST", "/tickets", Some("tickets:write")),
@@ -25,12 +25,12 @@ const PROMISED: [(&str, &str, Option<&str>); 17] = [
     ("PUT", "/tasks/1", Some("projects:write")),
     ("GET", "/users", Some("users:read")),
     ("GET", "/kb/faqs", Some("kb:read")),
+    ("POST", "/webhooks", Some("webhooks:manage")),
     ("GET", "/accounts", None),
 ];
 
 /// Those that there is nothing behind yet: they are not there at all.
-const NOT_YET: [(&str, &str); 6] = [
-    ("POST", "/webhooks"),
+const NOT_YET: [(&str, &str); 5] = [
     ("POST", "/../../create_ticket"),
     ("POST", "/../../tickets/create"),
     ("POST", "/../../ticket_respond"),
@@ -51,6 +51,7 @@ async fn every_promised_endpoint_takes_its_scope_and_no_other() {
     let body = |method: &str, path: &str| match (method, path) {
         ("GET", _) => None,
         ("POST", "/tickets") => Some(vpn()),
+        ("POST", "/webhooks") => Some(json!({"url": "https://desk.example/hooks"})),
         ("POST", _) => Some(task.clone()),
         (_, path) if path.starts_with("/assets") => Some(json!({"notes": "Loud."})),
         _ => Some(json!({"priority": "LOW"})),

@@ -47,13 +47,14 @@ enum When {
 }
 
 /// The codes but for `…_NOT_FOUND`, which each resource has one of.
-const CODES: [(&str, u16, When); 37] = [
+const CODES: [(&str, u16, When); 39] = [
     ("VALIDATION_FAILED", 400, When::Always),
     ("UNKNOWN_FIELD", 400, When::Always),
     ("MALFORMED_JSON", 400, When::Body),
     ("INVALID_REFERENCE", 400, When::Write),
     ("AMBIGUOUS_CREDENTIALS", 400, When::Key),
     ("PAGE_TOO_LARGE", 400, When::Page),
+    ("WEBHOOK_URL_FORBIDDEN", 400, When::Of(&["CreateWebhook", "UpdateWebhook"])),
     ("API_KEY_LIMIT_REACHED", 400, When::Of(&["CreateKey"])),
     ("IDEMPOTENCY_KEY_REQUIRED", 400, When::IdempotencyRequired),
     ("INVALID_IDEMPOTENCY_KEY", 400, When::Idempotent),
@@ -70,14 +71,29 @@ const CODES: [(&str, u16, When); 37] = [
         409,
         When::Of(&["UpdateTicket", "UpdateArticle", "UpdateAsset", "UpdateProject"]),
     ),
+    (
+        "WEBHOOK_DISABLED",
+        409,
+        When::Of(&["TestWebhook", "ReplayWebhook", "RedeliverWebhookDelivery"]),
+    ),
     ("PROJECT_CLOSED", 409, When::Of(&["CreateTask"])),
     ("ASSET_NOT_ASSIGNABLE", 409, When::Of(&["UpdateAsset"])),
     ("SYSTEM_USER", 409, When::Of(&["UpdateUser", "AnonymizeUser"])),
     ("ALREADY_EXISTS", 409, When::Write),
-    ("RESOURCE_LIMIT_REACHED", 409, When::Of(&["CreateCustomField"])),
+    ("RESOURCE_LIMIT_REACHED", 409, When::Of(&["CreateCustomField", "CreateWebhook"])),
     ("IDEMPOTENCY_KEY_CONFLICT", 409, When::Idempotent),
     ("IDEMPOTENCY_IN_PROGRESS", 409, When::Idempotent),
-    ("EVENTS_EXPIRED", 410, When::Of(&["ListEvents", "ListTicketChanges", "StreamEvents"])),
+    (
+        "EVENTS_EXPIRED",
+        410,
+        When::Of(&[
+            "ListEvents",
+            "ListTicketChanges",
+            "StreamEvents",
+            "ReplayWebhook",
+            "RedeliverWebhookDelivery",
+        ]),
+    ),
     ("VERSION_CONFLICT", 412, When::Versioned),
     ("PAYLOAD_TOO_LARGE", 413, When::Body),
     ("UNSUPPORTED_MEDIA_TYPE", 415, When::Always),

@@ -16,4 +16,5 @@ pub(super) mod task;
 pub(super) mod ticket;
 pub(super) mod usage_figure;
 pub(super) mod user;
+pub(in crate::store) mod webhook;
 pub(super) mod workspace;

@@ -35,6 +35,12 @@ impl CountChanges {
         self.add(row, 1);
     }
 
+    /// Notes a row that is gone.
+    pub(super) fn deleted<N: Noun>(&mut self, row: &N) {
+        *self.facets.entry((N::table().noun, ALL)).or_default() -= 1;
+        self.add(row, -1);
+    }
+
     /// Notes a row that has changed.
     pub(super) fn updated<N: Noun>(&mut self, before: &N, after: &N) {
         self.add(before, -1);

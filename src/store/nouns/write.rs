@@ -145,6 +145,20 @@ impl Tx {
         Ok(after)
     }
 
+    /// Deletes a row, which comes from [`Tx::find_for_update`]. Nothing may refer to it, and nothing
+    /// stand beside it.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn delete<N: Noun>(&mut self, row: &N) -> Result<(), Error> {
+        let _timed = StoreOperation::begin("delete", N::table().name);
+        let delete = N::Entity::delete_many()
+            .filter(column::<N>("workspace_id").eq(self.workspace.0))
+            .filter(column::<N>("id").eq(row.id()))
+            .build(self.transaction.backend());
+        self.transaction.execute(delete).await.map_err(failed)?;
+        self.count_changes.deleted(row);
+        Ok(())
+    }
+
     /// Those of `ids` that name no row of the noun in this workspace, in ascending order.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn missing<N: Noun>(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {

@@ -13,7 +13,7 @@ use flate2::read::GzDecoder;
 use http::{HeaderName, HeaderValue, Method};
 use orqit::pb;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, IteratorRandom};
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -127,11 +127,16 @@ fn spoiled_header(random: &mut StdRng) -> Option<(HeaderName, HeaderValue)> {
     Some((HeaderName::from_static(name), HeaderValue::from_bytes(&value).ok()?))
 }
 
+/// The RPCs whose answers have an end.
+fn whole() -> impl Iterator<Item = &'static rest::Rpc> {
+    pb::RPCS.iter().filter(|rpc| !rpc.streams)
+}
+
 /// A right request to begin with.
 fn rest_request(random: &mut StdRng) -> (Method, String, Value) {
     let ticket = json!({"title": "VPN", "description": "d", "type": "INCIDENT", "category": "NETWORK",
         "priority": "HIGH", "tags": ["a", "b"], "watcherUserIds": [1], "dueAt": "2026-01-01T00:00:00Z"});
-    let routes: Vec<_> = pb::RPCS.iter().flat_map(|rpc| rpc.routes).collect();
+    let routes: Vec<_> = whole().flat_map(|rpc| rpc.routes).collect();
     let route = routes.choose(random).expect("routes");
     let id = ["1", "TCK-1", "2", "0", "4fQ7x2Lm"].choose(random).copied().unwrap_or("1");
     let mut path = route.template.replace("{id}", id);
@@ -277,7 +282,7 @@ fn fault_of_status(path: &str, status: Option<Status>) -> Option<String> {
 }
 
 fn grpc_path(random: &mut StdRng) -> String {
-    let path = pb::RPCS.choose(random).expect("RPCs").grpc_path;
+    let path = whole().choose(random).expect("RPCs").grpc_path;
     if random.random_bool(0.05) { spoiled_target(random, path) } else { path.to_owned() }
 }
 

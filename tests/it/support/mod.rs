@@ -3,6 +3,7 @@
 pub mod database;
 pub mod grpc;
 pub mod http2;
+pub mod receiver;
 pub mod redis;
 pub mod requests;
 pub mod rest;

@@ -24,6 +24,11 @@ use orqit::server::Server;
 use orqit::store::{MadeBy, NewKey, NewUser, NewWorkspace, Role, Settings, Store, Tx, Workspace};
 use orqit::usage::Recorder;
 use orqit::usage::retention::Retention;
+use orqit::webhooks;
+use orqit::webhooks::address::Allowed;
+use orqit::webhooks::connect::{Resolve, SystemResolver};
+use orqit::webhooks::schedule::Schedule;
+use orqit::webhooks::vault::Vault;
 use rest::Rpc;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -77,6 +82,9 @@ pub struct Options {
     pub replicas: u32,
     pub request_log_queue: usize,
     pub request_log_retention: Duration,
+    pub event_retention: Duration,
+    /// How webhooks are sent; to this machine, unless a test has it otherwise.
+    pub webhooks: Webhooks,
     /// How the store uses its database.
     pub store: Settings,
     /// Other RPCs than Orqit's own, and what makes their services.
@@ -109,8 +117,53 @@ impl Default for Options {
             replicas: 1,
             request_log_queue: 16_384,
             request_log_retention: Duration::from_secs(30 * 24 * 3600),
+            event_retention: Duration::from_secs(30 * 24 * 3600),
+            webhooks: Webhooks::default(),
             store: Settings::default(),
             api: None,
+        }
+    }
+}
+
+/// How webhooks are sent in a test.
+#[derive(Clone)]
+pub struct Webhooks {
+    pub allowed: Vec<&'static str>,
+    pub schedule: Schedule,
+    pub resolver: Arc<dyn Resolve>,
+    pub roots: rustls::RootCertStore,
+    /// Whether there is a master key.
+    pub has_key: bool,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            allowed: vec!["127.0.0.0/8"],
+            schedule: Schedule::default(),
+            resolver: Arc::new(SystemResolver),
+            roots: rustls::RootCertStore::empty(),
+            has_key: true,
+        }
+    }
+}
+
+/// The master key of all tests: replicas have the same.
+pub const MASTER_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+
+impl Webhooks {
+    fn settings(self) -> webhooks::Settings {
+        let vault = match self.has_key {
+            true => Vault::parse(MASTER_KEY).expect("a key"),
+            false => Vault::default(),
+        };
+        let networks = self.allowed.iter().map(|network| network.parse().expect("a network"));
+        webhooks::Settings {
+            allowed: Arc::new(Allowed::new(networks.collect())),
+            schedule: self.schedule,
+            resolver: self.resolver,
+            roots: self.roots,
+            ..webhooks::Settings::new(vault)
         }
     }
 }
@@ -201,7 +254,10 @@ impl Orqit {
             request_timeout: options.request_timeout,
             body_timeout: options.body_timeout,
             usage: usage.clone(),
-            retention: Retention { request_logs: options.request_log_retention },
+            retention: Retention {
+                request_logs: options.request_log_retention,
+                events: options.event_retention,
+            },
             bounds: Bounds {
                 header_timeout: options.header_timeout,
                 write_timeout: options.write_timeout,
@@ -216,6 +272,7 @@ impl Orqit {
             failed_attempts: options.failed_attempts,
             github_keys: options.github_keys,
             public_url: "http://127.0.0.1:8080".to_owned(),
+            webhooks: options.webhooks.settings(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {

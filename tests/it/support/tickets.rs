@@ -8,6 +8,7 @@ use orqit::store::nouns::{Direction, Noun, Order};
 use orqit::store::tickets::{
     Category, CustomValue, CustomValues, NewTicket, Priority, Source, Status, Ticket, TicketType,
 };
+use orqit::store::webhooks::{Webhook, WebhookStatus};
 use orqit::store::{NewUser, Role, SYSTEM_USER_ID, Tx};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -218,5 +219,25 @@ impl RandomTickets {
     /// The generator, for choices of the test's own.
     pub fn random(&mut self) -> &mut StdRng {
         &mut self.random
+    }
+}
+
+/// A webhook endpoint that wants everything.
+pub fn new_webhook(now: Timestamp) -> Webhook {
+    Webhook {
+        id: 0,
+        url: "https://desk.example/hooks".to_owned(),
+        description: String::new(),
+        events: vec!["*".to_owned()],
+        status: WebhookStatus::Active,
+        disabled_reason: None,
+        failing_since: None,
+        last_delivery_at: None,
+        secrets: Vec::new(),
+        from_sequence: 0,
+        void_up_to: 0,
+        created_at: now,
+        updated_at: now,
+        version: 1,
     }
 }

@@ -7,6 +7,7 @@ mod articles;
 mod assets;
 mod projects;
 mod tickets;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::service::users;
 use crate::store::{NewKey, NewUser, Profile, Role, Store};
+use crate::webhooks::Settings;
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
@@ -50,11 +52,18 @@ const KEYS: [(&str, &str, &str); 2] =
     [("4fQ7x2Lm", "Monitoring", "read-only"), ("9zR3nT8v", "Old portal", "tickets:create")];
 
 /// Loads the demo as `caller`.
-pub async fn load(store: &Store, clock: &Clock, caller: &Arc<Caller>) -> Result<(), Error> {
+pub async fn load(
+    store: &Store,
+    clock: &Clock,
+    settings: &Settings,
+    caller: &Arc<Caller>,
+) -> Result<(), Error> {
     let people = employ(store, caller).await?;
     assets::load(store, caller, &people).await?;
     tickets::load(store, clock, caller, &people).await?;
     projects::load(store, clock, caller, &people).await?;
+    // Before the last events, which they get.
+    webhooks::load(store, settings, caller).await?;
     articles::load(store, caller).await
 }
 

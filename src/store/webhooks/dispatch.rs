@@ -1,0 +1,343 @@
+//! Events become deliveries, of which whoever makes them may claim some at once.
+//!
+//! Only one process turns the events of a workspace into deliveries at a time, so that first attempts
+//! begin in order.
+
+use std::sync::Arc;
+
+use sea_orm::DbBackend;
+use sea_orm::sea_query::ArrayType;
+
+use super::deliveries::{COUNTER, INSERTED};
+use super::{DeliveryStatus, EndpointKey, SealedSecret, Trigger, WebhookStatus};
+use crate::clock::Timestamp;
+use crate::config::{CLAIM_LASTS, FAN_OUT_BYTES, FAN_OUT_EVENTS};
+use crate::error::Error;
+use crate::event::RecordedEvent;
+use crate::event_type::EventType;
+use crate::metrics::StoreOperation;
+use crate::store::failure::failed;
+use crate::store::log::Followed;
+use crate::store::row::Row;
+use crate::store::sql::{array, statement};
+use crate::store::transaction::Transaction;
+use crate::store::{Store, WorkspaceId, from_json};
+use crate::subscription::Subscription;
+
+/// An endpoint, as it is sent to.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Its workspace and its id.
+    pub key: EndpointKey,
+    /// Where it is.
+    pub url: String,
+    /// The secrets that sign.
+    pub secrets: Vec<SealedSecret>,
+    /// What it wants.
+    subscription: Subscription,
+    from_sequence: i64,
+}
+
+/// What is to become deliveries.
+#[derive(Debug)]
+pub struct FanOut {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Its endpoints that are active.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// The next events of its log.
+    pub events: Vec<Arc<RecordedEvent>>,
+    /// Whether the log goes on behind them.
+    pub has_more: bool,
+    from: i64,
+    up_to: i64,
+    epoch: i64,
+}
+
+/// A delivery that is to be made: of an event to an endpoint, by their places in a [`FanOut`].
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// The event.
+    pub event: usize,
+    /// The endpoint.
+    pub endpoint: usize,
+    /// Whether whoever makes it sends it right away.
+    pub is_claimed: bool,
+}
+
+impl FanOut {
+    /// The deliveries that its events make, in order.
+    pub fn deliveries(&self) -> Vec<Due> {
+        let mut due = Vec::new();
+        for (event, it) in self.events.iter().enumerate() {
+            for (endpoint, of) in self.endpoints.iter().enumerate() {
+                if of.wants(it) {
+                    due.push(Due { event, endpoint, is_claimed: false });
+                }
+            }
+        }
+        due
+    }
+}
+
+impl Endpoint {
+    fn wants(&self, event: &RecordedEvent) -> bool {
+        if event.sequence <= self.from_sequence {
+            return false;
+        }
+        if event.event_type == EventType::WebhookTest.name() {
+            // A test is for the endpoint that it shows, whatever that subscribes to.
+            return event.shown_id() == Some(self.key.1);
+        }
+        self.subscription.matches(&event.topics)
+    }
+}
+
+impl Store {
+    /// The next events of a workspace that are to become deliveries. None where there are none, where
+    /// nobody gets them, and where another process turns them into deliveries.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn next_fan_out(
+        &self,
+        workspace: WorkspaceId,
+        holder: i64,
+    ) -> Result<Option<FanOut>, Error> {
+        let _timed = StoreOperation::begin("fan_out", "deliveries");
+        let text = "SELECT fanned_out, endpoints_epoch, holder, held_until FROM dispatch \
+                    WHERE workspace_id = $1";
+        let read = |row: &Row<'_>| {
+            Ok((row.get::<i64>(0)?, row.get(1)?, row.get::<i64>(2)?, row.get::<i64>(3)?))
+        };
+        let select = statement(self.backend(), text, [workspace.0.into()]);
+        let Some((from, epoch, held_by, held_until)) =
+            self.read_short(select, read).await?.into_iter().next()
+        else {
+            return Ok(None);
+        };
+        if held_by != holder && held_until > self.now().0 {
+            return Ok(None);
+        }
+        let endpoints = self.active_endpoints(workspace).await?;
+        let Some(first) = endpoints.iter().map(|endpoint| endpoint.from_sequence).min() else {
+            return Ok(None);
+        };
+        let reader = self.reader(workspace);
+        let ends = reader.log_ends().await?;
+        // What nobody gets is passed over, and so is what has expired.
+        let after = from.max(first.min(ends.last)).max(ends.expired);
+        if after >= ends.last {
+            return Ok(None);
+        }
+        let asked = Followed::all(after, FAN_OUT_EVENTS, FAN_OUT_BYTES);
+        let Some(page) = reader.follow(&asked).await? else { return Ok(None) };
+        let events = page.events.into_iter().map(Arc::new).collect();
+        let (up_to, has_more) = (page.read_up_to, !page.is_end);
+        Ok(Some(FanOut { workspace, endpoints, events, has_more, from, up_to, epoch }))
+    }
+
+    async fn active_endpoints(&self, workspace: WorkspaceId) -> Result<Vec<Arc<Endpoint>>, Error> {
+        let text = format!(
+            "SELECT {ENDPOINT_COLUMNS} FROM webhooks WHERE workspace_id = $1 AND status = $2 ORDER BY id"
+        );
+        let values = [workspace.0.into(), WebhookStatus::Active.as_i16().into()];
+        let select = statement(self.backend(), text, values);
+        let found = self.read_short(select, endpoint).await?;
+        Ok(found.into_iter().map(|found| Arc::new(found.endpoint)).collect())
+    }
+
+    /// Makes the deliveries of a [`FanOut`], and holds the workspace for a while. The ids follow the one
+    /// that is answered; none where another process was quicker, or an endpoint has changed meanwhile.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn fan_out(
+        &self,
+        of: &FanOut,
+        deliveries: &[Due],
+        holder: i64,
+        token: i64,
+    ) -> Result<Option<i64>, Error> {
+        let _timed = StoreOperation::begin("insert", "deliveries");
+        let now = self.now();
+        let lasts = i64::try_from(CLAIM_LASTS.as_millis()).unwrap_or(i64::MAX);
+        let transaction = self.writer.begin().await.map_err(failed)?;
+        let text = "UPDATE dispatch SET fanned_out = $4, holder = $5, held_until = $6 \
+                    WHERE workspace_id = $1 AND fanned_out = $2 AND endpoints_epoch = $3";
+        let held_until = now.plus_millis(lasts / 2);
+        let values = [
+            of.workspace.0.into(),
+            of.from.into(),
+            of.epoch.into(),
+            of.up_to.into(),
+            holder.into(),
+            held_until.0.into(),
+        ];
+        let moved = transaction.execute(statement(self.backend(), text, values)).await;
+        if moved.map_err(failed)? == 0 {
+            return Ok(None);
+        }
+        let amount = i64::try_from(deliveries.len()).unwrap_or(i64::MAX);
+        let last = match amount {
+            0 => 0,
+            _ => {
+                crate::store::counters::advance(&transaction, of.workspace, COUNTER, amount).await?
+            }
+        };
+        let rows = deliveries.iter().zip(last - amount + 1..).map(|(due, id)| {
+            let event = &of.events[due.event];
+            let endpoint = of.endpoints[due.endpoint].key.1;
+            let is_test = event.event_type == EventType::WebhookTest.name();
+            let trigger = if is_test { Trigger::Test } else { Trigger::Schedule };
+            let lease = now.plus_millis(lasts);
+            NewRow { id, endpoint, event, trigger, claim: due.is_claimed.then_some((token, lease)) }
+        });
+        insert(&transaction, of.workspace, rows.collect(), now).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Some(last - amount))
+    }
+
+    /// Leaves to others the workspaces that a process has held.
+    pub async fn release_dispatch(&self, holder: i64) -> Result<(), Error> {
+        let text = "UPDATE dispatch SET held_until = 0 WHERE holder = $1";
+        self.execute(statement(self.backend(), text, [holder.into()])).await?;
+        Ok(())
+    }
+
+    /// The active endpoints that have something due until `horizon`, with the time from which on; and
+    /// those, of any status, with something overdue.
+    pub async fn due_endpoints(
+        &self,
+        horizon: Timestamp,
+    ) -> Result<Vec<(EndpointKey, Timestamp)>, Error> {
+        let text = "SELECT workspace_id, id, due_at FROM ( \
+              SELECT w.workspace_id, w.id, \
+                (SELECT MIN(d.due_at) FROM deliveries d WHERE d.workspace_id = w.workspace_id \
+                 AND d.endpoint_id = w.id AND d.lane = 0 AND d.due_at IS NOT NULL) AS due_at \
+              FROM webhooks w \
+              UNION ALL \
+              SELECT w.workspace_id, w.id, \
+                (SELECT MIN(d.due_at) FROM deliveries d WHERE d.workspace_id = w.workspace_id \
+                 AND d.endpoint_id = w.id AND d.lane = 1 AND d.due_at IS NOT NULL) \
+              FROM webhooks w) AS t \
+            WHERE due_at <= $1";
+        let read = |row: &Row<'_>| {
+            Ok(((WorkspaceId(row.get(0)?), row.get::<i64>(1)?), Timestamp(row.get(2)?)))
+        };
+        let select = statement(self.backend(), text, [horizon.0.into()]);
+        self.read_everywhere(select, read).await
+    }
+
+    /// The workspaces whose events are not all turned into deliveries, and that have an active endpoint.
+    pub async fn workspaces_behind(&self) -> Result<Vec<WorkspaceId>, Error> {
+        let text = "SELECT d.workspace_id FROM dispatch d \
+            JOIN counters c ON c.workspace_id = d.workspace_id AND c.name = $1 \
+            WHERE c.value > d.fanned_out AND EXISTS (SELECT 1 FROM webhooks w \
+              WHERE w.workspace_id = d.workspace_id AND w.status = $2)";
+        let values = [crate::store::events::SEQUENCE.into(), WebhookStatus::Active.as_i16().into()];
+        let behind = statement(self.backend(), text, values);
+        self.read_everywhere(behind, |row| Ok(WorkspaceId(row.get(0)?))).await
+    }
+}
+
+/// The columns that [`endpoint`] takes.
+pub(super) const ENDPOINT_COLUMNS: &str =
+    "workspace_id, id, url, events, secrets, status, from_sequence, void_up_to";
+
+/// An endpoint as it is stored.
+pub(super) struct StoredEndpoint {
+    pub(super) endpoint: Endpoint,
+    pub(super) is_active: bool,
+    pub(super) void_up_to: i64,
+}
+
+pub(super) fn endpoint(row: &Row<'_>) -> Result<StoredEndpoint, Error> {
+    let events: Vec<String> = from_json(&row.get::<String>(3)?)?;
+    Ok(StoredEndpoint {
+        endpoint: Endpoint {
+            key: (WorkspaceId(row.get(0)?), row.get(1)?),
+            url: row.get(2)?,
+            subscription: Subscription::parse(&events),
+            secrets: from_json(&row.get::<String>(4)?)?,
+            from_sequence: row.get(6)?,
+        },
+        is_active: row.get::<i16>(5)? == WebhookStatus::Active.as_i16(),
+        void_up_to: row.get(7)?,
+    })
+}
+
+/// A delivery that is written.
+struct NewRow<'a> {
+    id: i64,
+    endpoint: i64,
+    event: &'a RecordedEvent,
+    trigger: Trigger,
+    /// The token and the time of the claim with which it begins.
+    claim: Option<(i64, Timestamp)>,
+}
+
+async fn insert(
+    transaction: &Transaction,
+    workspace: WorkspaceId,
+    rows: Vec<NewRow<'_>>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let pending = DeliveryStatus::Pending.as_i16();
+    let due = |row: &NewRow<'_>| row.claim.map_or(now.0, |(_, lease)| lease.0);
+    let token = |row: &NewRow<'_>| row.claim.map_or(0, |(token, _)| token);
+    if transaction.backend() == DbBackend::Postgres {
+        let text = format!(
+            "INSERT INTO deliveries ({INSERTED}) \
+             SELECT $1, n.id, n.endpoint_id, n.event_id, n.event_type, n.sequence, {pending}, 0, \
+               n.trigger_next, 0, 0, n.claims, n.token, n.due_at, NULL, $2 \
+             FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11) \
+               AS n (id, endpoint_id, event_id, event_type, sequence, trigger_next, claims, token, due_at)"
+        );
+        let all = |of: &dyn Fn(&NewRow<'_>) -> i64| {
+            array(ArrayType::BigInt, rows.iter().map(of).collect::<Vec<_>>())
+        };
+        let texts = |of: &dyn Fn(&NewRow<'_>) -> String| {
+            array(ArrayType::String, rows.iter().map(of).collect::<Vec<_>>())
+        };
+        let small = |of: &dyn Fn(&NewRow<'_>) -> i16| {
+            array(ArrayType::SmallInt, rows.iter().map(of).collect::<Vec<_>>())
+        };
+        let values = [
+            workspace.0.into(),
+            now.0.into(),
+            all(&|row| row.id),
+            all(&|row| row.endpoint),
+            texts(&|row| row.event.id.clone()),
+            texts(&|row| row.event.event_type.clone()),
+            all(&|row| row.event.sequence),
+            small(&|row| row.trigger.as_i16()),
+            small(&|row| row.claim.is_some().into()),
+            all(&token),
+            all(&due),
+        ];
+        let insert = statement(DbBackend::Postgres, text, values);
+        transaction.execute(insert).await.map_err(failed)?;
+        return Ok(());
+    }
+    for row in &rows {
+        let text = format!(
+            "INSERT INTO deliveries ({INSERTED}) VALUES \
+             ($1, $2, $3, $4, $5, $6, {pending}, 0, $7, 0, 0, $8, $9, $10, NULL, $11)"
+        );
+        let values = [
+            workspace.0.into(),
+            row.id.into(),
+            row.endpoint.into(),
+            row.event.id.as_str().into(),
+            row.event.event_type.as_str().into(),
+            row.event.sequence.into(),
+            row.trigger.as_i16().into(),
+            i16::from(row.claim.is_some()).into(),
+            token(row).into(),
+            due(row).into(),
+            now.0.into(),
+        ];
+        transaction.execute(statement(DbBackend::Sqlite, text, values)).await.map_err(failed)?;
+    }
+    Ok(())
+}
