@@ -10,6 +10,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use super::ClientArgs;
+use crate::pb::event_service_client::EventServiceClient;
 use crate::pb::key_service_client::KeyServiceClient;
 use crate::pb::ticket_service_client::TicketServiceClient;
 
@@ -55,6 +56,11 @@ impl Client {
     /// TicketService.
     pub fn tickets(&self) -> TicketServiceClient<InterceptedService<Channel, Authorization>> {
         TicketServiceClient::new(self.channel.clone())
+    }
+
+    /// EventService.
+    pub fn events(&self) -> EventServiceClient<InterceptedService<Channel, Authorization>> {
+        EventServiceClient::new(self.channel.clone())
     }
 
     /// KeyService.

@@ -4,6 +4,7 @@ mod client;
 mod database;
 mod import;
 mod key;
+mod listen;
 mod master_key;
 mod migrate;
 mod serve;
@@ -69,6 +70,8 @@ enum Command {
     MasterKey(master_key::Command),
     /// Tell who ORQIT_API_KEY is.
     Whoami(ClientArgs),
+    /// Follow the events of a workspace, and forward them to a program of yours.
+    Listen(listen::ListenArgs),
     /// Load records of another system through the API.
     #[command(subcommand)]
     Import(import::Command),
@@ -96,6 +99,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Key(command) => key::run(command).await,
         Command::MasterKey(command) => master_key::run(command).await,
         Command::Whoami(args) => whoami::run(&args).await,
+        Command::Listen(args) => listen::run(args).await,
         Command::Import(command) => import::run(command).await,
     }
 }

@@ -41,6 +41,7 @@ mod key_grants;
 mod keys;
 mod kills;
 mod leaks;
+mod listen;
 mod lists;
 mod metrics;
 mod migrations;
