@@ -5,19 +5,20 @@
 
 mod worker;
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orqit::clock::Clock;
 use orqit::event::RecordedEvent;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::cli::Machine;
+use crate::support::receiver::{Received, Receiver};
 use crate::support::rest::Rest;
 use worker::{PRIORITIES, STATUSES, Worker};
 
@@ -45,8 +46,11 @@ async fn a_killed_process_loses_and_repeats_nothing_that_it_acknowledged() {
     Machine::printed(machine.run(&["workspace", "create", "default"]).await);
     let key = machine.unlimited_key("admin").await;
 
+    let receiver = Receiver::start().await;
+    register(&machine, &key, &receiver).await;
+
     for _ in 0..kills {
-        let mut serving = machine.serve(&[]).await;
+        let mut serving = machine.serve(&SERVE).await;
         let rest = Rest::new(serving.url.clone(), &key);
         let answers = Arc::new(Semaphore::new(0));
         let work = |worker: Worker| tokio::spawn(worker.work(rest.clone(), Arc::clone(&answers)));
@@ -62,7 +66,8 @@ async fn a_killed_process_loses_and_repeats_nothing_that_it_acknowledged() {
         }
     }
 
-    let serving = machine.serve(&[]).await;
+    let serving = machine.serve(&SERVE).await;
+    let began = Instant::now();
     let rest = Rest::new(serving.url.clone(), &key);
     for worker in &mut workers {
         worker.finish(&rest).await;
@@ -70,10 +75,51 @@ async fn a_killed_process_loses_and_repeats_nothing_that_it_acknowledged() {
     }
     let tickets: Tickets = workers.iter().flat_map(Worker::tickets).collect();
     assert_lists_and_totals(&rest, &tickets).await;
-    serving.stop().await;
+    let last = rest.get("/events?after=0&perPage=1&types=webhook.created").await.data(200);
+    let registered = last[0]["sequence"].as_i64().expect("a number");
     let events = events(&machine).await;
+    let sent = deliveries(&receiver, registered + 1..=events.len() as i64, began).await;
+    serving.stop().await;
     assert_events(&events, &workers, &tickets);
     report(kills, &workers, &tickets, events.len());
+    eprintln!(
+        "{sent} requests brought the {} events to an endpoint, each attempt once",
+        events.len()
+    );
+}
+
+/// Lets every server send to this machine.
+const SERVE: [&str; 2] = ["--webhook-allow-networks", "127.0.0.0/8"];
+/// How long after a restart everything is sent, at most, that was being sent at the kill.
+const SENT_WITHIN: Duration = Duration::from_secs(30);
+
+/// Registers an endpoint that gets everything from here on.
+async fn register(machine: &Machine, key: &str, receiver: &Receiver) {
+    let serving = machine.serve(&SERVE).await;
+    let rest = Rest::new(serving.url.clone(), key);
+    rest.post("/webhooks", json!({"url": receiver.url()})).await.data(201);
+    serving.stop().await;
+}
+
+/// Waits until each event has arrived, and answers how many requests that took; none of them is the
+/// same attempt as another.
+async fn deliveries(receiver: &Receiver, wanted: RangeInclusive<i64>, began: Instant) -> usize {
+    loop {
+        let received = receiver.received();
+        let arrived: BTreeSet<_> = received.iter().map(Received::sequence).collect();
+        let missing = wanted.clone().filter(|sequence| !arrived.contains(sequence));
+        let missing: Vec<_> = missing.collect();
+        if missing.is_empty() {
+            let attempt = |it: &Received| {
+                (it.header("x-orqit-delivery").to_owned(), it.header("x-orqit-attempt").to_owned())
+            };
+            let attempts: BTreeSet<_> = received.iter().map(attempt).collect();
+            assert_eq!(attempts.len(), received.len(), "an attempt was repeated");
+            return received.len();
+        }
+        assert!(began.elapsed() < SENT_WITHIN, "never sent: {missing:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// All tickets of a list, by its pages, and the total that each page tells.
