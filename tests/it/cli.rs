@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::support::database::TestDatabase;
 use crate::support::rest::Rest;
+use crate::support::server::MASTER_KEY;
 
 /// A machine with an empty database.
 pub struct Machine {
@@ -37,6 +38,7 @@ impl Machine {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orqit"));
         command.args(arguments).env("ORQIT_DATABASE_URL", self.database.url());
         command.env("ORQIT_LISTEN", "127.0.0.1:0").kill_on_drop(true);
+        command.env("ORQIT_MASTER_KEY", MASTER_KEY);
         // Whatever a path of the command is relative to is the test's own.
         command.current_dir(self.files.path());
         command

@@ -98,6 +98,26 @@ async fn listen_shows_forwards_and_survives_a_restart_of_the_service() {
 }
 
 #[tokio::test]
+async fn without_a_setting_sqlite_has_a_key_beside_its_file_and_postgresql_has_none() {
+    use std::os::unix::fs::PermissionsExt;
+    let machine = Machine::new().await;
+    let mut command = machine.orqit(&["serve"]);
+    command.env_remove("ORQIT_MASTER_KEY").stdout(Stdio::piped());
+    let serving = Serving::of(command.spawn().expect("it runs")).await;
+    serving.stop().await;
+    let Some(file) = machine.database.url().strip_prefix("sqlite://").map(str::to_owned) else {
+        return;
+    };
+    let file = file.split('?').next().expect("a first part").to_owned() + ".master-key";
+    let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let key = std::fs::read_to_string(&file).expect("a key");
+    let again = machine.orqit(&["master-key", "rotate"]).env_remove("ORQIT_MASTER_KEY").output();
+    assert!(Machine::printed(again.await.expect("it runs")).starts_with("0 webhooks"));
+    assert_eq!(std::fs::read_to_string(&file).expect("a key"), key);
+}
+
+#[tokio::test]
 async fn the_master_key_is_rotated_and_another_one_does_not_start() {
     const NEW: &str = "ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=";
     let old = crate::support::server::MASTER_KEY;
