@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use crate::config::{
@@ -15,6 +15,7 @@ use crate::config::{
 };
 use crate::error::Error;
 use crate::event::RecordedEvent;
+use crate::pb;
 use crate::store::{Followed, Store, WorkspaceId};
 use crate::subscription::Subscription;
 
@@ -25,6 +26,15 @@ pub struct Feeds {
     open: Arc<Mutex<HashMap<WorkspaceId, Weak<Feed>>>>,
     /// The bytes of events that all of them keep.
     bytes: Arc<AtomicUsize>,
+}
+
+/// An event of a feed, with the message that shows it, which is made once for all readers.
+#[derive(Debug)]
+pub struct FeedEvent {
+    /// The event.
+    pub recorded: RecordedEvent,
+    /// How it is shown, once somebody has.
+    pub shown: OnceLock<pb::Event>,
 }
 
 /// The newest events of a workspace.
@@ -39,7 +49,7 @@ pub struct Feed {
 #[derive(Debug)]
 struct Newest {
     /// Without a gap up to `last`.
-    events: VecDeque<Arc<RecordedEvent>>,
+    events: VecDeque<Arc<FeedEvent>>,
     bytes: usize,
     /// The last sequence that was read; none before anybody has.
     last: Option<i64>,
@@ -51,7 +61,7 @@ struct Newest {
 #[derive(Debug)]
 pub struct Part {
     /// The events, in order.
-    pub events: Vec<Arc<RecordedEvent>>,
+    pub events: Vec<Arc<FeedEvent>>,
     /// The sequence up to which the log was read.
     pub read_up_to: i64,
     /// Whether the log ended there.
@@ -115,7 +125,7 @@ impl Feed {
         };
         let page = self.store.reader(self.workspace).follow(&asked).await?;
         let page = page.ok_or_else(|| Error::internal("the log has become shorter"))?;
-        let events = page.events.into_iter().map(Arc::new).collect();
+        let events = page.events.into_iter().map(FeedEvent::new).collect();
         Ok(Part { events, read_up_to: page.read_up_to, is_end: page.is_end })
     }
 
@@ -128,7 +138,7 @@ impl Feed {
             let bytes = size(&event);
             newest.bytes += bytes;
             self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
-            newest.events.push_back(Arc::new(event));
+            newest.events.push_back(FeedEvent::new(event));
         }
         newest.last = Some(page.read_up_to);
         self.forget(newest);
@@ -142,8 +152,8 @@ impl Feed {
             || (self.all_bytes.load(Ordering::Relaxed) > FEED_BYTES_MAX && newest.events.len() > 1)
         {
             let Some(event) = newest.events.pop_front() else { return };
-            newest.bytes -= size(&event);
-            self.all_bytes.fetch_sub(size(&event), Ordering::Relaxed);
+            newest.bytes -= size(&event.recorded);
+            self.all_bytes.fetch_sub(size(&event.recorded), Ordering::Relaxed);
         }
     }
 }
@@ -161,16 +171,23 @@ impl Newest {
         if after == last {
             return Some(Part { events: Vec::new(), read_up_to: last, is_end: true });
         }
-        let first = self.events.front()?.sequence;
+        let first = self.events.front()?.recorded.sequence;
         let skipped = usize::try_from(after + 1 - first).ok()?;
         let events: Vec<_> =
             self.events.iter().skip(skipped).take(FEED_PAGE_EVENTS as usize).cloned().collect();
-        let read_up_to = events.last()?.sequence;
+        let read_up_to = events.last()?.recorded.sequence;
         Some(Part { events, read_up_to, is_end: read_up_to == last })
     }
 }
 
-/// About how many bytes an event takes in memory.
+impl FeedEvent {
+    fn new(recorded: RecordedEvent) -> Arc<Self> {
+        Arc::new(Self { recorded, shown: OnceLock::new() })
+    }
+}
+
+/// About how many bytes an event takes in memory, with the message that shows it: a tree of the values
+/// of its JSON, which is some times as large.
 fn size(event: &RecordedEvent) -> usize {
-    size_of::<RecordedEvent>() + event.data.len() + 256
+    size_of::<FeedEvent>() + 6 * event.data.len() + 256
 }

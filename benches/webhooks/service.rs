@@ -41,6 +41,8 @@ impl Service {
             None => (format!("sqlite://{}/orqit.db", files.path().display()), None),
         };
         run(&database_url, files.path(), &["workspace", "create", "default"]).await?;
+        let update = ["workspace", "update", "default", "--max-active-keys", "200"];
+        run(&database_url, files.path(), &update).await?;
         let key = key(&database_url, files.path()).await?;
         let mut child = command(&database_url, files.path(), &["serve"])
             .stdout(Stdio::piped())

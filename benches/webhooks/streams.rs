@@ -26,9 +26,11 @@ pub async fn measure(service: &Service, counts: &[usize]) -> Result<(), Failure>
         let memory = service.memory()?.saturating_sub(before);
         let read = Arc::new(AtomicUsize::new(0));
         let arrivals = Arc::<Mutex<Vec<(usize, Instant)>>>::default();
+        // Ends the streams when it is dropped.
+        let mut readers = tokio::task::JoinSet::new();
         for mut stream in streams {
             let (read, arrivals) = (Arc::clone(&read), Arc::clone(&arrivals));
-            tokio::spawn(async move {
+            readers.spawn(async move {
                 let mut seen = 0;
                 while let Ok(Some(chunk)) = stream.chunk().await {
                     let now = Instant::now();

@@ -15,9 +15,8 @@ use tonic::{Request, Response, Status};
 use super::{accept, messages, next_milli, no_more, number};
 use crate::config::{CHECKPOINT_EVERY, LOG_POLLED, PAGE_BYTES_MAX, PER_PAGE_DEFAULT};
 use crate::error::Error;
-use crate::event::RecordedEvent;
 use crate::event_type::EventType;
-use crate::feed::{Feed, Feeds};
+use crate::feed::{Feed, FeedEvent, Feeds};
 use crate::pb;
 use crate::resource::Resource;
 use crate::service::pages::Room;
@@ -163,7 +162,7 @@ struct Following {
     after: i64,
     /// The sequence that the client knows of.
     told: i64,
-    pending: VecDeque<Arc<RecordedEvent>>,
+    pending: VecDeque<Arc<FeedEvent>>,
     is_end: bool,
     checkpoint_at: Instant,
 }
@@ -176,8 +175,8 @@ impl Following {
         use pb::stream_events_response::Told;
         let told = loop {
             if let Some(event) = self.pending.pop_front() {
-                self.told = event.sequence;
-                break Told::Event(messages::event(&event, &self.workspace)?);
+                self.told = event.recorded.sequence;
+                break Told::Event(self.shown(&event)?);
             }
             let passed_over = self.after - self.told;
             if Instant::now() >= self.checkpoint_at || passed_over >= Self::PASSED_OVER_MAX {
@@ -187,11 +186,21 @@ impl Following {
             let is_woken = !self.is_end || self.wait().await;
             let part = self.feed.read(self.after, &self.subscription, is_woken).await?;
             let wanted = part.events.into_iter();
-            self.pending.extend(wanted.filter(|event| self.subscription.matches(&event.topics)));
+            self.pending
+                .extend(wanted.filter(|event| self.subscription.matches(&event.recorded.topics)));
             (self.after, self.is_end) = (part.read_up_to, part.is_end);
         };
         self.checkpoint_at = Instant::now() + CHECKPOINT_EVERY;
         Ok(pb::StreamEventsResponse { told: Some(told) })
+    }
+
+    /// The message that shows an event, made once for all streams that have it.
+    fn shown(&self, event: &FeedEvent) -> Result<pb::Event, Error> {
+        if let Some(shown) = event.shown.get() {
+            return Ok(shown.clone());
+        }
+        let shown = messages::event(&event.recorded, &self.workspace)?;
+        Ok(event.shown.get_or_init(|| shown).clone())
     }
 
     /// Waits until the log may have grown, or something is to be told anyway; whether somebody has told

@@ -238,12 +238,15 @@ impl Dispatcher {
         };
         let mut deliveries = next.deliveries();
         let mut taken: HashMap<EndpointKey, usize> = HashMap::new();
+        let mut left = state.slots.room_of_workspace(workspace);
         for due in &mut deliveries {
             let key = next.endpoints[due.endpoint].key;
             let of_endpoint = taken.entry(key).or_default();
             // What waits for the same endpoint goes first.
-            due.is_claimed =
-                *of_endpoint < state.slots.room(key) && !state.slots.has_due(key, self.clock.now());
+            due.is_claimed = left > 0
+                && *of_endpoint < state.slots.room(key)
+                && !state.slots.has_due(key, self.clock.now());
+            left -= usize::from(due.is_claimed);
             *of_endpoint += usize::from(due.is_claimed);
         }
         let token = number();

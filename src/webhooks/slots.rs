@@ -46,11 +46,18 @@ impl Slots {
         let is_slow = failures >= FAILURES_SLOW;
         let of_endpoint = if is_slow { 1 } else { ATTEMPTS_PER_ENDPOINT_MAX };
         let of_all = if is_slow { ATTEMPTS_MAX - ATTEMPTS_RESERVED } else { ATTEMPTS_MAX };
-        let of_workspace = self.workspaces.get(&key.0).copied().unwrap_or(0);
         of_endpoint
             .saturating_sub(taken)
-            .min(ATTEMPTS_PER_WORKSPACE_MAX.saturating_sub(of_workspace))
+            .min(self.room_of_workspace(key.0))
             .min(of_all.saturating_sub(self.taken))
+    }
+
+    /// How many more the endpoints of a workspace may have now, all together.
+    pub fn room_of_workspace(&self, workspace: WorkspaceId) -> usize {
+        let taken = self.workspaces.get(&workspace).copied().unwrap_or(0);
+        ATTEMPTS_PER_WORKSPACE_MAX
+            .saturating_sub(taken)
+            .min(ATTEMPTS_MAX.saturating_sub(self.taken))
     }
 
     /// Takes one for an endpoint.
@@ -112,8 +119,7 @@ impl Slots {
         let mut wanted = Vec::new();
         for key in due {
             let planned = of_workspaces.entry(key.0).or_default();
-            let of_workspace = ATTEMPTS_PER_WORKSPACE_MAX
-                .saturating_sub(self.workspaces.get(&key.0).copied().unwrap_or(0) + *planned);
+            let of_workspace = self.room_of_workspace(key.0).saturating_sub(*planned);
             let most = self.room(key).min(left).min(of_workspace);
             if most > 0 {
                 *planned += most;

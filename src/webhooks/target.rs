@@ -170,7 +170,6 @@ mod tests {
             "",
             "desk.example",
             "https://",
-            "https:///x",
             "https://desk.example/#top",
             "https://[fe80::1%25eth0]/",
             "https://desk.example:0/",
