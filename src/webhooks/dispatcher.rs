@@ -140,13 +140,15 @@ impl Dispatcher {
             self.look(state).await?;
         }
         self.record(state, true).await?;
+        let mut failed = Ok(());
+        // What fails for one workspace holds up no other.
         for workspace in std::mem::take(&mut state.grown) {
             if let Err(error) = self.fan_out(state, workspace).await {
                 state.grown.insert(workspace);
-                return Err(error);
+                failed = Err(error);
             }
         }
-        Ok(())
+        failed
     }
 
     /// Looks for what nothing has told of.

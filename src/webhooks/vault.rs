@@ -101,7 +101,14 @@ impl Vault {
             noted = store.master_key_check().await.map_err(failed)?;
         }
         let opens = noted
-            .is_some_and(|sealed| self.open(CHECK.0, &sealed).is_ok_and(|plain| plain == CHECK.1));
+            .as_ref()
+            .is_some_and(|sealed| self.open(CHECK.0, sealed).is_ok_and(|plain| plain == CHECK.1));
+        // A file that was copied without its key, and has no secrets, has nothing to lose.
+        if !opens && !store.is_shared() && !store.has_webhooks().await.map_err(failed)? {
+            let sealed = self.seal(CHECK.0, CHECK.1).map_err(failed)?;
+            let replaced = store.set_master_key_check(&sealed, noted.as_deref()).await;
+            return replaced.map(|_| ()).map_err(failed);
+        }
         match opens {
             true => Ok(()),
             false => Err(

@@ -115,6 +115,12 @@ async fn without_a_setting_sqlite_has_a_key_beside_its_file_and_postgresql_has_n
     let again = machine.orqit(&["master-key", "rotate"]).env_remove("ORQIT_MASTER_KEY").output();
     assert!(Machine::printed(again.await.expect("it runs")).starts_with("0 webhooks"));
     assert_eq!(std::fs::read_to_string(&file).expect("a key"), key);
+    // A copy without its key has a new one, as nothing was encrypted by the old one.
+    std::fs::remove_file(&file).expect("removed");
+    let mut command = machine.orqit(&["serve"]);
+    command.env_remove("ORQIT_MASTER_KEY").stdout(Stdio::piped());
+    Serving::of(command.spawn().expect("it runs")).await.stop().await;
+    assert_ne!(std::fs::read_to_string(&file).expect("a key"), key);
 }
 
 #[tokio::test]

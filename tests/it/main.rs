@@ -25,6 +25,7 @@ mod credentials;
 mod custom_fields;
 mod custom_values;
 mod deliveries;
+mod delivery_limits;
 mod demo;
 mod envelope;
 mod event_log;

@@ -304,6 +304,13 @@ impl Store {
         Ok(self.execute(set).await? > 0)
     }
 
+    /// Whether any workspace has an endpoint.
+    pub async fn has_webhooks(&self) -> Result<bool, Error> {
+        let text = "SELECT id FROM webhooks LIMIT 1";
+        let select = statement(self.backend(), text, []);
+        Ok(!self.read_short(select, |row| row.get::<i64>(0)).await?.is_empty())
+    }
+
     /// Whether the database is one that several processes share.
     pub fn is_shared(&self) -> bool {
         self.backend() == DbBackend::Postgres

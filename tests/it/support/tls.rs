@@ -10,6 +10,18 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// TLS on the server, and a client configuration that trusts it.
 pub fn tls() -> (TlsAcceptor, ClientConfig) {
+    let (acceptor, roots) = tls_with_roots();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (acceptor, client)
+}
+
+/// TLS on the server, which is `localhost`, and the root that it is trusted by.
+pub fn tls_with_roots() -> (TlsAcceptor, RootCertStore) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let folder = tempfile::tempdir().expect("a folder");
     let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
@@ -19,11 +31,5 @@ pub fn tls() -> (TlsAcceptor, ClientConfig) {
 
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&cert).expect("PEM")).expect("a root");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (acceptor, client)
+    (acceptor, roots)
 }
