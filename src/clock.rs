@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// An instant in milliseconds since 1970-01-01T00:00:00Z: the precision that the API shows and
 /// the store keeps.
@@ -13,6 +13,16 @@ impl Timestamp {
     /// The instant `millis` later, or earlier when negative.
     pub fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
+    }
+
+    /// The instant so much later.
+    pub fn plus(self, duration: Duration) -> Self {
+        self.plus_millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The instant so much earlier.
+    pub fn minus(self, duration: Duration) -> Self {
+        self.plus_millis(i64::try_from(duration.as_millis()).map_or(i64::MIN, |millis| -millis))
     }
 
     /// RFC 3339 in UTC with milliseconds and `Z`, as answers have it; empty outside the years 1 to

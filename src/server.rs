@@ -112,7 +112,8 @@ impl Server {
         let ring = Arc::new(KeyRing::new(self.store.clone()));
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let (retention, usage) = (self.retention, self.usage.clone());
-        let dispatcher = self.webhooks.dispatcher(&store, &clock);
+        let disable = service::webhooks::disable(&store);
+        let dispatcher = self.webhooks.dispatcher(&store, &clock, disable);
         let drain = bounds.drain_timeout;
         let readiness = Readiness::new(self.store.clone());
         let (stack, health) =

@@ -168,7 +168,7 @@ fn expiry(after: Duration) -> Result<Timestamp, String> {
     if !bounds.contains(&after) {
         return Err("--expires-in must be 1s to 36500d".to_owned());
     }
-    Ok(Clock::System.now().plus_millis(after.as_millis() as i64))
+    Ok(Clock::System.now().plus(after))
 }
 
 async fn list(args: ListArgs) -> Result<(), String> {

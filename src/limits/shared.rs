@@ -97,7 +97,7 @@ impl Shared {
     fn exhausted(&self, key: Key<'_>, amount: u32, tallies: &mut [Tally]) -> Option<Window> {
         let window = self.known.peek(key, tallies);
         // Our idea of Redis's time may be behind by as long as its answer took.
-        let by_then = self.known.now().plus_millis(self.timeout.as_millis() as i64);
+        let by_then = self.known.now().plus(self.timeout);
         let lasts = key.window(by_then).number == window.number;
         (lasts && tallies.iter().any(|tally| !tally.admits(amount))).then_some(window)
     }

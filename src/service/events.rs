@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use prost::Message;
 use rest::Violations;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{accept, messages, next_milli, no_more, number};
+use super::{accept, messages, next_milli, no_more, number, pages};
 use crate::config::{CHECKPOINT_EVERY, LOG_POLLED, PAGE_BYTES_MAX, PER_PAGE_DEFAULT};
 use crate::error::Error;
 use crate::event_type::EventType;
 use crate::feed::{Feed, FeedEvent, Feeds};
 use crate::pb;
 use crate::resource::Resource;
-use crate::service::pages::Room;
-use crate::store::{EventKey, Followed, Store, Workspace};
+use crate::store::{EventKey, Followed, PageRequest, Position, Store, Workspace};
 use crate::subscription::{Subscription, is_known};
 
 /// Where the schemas of the OpenAPI document are.
@@ -62,17 +62,14 @@ impl pb::event_service_server::EventService for Events {
         };
         let reader = self.store.reader(accepted.caller.workspace());
         let page = reader.follow(&followed).await?.ok_or_else(|| beyond("after"))?;
-        let (mut events, mut read_up_to) = (Vec::new(), page.read_up_to);
-        let mut room = Room::beside(std::iter::empty());
-        let (count, workspace) = (page.events.len(), &accepted.caller.key.workspace);
-        for recorded in page.events {
-            let event = messages::event(&recorded, workspace)?;
-            if !room.take(prost::Message::encoded_len(&event)) && !events.is_empty() {
-                break;
-            }
-            events.push(event);
-        }
-        let is_whole = events.len() == count;
+        let mut read_up_to = page.read_up_to;
+        let workspace = &accepted.caller.key.workspace;
+        let events = page.events.iter().map(|recorded| messages::event(recorded, workspace));
+        let mut events = events.collect::<Result<Vec<_>, _>>()?;
+        let asked = PageRequest { per_page: followed.most, position: Position::Start };
+        let fitting = pages::fitting(&asked, events.iter().map(Message::encoded_len))?;
+        let is_whole = fitting == events.len();
+        events.truncate(fitting);
         if let (false, Some(last)) = (is_whole, events.last()) {
             read_up_to = last.sequence;
         }
@@ -218,8 +215,11 @@ impl Following {
 /// Refuses what subscribes to nothing.
 pub fn check_types(field: &str, types: &[String], violations: &mut Violations) {
     for (index, _) in types.iter().enumerate().filter(|(_, text)| !is_known(text)) {
-        let remedy = "there is no such type of events: use one of GET /api/public/v1/event-types, a topic, ticket.* or another prefix, or *";
-        violations.add(format!("{field}[{index}]"), "UNKNOWN_EVENT_TYPE", remedy);
+        let field = format!("{field}[{index}]");
+        let remedy = format!(
+            "{field} is no type of events: use one of GET /api/public/v1/event-types, a topic, ticket.* or another prefix, or *"
+        );
+        violations.add(field, "UNKNOWN_EVENT_TYPE", remedy);
     }
 }
 

@@ -70,6 +70,12 @@ pub async fn once<M, R: Answer>(
     replay(claim, &stored.ok_or_else(|| Error::internal("a stored answer is gone"))?)
 }
 
+/// An answer that shows a secret: no cache on the way may keep it.
+pub fn kept_by_nobody<R>(mut answer: Response<R>) -> Response<R> {
+    answer.metadata_mut().insert("cache-control", MetadataValue::from_static("no-store"));
+    answer
+}
+
 fn replay<R: Answer>(claim: &Claim, stored: &IdempotentAnswer) -> Result<Response<R>, Error> {
     if stored.fingerprint != claim.fingerprint {
         let message = "This Idempotency-Key was used for another request. Use a new key for each request that is not a retry.";

@@ -86,7 +86,7 @@ pub fn check_search(text: Option<&str>, violations: &mut Violations) {
 /// How many of the rows a page has, by the bytes of each as a message: all of them, or as many as fit
 /// where it is read on by cursor, one at least. A page by number of more rows than are always answered
 /// is refused where they do not fit.
-fn fitting(
+pub fn fitting(
     page: &PageRequest,
     bytes: impl ExactSizeIterator<Item = usize>,
 ) -> Result<usize, Error> {

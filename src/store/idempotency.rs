@@ -178,7 +178,7 @@ fn decode(row: &Row<'_>) -> Result<IdempotentAnswer, Error> {
 }
 
 fn oldest_kept(now: Timestamp) -> i64 {
-    now.plus_millis(-(IDEMPOTENCY_KEPT.as_millis() as i64)).0
+    now.minus(IDEMPOTENCY_KEPT).0
 }
 
 /// A number for the lock of a claim. Two claims with one number only wait for each other.

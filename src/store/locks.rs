@@ -1,8 +1,8 @@
 //! The order in which a change takes its locks. It is the same in every change, so no two changes
 //! wait for each other crosswise; a change that would take one out of order fails instead.
 //!
-//! The tree of parents comes first, then rows by noun and ascending id, then the counters of new
-//! ids. What [`Tx::commit`](super::Tx::commit) takes comes after them: the counter of the audit log,
+//! The tree of parents comes first, then rows by noun and ascending id, then what is known of a
+//! workspace's webhook endpoints, then the counters of new ids, with which a change has its turn. What [`Tx::commit`](super::Tx::commit) takes comes after them: the counter of the audit log,
 //! the sequence of events, and the key epoch.
 
 use crate::error::Error;
@@ -14,6 +14,8 @@ pub(super) enum Lock {
     Parents,
     /// A row, by the number of its noun and by its id.
     Row(i16, i64),
+    /// What tells that the webhook endpoints of the workspace have changed.
+    Endpoints,
     /// The counter of a new row's id.
     Id,
 }
@@ -29,7 +31,7 @@ impl Locks {
     pub(super) fn take(&mut self, lock: Lock) -> Result<(), Error> {
         if self.last.is_some_and(|last| lock < last) {
             return Err(Error::internal(format!(
-                "a change would lock {lock:?} after {:?}: lock parents first, then rows by ascending id, then make rows",
+                "a change would lock {lock:?} after {:?}: lock parents first, then rows by ascending id, then endpoints, then make rows",
                 self.last
             )));
         }

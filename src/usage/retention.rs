@@ -23,9 +23,7 @@ impl Retention {
     /// Deletes a little of what is too old at `now` in each workspace, and answers how many rows that
     /// were: none when nothing too old is left.
     pub async fn delete_batch(self, store: &Store, now: Timestamp) -> Result<u64, Error> {
-        let before = |kept: Duration| {
-            now.plus_millis(i64::try_from(kept.as_millis()).map_or(i64::MIN, |millis| -millis))
-        };
+        let before = |kept: Duration| now.minus(kept);
         let hours = before(self.request_logs.max(USAGE_HOURS_KEPT_MIN));
         let days = before(USAGE_DAYS_KEPT);
         let mut deleted = 0;

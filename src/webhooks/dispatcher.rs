@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::address::Allowed;
-use super::outcome::{GONE, claimed, forbidden, given_back, outcome};
+use super::outcome::{GONE, forbidden, given_back, outcome};
 use super::schedule::Schedule;
 use super::sender::{Message, Sender};
 use super::signature::secret;
@@ -154,8 +154,7 @@ impl Dispatcher {
     /// Looks for what nothing has told of.
     async fn look(&self, state: &mut State) -> Result<(), Error> {
         state.look_at = Instant::now() + DISPATCH_POLLED;
-        let polled = i64::try_from(DISPATCH_POLLED.as_millis()).unwrap_or(0);
-        let horizon = self.clock.now().plus_millis(polled);
+        let horizon = self.clock.now().plus(DISPATCH_POLLED);
         for (key, at) in self.store.due_endpoints(horizon).await? {
             state.slots.note_due(key, at);
         }
@@ -170,6 +169,7 @@ impl Dispatcher {
         if state.outcomes.is_empty() && wanted.is_empty() {
             return Ok(());
         }
+        let began = Instant::now();
         let recorded = self.store.record_attempts(&state.outcomes, &wanted, number()).await;
         let recorded = match recorded {
             Ok(recorded) => recorded,
@@ -201,14 +201,16 @@ impl Dispatcher {
             *claimed.entry(claim.endpoint.key).or_default() += 1;
         }
         for (key, most) in wanted {
-            // There may be more.
-            if claimed.get(&key).copied().unwrap_or(0) == most {
-                state.slots.note_due(key, now);
+            match claimed.get(&key) {
+                // There may be more.
+                Some(count) if *count == most => state.slots.note_due(key, now),
+                Some(_) => {}
+                None => state.slots.tidy(key),
             }
         }
         for claim in recorded.claims {
             state.slots.take(claim.endpoint.key);
-            self.start(state, claim).await;
+            self.start(state, claim, began).await;
         }
         self.disable_failing(&outcomes, &recorded.failing).await
     }
@@ -224,9 +226,8 @@ impl Dispatcher {
         for key in gone.map(|outcome| outcome.endpoint).collect::<HashSet<_>>() {
             (self.disable)(key, DisabledReason::Gone).await?;
         }
-        let longest = i64::try_from(FAILING_FOR.as_millis()).unwrap_or(i64::MAX);
         for (key, since) in failing {
-            if self.clock.now().0 - since.0 >= longest {
+            if since.plus(FAILING_FOR) <= self.clock.now() {
                 (self.disable)(*key, DisabledReason::Failing).await?;
             }
         }
@@ -251,9 +252,9 @@ impl Dispatcher {
             left -= usize::from(due.is_claimed);
             *of_endpoint += usize::from(due.is_claimed);
         }
-        let token = number();
-        let first = self.store.fan_out(&next, &deliveries, state.holder, token).await?;
-        let Some(before) = first else {
+        let began = Instant::now();
+        let made = self.store.fan_out(&next, &deliveries, state.holder, number()).await?;
+        let Some(claims) = made else {
             // Somebody else was quicker, or an endpoint has changed: what is there now?
             state.grown.insert(workspace);
             return Ok(());
@@ -262,21 +263,19 @@ impl Dispatcher {
             state.grown.insert(workspace);
         }
         let now = self.clock.now();
-        for (due, id) in deliveries.iter().zip(before + 1..) {
-            let key = next.endpoints[due.endpoint].key;
-            match due.is_claimed {
-                true => {
-                    state.slots.take(key);
-                    self.start(state, claimed(&next, *due, id, token)).await;
-                }
-                false => state.slots.note_due(key, now),
-            }
+        for due in deliveries.iter().filter(|due| !due.is_claimed) {
+            state.slots.note_due(next.endpoints[due.endpoint].key, now);
+        }
+        for claim in claims {
+            state.slots.take(claim.endpoint.key);
+            self.start(state, claim, began).await;
         }
         Ok(())
     }
 
-    /// Begins to send what was claimed. What cannot be sent is left to time, and parked in the end.
-    async fn start(&self, state: &mut State, claim: Claim) {
+    /// Begins to send what was claimed, which was not before `began`. What cannot be sent is left to time,
+    /// and parked in the end.
+    async fn start(&self, state: &mut State, claim: Claim, began: Instant) {
         let started_at = self.clock.now();
         let key = claim.endpoint.key;
         let message = match self.message(state, &claim).await {
@@ -291,11 +290,10 @@ impl Dispatcher {
         };
         let (sender, results) = (self.sender.clone(), state.results.clone());
         let (schedule, clock) = (self.schedule.clone(), self.clock.clone());
-        let claimed = Instant::now();
         tokio::spawn(async move {
             let outcome = match message {
-                // There would be no time left for it.
-                Some(_) if claimed.elapsed() > CLAIM_STARTS_WITHIN => given_back(&claim),
+                // There would be no time left for it, as after this process stood still.
+                Some(_) if began.elapsed() > CLAIM_STARTS_WITHIN => given_back(&claim),
                 Some(message) => {
                     let sent = sender.send(message, started_at).await;
                     let came_of_it = if sent.is_success { "success" } else { "failure" };

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 
 use crate::clock::Clock;
-use crate::service;
 use crate::store::Store;
 use address::Allowed;
 use connect::{Connector, Resolve, SystemResolver};
@@ -57,8 +56,8 @@ impl Settings {
         }
     }
 
-    /// What sends.
-    pub fn dispatcher(&self, store: &Store, clock: &Clock) -> Dispatcher {
+    /// What sends, and has endpoints disabled by `disable`.
+    pub fn dispatcher(&self, store: &Store, clock: &Clock, disable: Disable) -> Dispatcher {
         let resolver = Arc::clone(&self.resolver);
         let connector = Connector::new(Arc::clone(&self.allowed), resolver, &self.roots);
         Dispatcher {
@@ -68,7 +67,7 @@ impl Settings {
             vault: Arc::clone(&self.vault),
             allowed: Arc::clone(&self.allowed),
             schedule: self.schedule.clone(),
-            disable: service::webhooks::disable(store),
+            disable,
         }
     }
 }

@@ -40,8 +40,7 @@ impl Schedule {
         let spread = 2.0 * f64::from(JITTER_PERCENT) / 100.0;
         let pause = pause.mul_f64(1.0 - spread / 2.0 + spread * chance.clamp(0.0, 1.0));
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-        let millis = i64::try_from(pause.max(asked).as_millis()).unwrap_or(i64::MAX);
-        Some(ended.plus_millis(millis))
+        Some(ended.plus(pause.max(asked)))
     }
 }
 

@@ -87,25 +87,21 @@ impl Sender {
         let answered = tokio::time::timeout(ATTEMPT_WITHIN, self.exchange(request)).await;
         let answered = answered.unwrap_or(Err(AttemptError::Timeout));
         let duration_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let mut attempt = SentAttempt {
-            started_at,
-            duration_ms,
-            status_code: None,
-            error: None,
-            response_headers: "{}".to_owned(),
-            response_body: String::new(),
-        };
         let answer = match answered {
             Ok(answer) => answer,
             Err(error) => {
-                attempt.error = Some(error);
+                let attempt = SentAttempt::unanswered(started_at, duration_ms, error);
                 return Sent { attempt, is_success: false, retry_after: None };
             }
         };
-        attempt.status_code = Some(answer.status.as_u16().into());
-        attempt.error = answer.status.is_redirection().then_some(AttemptError::Redirect);
-        attempt.response_headers = kept_headers(&answer.headers);
-        attempt.response_body = kept_text(&answer.body);
+        let attempt = SentAttempt {
+            started_at,
+            duration_ms,
+            status_code: Some(answer.status.as_u16().into()),
+            error: answer.status.is_redirection().then_some(AttemptError::Redirect),
+            response_headers: kept_headers(&answer.headers),
+            response_body: kept_text(&answer.body),
+        };
         let asked = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = asked.and_then(|text| retry_after(text, self.clock.now()));
         Sent { attempt, is_success: answer.status.is_success(), retry_after }

@@ -137,7 +137,7 @@ impl Slots {
     }
 
     /// Forgets an endpoint of which there is nothing to know.
-    fn tidy(&mut self, key: EndpointKey) {
+    pub fn tidy(&mut self, key: EndpointKey) {
         let is_idle = |lane: &Lane| lane.taken == 0 && lane.failures == 0 && lane.due.is_none();
         if self.lanes.get(&key).is_some_and(is_idle) {
             self.lanes.remove(&key);

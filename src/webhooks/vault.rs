@@ -112,7 +112,7 @@ impl Vault {
         match opens {
             true => Ok(()),
             false => Err(
-                "ORQIT_MASTER_KEY is not the key that this database's secrets are encrypted by: set that one, or both with a comma between them"
+                "ORQIT_MASTER_KEY is not the key that this database's secrets are encrypted by: set that one, or both with a comma between them; on SQLite without the setting, put the file .master-key back beside the database"
                     .to_owned(),
             ),
         }

@@ -19,10 +19,10 @@ use crate::support::tickets::{event, new_webhook};
 /// An endpoint that wants everything, as its id; nobody sends to it but a test.
 async fn endpoint(test: &TestStore) -> i64 {
     let mut tx = test.store.begin(test.workspace.id, actor()).await.expect("a change");
+    tx.endpoints_changed().await.expect("told");
     let id = tx.next_id::<Webhook>().await.expect("an id");
     let new = Webhook { id, ..new_webhook(tx.now()) };
     tx.insert(new).await.expect("made");
-    tx.endpoints_changed().await.expect("told");
     tx.commit().await.expect("committed");
     id
 }

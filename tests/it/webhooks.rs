@@ -166,3 +166,47 @@ async fn without_a_master_key_secrets_are_neither_made_nor_used() {
     let message = refused.error(503, "SERVICE_UNAVAILABLE")["message"].clone();
     assert!(message.as_str().expect("text").contains("ORQIT_MASTER_KEY"), "{message}");
 }
+
+/// Changes of endpoints and of everything else at the same moment: none waits for another crosswise,
+/// which would end in a refusal after seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_change_at_once_and_nobody_is_refused() {
+    let orqit = Orqit::start().await;
+    let rest = orqit.rest_as(&["admin"]).await;
+    for _ in 0..3 {
+        register(&rest, json!({"url": URL})).await;
+    }
+    let mut changing = tokio::task::JoinSet::new();
+    for worker in 0..12 {
+        let rest = orqit.rest(&orqit.key(&["admin"]).await);
+        changing.spawn(async move {
+            for round in 0..12 {
+                let hook = format!("/webhooks/{}", worker % 3 + 1);
+                match worker / 3 {
+                    0 => {
+                        let made = register(&rest, json!({"url": URL})).await;
+                        delete(&rest, &format!("/webhooks/{}", made["id"])).await.data(200);
+                    }
+                    1 => {
+                        let change = json!({"description": format!("{worker} {round}")});
+                        rest.patch(&hook, change).await.data(200);
+                        let status = if round % 2 == 0 { "DISABLED" } else { "ACTIVE" };
+                        rest.patch(&hook, json!({"status": status})).await.data(200);
+                    }
+                    2 => {
+                        let replay = json!({"since": "2026-01-01T00:00:00Z"});
+                        let replayed = rest.post(&format!("{hook}/replay"), replay).await;
+                        assert!([202, 409].contains(&replayed.status.as_u16()), "{replayed:?}");
+                        rest.post(&format!("{hook}/rotate-secret"), json!({})).await.data(200);
+                    }
+                    _ => {
+                        rest.post("/tickets", crate::support::requests::vpn()).await.data(201);
+                    }
+                }
+            }
+        });
+    }
+    while let Some(changed) = changing.join_next().await {
+        changed.expect("no refusal");
+    }
+}

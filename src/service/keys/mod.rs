@@ -10,10 +10,9 @@ mod messages;
 use std::sync::Arc;
 
 use rest::{Mask, Patch, Violations};
-use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
-use super::once::{Answer, once};
+use super::once::{Answer, kept_by_nobody, once};
 use super::pages;
 use super::rate_limits::rate_limits;
 use super::{accept, accept_public, no_more};
@@ -256,12 +255,6 @@ fn forget_key(key: &mut Option<pb::ApiKey>) {
     if let Some(key) = key {
         key.key = None;
     }
-}
-
-/// An answer that shows a key: no cache on the way may keep it.
-fn kept_by_nobody<R>(mut answer: Response<R>) -> Response<R> {
-    answer.metadata_mut().insert("cache-control", MetadataValue::from_static("no-store"));
-    answer
 }
 
 /// The id, if it can be one. What cannot is simply not found.

@@ -50,7 +50,7 @@ pub fn allowed(ticket: &Ticket, now: Timestamp) -> &'static [i32] {
 
 /// Whether it was closed so long ago that it cannot be reopened.
 fn is_closed_for_good(ticket: &Ticket, now: Timestamp) -> bool {
-    let reopen_until = ticket.closed_at.map(|at| at.plus_millis(REOPEN_WITHIN.as_millis() as i64));
+    let reopen_until = ticket.closed_at.map(|at| at.plus(REOPEN_WITHIN));
     ticket.status == Status::Closed && reopen_until.is_some_and(|until| until < now)
 }
 

@@ -55,7 +55,9 @@ impl Webhooks {
         &self,
         accepted: &Accepted<pb::RedeliverWebhookDeliveryRequest>,
     ) -> Result<Response<pb::RedeliverWebhookDeliveryResponse>, Error> {
-        let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
+        let message = &accepted.message;
+        // Before the change, which has a connection of its own already.
+        let ends = self.store.reader(accepted.caller.workspace()).log_ends().await?;
         let answered = once(&self.store, accepted, async |tx| {
             let id = webhook_id(&message.id)?;
             let webhook = tx.find_for_update::<Webhook>(id, &accepted.precondition).await?;
@@ -63,7 +65,6 @@ impl Webhooks {
             let again = tx.redeliver(webhook.id, delivery).await?.ok_or_else(not_found)?;
             check_active(&webhook)?;
             // Looked at last: nothing of this lasts when it is refused.
-            let ends = self.store.reader(workspace).log_ends().await?;
             if again.sequence <= ends.expired {
                 return Err(ends.refusal());
             }
@@ -98,7 +99,10 @@ impl Webhooks {
         }
         let answered = once(&self.store, accepted, async |tx| {
             let id = webhook_id(&message.id)?;
-            let found = tx.find_for_update::<Webhook>(id, &accepted.precondition).await?;
+            // Not for update: many deliveries take a while, in which others write of the endpoint.
+            let found = tx.find::<Webhook>(id).await?;
+            let found = found.ok_or_else(|| Resource::Webhook.not_found())?;
+            accepted.precondition.hold(found.version)?;
             check_active(&found)?;
             tx.replay(found.id, &events).await?;
             let count = i32::try_from(events.len()).unwrap_or(i32::MAX);

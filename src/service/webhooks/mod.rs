@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use rest::{Mask, Merge, Patch};
 use serde_json::Value;
-use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use super::events::check_types;
-use super::once::{Answer, once};
+use super::once::{Answer, kept_by_nobody, once};
 use super::pages;
 use super::{accept, changes, from_number, no_more, number, stored};
 use crate::config::{WEBHOOK_SECRETS_MAX, WEBHOOKS_MAX};
@@ -89,6 +88,7 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
         let workspace = accepted.caller.workspace();
         let answered = once(&self.store, &accepted, async |tx| {
             // First, so that nobody else makes one meanwhile.
+            tx.endpoints_changed().await?;
             let id = tx.next_id::<Webhook>().await?;
             if tx.count_webhooks().await? >= WEBHOOKS_MAX {
                 return Err(too_many());
@@ -117,13 +117,12 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
                 version: 1,
             };
             let mut made = messages::webhook(tx.insert(new).await?);
-            tx.endpoints_changed().await?;
             tx.record(changes::created(Resource::Webhook, &made));
             tx.audit(changes::audit(Resource::Webhook, "create", id, None, Some(&made)));
             made.secret = Some(secret);
             Ok(pb::CreateWebhookResponse { webhook: Some(made) })
         });
-        Ok(shown_once(answered.await?))
+        Ok(kept_by_nobody(answered.await?))
     }
 
     async fn update_webhook(
@@ -171,8 +170,8 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
         let answered = once(&self.store, &accepted, async |tx| {
             let before = tx.find_for_update::<Webhook>(id?, &accepted.precondition).await?;
             let was = messages::webhook(before.clone());
-            tx.delete_webhook(&before).await?;
             tx.endpoints_changed().await?;
+            tx.delete_webhook(&before).await?;
             tx.record(changes::created_as(EventType::WebhookDeleted, &was));
             tx.audit(changes::audit(Resource::Webhook, "delete", was.id, Some(&was), None));
             Ok(pb::DeleteWebhookResponse { webhook: Some(was) })
@@ -205,7 +204,7 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
             webhook.secret = Some(secret);
             Ok(pb::RotateWebhookSecretResponse { webhook: Some(webhook) })
         });
-        Ok(shown_once(answered.await?))
+        Ok(kept_by_nobody(answered.await?))
     }
 
     async fn test_webhook(
@@ -334,6 +333,7 @@ async fn change(
     mut after: Webhook,
     reason: DisabledReason,
 ) -> Result<Webhook, Error> {
+    tx.endpoints_changed().await?;
     let disabled = after.status == WebhookStatus::Disabled;
     if after.status != before.status {
         after.disabled_reason = disabled.then_some(reason);
@@ -345,9 +345,7 @@ async fn change(
             after.from_sequence = tx.last_sequence(1).await?;
         }
     }
-    let after = tx.update(before, after).await?;
-    tx.endpoints_changed().await?;
-    Ok(after)
+    tx.update(before, after).await
 }
 
 /// Records what was done to an endpoint, and shows it.
@@ -369,12 +367,6 @@ fn told(
     tx.record(event);
     tx.audit(changes::audit(Resource::Webhook, verb, is.id, Some(&was), Some(&is)));
     is
-}
-
-/// An answer with a secret that nobody on the way may keep.
-fn shown_once<R>(mut answer: Response<R>) -> Response<R> {
-    answer.metadata_mut().insert("cache-control", MetadataValue::from_static("no-store"));
-    answer
 }
 
 fn check_active(webhook: &Webhook) -> Result<(), Error> {

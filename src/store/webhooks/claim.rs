@@ -96,9 +96,8 @@ pub(super) async fn claim(
         );
     }
     let Some(found) = found.filter(|_| !claimed.is_empty()) else { return Ok(Vec::new()) };
-    let lasts = i64::try_from(CLAIM_LASTS.as_millis()).unwrap_or(i64::MAX);
     let mut parameters = Parameters::new(backend);
-    let (token_at, lease) = (parameters.bind(token), parameters.bind(now.plus_millis(lasts).0));
+    let (token_at, lease) = (parameters.bind(token), parameters.bind(now.plus(CLAIM_LASTS).0));
     let workspace_at = parameters.bind(workspace.0);
     let ids: Vec<_> = claimed.iter().map(|row| row.id).collect();
     let text = format!(
@@ -140,7 +139,7 @@ async fn note_lost(
     workspace: WorkspaceId,
     row: &DueRow,
 ) -> Result<(), Error> {
-    let lasts = i64::try_from(CLAIM_LASTS.as_millis()).unwrap_or(i64::MAX);
+    let began = row.due_at.minus(CLAIM_LASTS);
     let text = "INSERT INTO attempts (workspace_id, delivery_id, number, started_at, duration_ms, \
                 status_code, error, response_headers, response_body, reason) \
                 VALUES ($1, $2, $3, $4, $5, NULL, $6, '{}', '', $7)";
@@ -148,8 +147,8 @@ async fn note_lost(
         workspace.0.into(),
         row.id.into(),
         (row.attempt_count + 1).into(),
-        (row.due_at.0 - lasts).into(),
-        lasts.into(),
+        began.0.into(),
+        (row.due_at.0 - began.0).into(),
         AttemptError::WorkerLost.as_i16().into(),
         Trigger::Schedule.as_i16().into(),
     ];

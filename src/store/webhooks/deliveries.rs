@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::insert::{NewDelivery, insert};
 use super::{AttemptError, DeliveryStatus, Trigger};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::metrics::StoreOperation;
-use crate::store::counters::advance;
-use crate::store::failure::failed;
 use crate::store::nouns::Stored;
 use crate::store::pages::{CursorKey, Page, PageRequest, Position};
 use crate::store::row::Row;
@@ -15,14 +14,8 @@ use crate::store::rows::RowSource;
 use crate::store::sql::{Parameters, statement};
 use crate::store::{Reader, Tx};
 
-/// The counter that numbers deliveries.
-pub(super) const COUNTER: &str = "deliveries";
-
 /// Lists are counted so far.
 const COUNTED_MAX: i64 = 10_000;
-
-/// Deliveries of one INSERT: well below the databases' bounds on parameters.
-const INSERT_ROWS_MAX: usize = 500;
 
 const COLUMNS: &str = "id, endpoint_id, event_id, event_type, sequence, status, attempt_count, due_at, token, created_at";
 
@@ -211,39 +204,19 @@ impl Tx {
         endpoint: i64,
         events: &[(i64, String, String)],
     ) -> Result<(), Error> {
-        if events.is_empty() {
-            return Ok(());
-        }
         self.due.push((self.workspace, endpoint));
-        let amount = i64::try_from(events.len()).unwrap_or(i64::MAX);
-        let last = advance(&self.transaction, self.workspace, COUNTER, amount).await?;
-        let mut id = last - amount;
-        for chunk in events.chunks(INSERT_ROWS_MAX) {
-            let mut parameters = Parameters::new(self.transaction.backend());
-            let (workspace, endpoint) =
-                (parameters.bind(self.workspace.0), parameters.bind(endpoint));
-            let now = parameters.bind(self.now.0);
-            let (pending, replay) = (DeliveryStatus::Pending.as_i16(), Trigger::Replay.as_i16());
-            let rows = chunk.iter().map(|(sequence, event_id, event_type)| {
-                id += 1;
-                let (sequence, event_id) = (parameters.bind(*sequence), parameters.bind(event_id.as_str()));
-                let (id, event_type) = (parameters.bind(id), parameters.bind(event_type.as_str()));
-                format!(
-                    "({workspace}, {id}, {endpoint}, {event_id}, {event_type}, {sequence}, {pending}, 1, \
-                     {replay}, 0, 0, 0, 0, {now}, NULL, {now})"
-                )
-            });
-            let rows = rows.collect::<Vec<_>>().join(", ");
-            let text = format!("INSERT INTO deliveries ({INSERTED}) VALUES {rows}");
-            self.transaction.execute(parameters.statement(text)).await.map_err(failed)?;
-        }
-        Ok(())
+        let new: Vec<_> = events
+            .iter()
+            .map(|(sequence, id, event_type)| NewDelivery {
+                endpoint,
+                event: (*sequence, id, event_type),
+                trigger: Trigger::Replay,
+                claim: None,
+            })
+            .collect();
+        insert(&self.transaction, self.workspace, &new, self.now).await.map(|_| ())
     }
 }
-
-/// The columns of a new delivery.
-pub(super) const INSERTED: &str = "workspace_id, id, endpoint_id, event_id, event_type, sequence, \
-    status, lane, trigger_next, attempt_count, failures, claims, token, due_at, resume_at, created_at";
 
 fn decode(row: &Row<'_>) -> Result<Delivery, Error> {
     let status = DeliveryStatus::from_column(row.get(5)?, "status")?;

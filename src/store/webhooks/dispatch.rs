@@ -5,11 +5,8 @@
 
 use std::sync::Arc;
 
-use sea_orm::DbBackend;
-use sea_orm::sea_query::ArrayType;
-
-use super::deliveries::{COUNTER, INSERTED};
-use super::{DeliveryStatus, EndpointKey, SealedSecret, Trigger, WebhookStatus};
+use super::insert::{NewDelivery, insert};
+use super::{Claim, EndpointKey, SealedSecret, Trigger, WebhookStatus};
 use crate::clock::Timestamp;
 use crate::config::{CLAIM_LASTS, FAN_OUT_BYTES, FAN_OUT_EVENTS};
 use crate::error::Error;
@@ -19,8 +16,7 @@ use crate::metrics::StoreOperation;
 use crate::store::failure::failed;
 use crate::store::log::Followed;
 use crate::store::row::Row;
-use crate::store::sql::{array, statement};
-use crate::store::transaction::Transaction;
+use crate::store::sql::statement;
 use crate::store::{Store, WorkspaceId, from_json};
 use crate::subscription::Subscription;
 
@@ -145,8 +141,8 @@ impl Store {
         Ok(found.into_iter().map(|found| Arc::new(found.endpoint)).collect())
     }
 
-    /// Makes the deliveries of a [`FanOut`], and holds the workspace for a while. The ids follow the one
-    /// that is answered; none where another process was quicker, or an endpoint has changed meanwhile.
+    /// Makes the deliveries of a [`FanOut`], holds the workspace for a while, and answers those that are
+    /// claimed at once; none where another process was quicker, or an endpoint has changed meanwhile.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fan_out(
         &self,
@@ -154,14 +150,13 @@ impl Store {
         deliveries: &[Due],
         holder: i64,
         token: i64,
-    ) -> Result<Option<i64>, Error> {
+    ) -> Result<Option<Vec<Claim>>, Error> {
         let _timed = StoreOperation::begin("insert", "deliveries");
         let now = self.now();
-        let lasts = i64::try_from(CLAIM_LASTS.as_millis()).unwrap_or(i64::MAX);
         let transaction = self.writer.begin().await.map_err(failed)?;
         let text = "UPDATE dispatch SET fanned_out = $4, holder = $5, held_until = $6 \
                     WHERE workspace_id = $1 AND fanned_out = $2 AND endpoints_epoch = $3";
-        let held_until = now.plus_millis(lasts / 2);
+        let held_until = now.plus(CLAIM_LASTS / 2);
         let values = [
             of.workspace.0.into(),
             of.from.into(),
@@ -174,24 +169,30 @@ impl Store {
         if moved.map_err(failed)? == 0 {
             return Ok(None);
         }
-        let amount = i64::try_from(deliveries.len()).unwrap_or(i64::MAX);
-        let last = match amount {
-            0 => 0,
-            _ => {
-                crate::store::counters::advance(&transaction, of.workspace, COUNTER, amount).await?
-            }
-        };
-        let rows = deliveries.iter().zip(last - amount + 1..).map(|(due, id)| {
+        let mut new = Vec::with_capacity(deliveries.len());
+        for due in deliveries {
             let event = &of.events[due.event];
-            let endpoint = of.endpoints[due.endpoint].key.1;
-            let is_test = event.event_type == EventType::WebhookTest.name();
-            let trigger = if is_test { Trigger::Test } else { Trigger::Schedule };
-            let lease = now.plus_millis(lasts);
-            NewRow { id, endpoint, event, trigger, claim: due.is_claimed.then_some((token, lease)) }
-        });
-        insert(&transaction, of.workspace, rows.collect(), now).await?;
+            new.push(NewDelivery {
+                endpoint: of.endpoints[due.endpoint].key.1,
+                event: (event.sequence, &event.id, &event.event_type),
+                trigger: trigger(event),
+                claim: due.is_claimed.then(|| (token, now.plus(CLAIM_LASTS))),
+            });
+        }
+        let ids = insert(&transaction, of.workspace, &new, now).await?;
         transaction.commit().await.map_err(failed)?;
-        Ok(Some(last - amount))
+        let claimed = deliveries.iter().zip(ids).filter(|(due, _)| due.is_claimed);
+        let claims = claimed.map(|(due, id)| Claim {
+            id,
+            endpoint: Arc::clone(&of.endpoints[due.endpoint]),
+            event: Arc::clone(&of.events[due.event]),
+            token,
+            attempt_count: 0,
+            failures: 0,
+            resume_at: None,
+            trigger: trigger(&of.events[due.event]),
+        });
+        Ok(Some(claims.collect()))
     }
 
     /// Leaves to others the workspaces that a process has held.
@@ -201,8 +202,8 @@ impl Store {
         Ok(())
     }
 
-    /// The active endpoints that have something due until `horizon`, with the time from which on; and
-    /// those, of any status, with something overdue.
+    /// The endpoints that have something due until `horizon`, each with the time from which on, of what
+    /// is live and of what is replayed; those that are disabled too, whose deliveries are given up.
     pub async fn due_endpoints(
         &self,
         horizon: Timestamp,
@@ -263,81 +264,10 @@ pub(super) fn endpoint(row: &Row<'_>) -> Result<StoredEndpoint, Error> {
     })
 }
 
-/// A delivery that is written.
-struct NewRow<'a> {
-    id: i64,
-    endpoint: i64,
-    event: &'a RecordedEvent,
-    trigger: Trigger,
-    /// The token and the time of the claim with which it begins.
-    claim: Option<(i64, Timestamp)>,
-}
-
-async fn insert(
-    transaction: &Transaction,
-    workspace: WorkspaceId,
-    rows: Vec<NewRow<'_>>,
-    now: Timestamp,
-) -> Result<(), Error> {
-    if rows.is_empty() {
-        return Ok(());
+/// Why the first attempt of an event's delivery is made.
+fn trigger(event: &RecordedEvent) -> Trigger {
+    match event.event_type == EventType::WebhookTest.name() {
+        true => Trigger::Test,
+        false => Trigger::Schedule,
     }
-    let pending = DeliveryStatus::Pending.as_i16();
-    let due = |row: &NewRow<'_>| row.claim.map_or(now.0, |(_, lease)| lease.0);
-    let token = |row: &NewRow<'_>| row.claim.map_or(0, |(token, _)| token);
-    if transaction.backend() == DbBackend::Postgres {
-        let text = format!(
-            "INSERT INTO deliveries ({INSERTED}) \
-             SELECT $1, n.id, n.endpoint_id, n.event_id, n.event_type, n.sequence, {pending}, 0, \
-               n.trigger_next, 0, 0, n.claims, n.token, n.due_at, NULL, $2 \
-             FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11) \
-               AS n (id, endpoint_id, event_id, event_type, sequence, trigger_next, claims, token, due_at)"
-        );
-        let all = |of: &dyn Fn(&NewRow<'_>) -> i64| {
-            array(ArrayType::BigInt, rows.iter().map(of).collect::<Vec<_>>())
-        };
-        let texts = |of: &dyn Fn(&NewRow<'_>) -> String| {
-            array(ArrayType::String, rows.iter().map(of).collect::<Vec<_>>())
-        };
-        let small = |of: &dyn Fn(&NewRow<'_>) -> i16| {
-            array(ArrayType::SmallInt, rows.iter().map(of).collect::<Vec<_>>())
-        };
-        let values = [
-            workspace.0.into(),
-            now.0.into(),
-            all(&|row| row.id),
-            all(&|row| row.endpoint),
-            texts(&|row| row.event.id.clone()),
-            texts(&|row| row.event.event_type.clone()),
-            all(&|row| row.event.sequence),
-            small(&|row| row.trigger.as_i16()),
-            small(&|row| row.claim.is_some().into()),
-            all(&token),
-            all(&due),
-        ];
-        let insert = statement(DbBackend::Postgres, text, values);
-        transaction.execute(insert).await.map_err(failed)?;
-        return Ok(());
-    }
-    for row in &rows {
-        let text = format!(
-            "INSERT INTO deliveries ({INSERTED}) VALUES \
-             ($1, $2, $3, $4, $5, $6, {pending}, 0, $7, 0, 0, $8, $9, $10, NULL, $11)"
-        );
-        let values = [
-            workspace.0.into(),
-            row.id.into(),
-            row.endpoint.into(),
-            row.event.id.as_str().into(),
-            row.event.event_type.as_str().into(),
-            row.event.sequence.into(),
-            row.trigger.as_i16().into(),
-            i16::from(row.claim.is_some()).into(),
-            token(row).into(),
-            due(row).into(),
-            now.0.into(),
-        ];
-        transaction.execute(statement(DbBackend::Sqlite, text, values)).await.map_err(failed)?;
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 mod claim;
 mod deliveries;
 mod dispatch;
+mod insert;
 mod record;
 mod retention;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::webhook;
 use super::failure::failed;
+use super::locks::Lock;
 use super::nouns::{Dimension, KeyValue, Noun, Order, Table, Texts, Values, noun_head, noun_row};
 use super::sql::statement;
 use super::stored_enum::stored_enum;
@@ -203,6 +205,7 @@ impl Tx {
     /// Where the log will stand when the change has committed, which records so many events. Nobody
     /// else's change can commit in between.
     pub async fn last_sequence(&mut self, recording: i64) -> Result<i64, Error> {
+        self.locks.take(Lock::Id)?;
         self.take_turn().await?;
         let last =
             super::counters::advance(&self.transaction, self.workspace, super::events::SEQUENCE, 0);
@@ -210,8 +213,9 @@ impl Tx {
     }
 
     /// Tells whoever sends that the endpoints of the workspace are not what they were: what it was
-    /// about to send by the old ones is thought over.
-    pub async fn endpoints_changed(&self) -> Result<(), Error> {
+    /// about to send by the old ones is thought over. It comes before ids and sequences are taken.
+    pub async fn endpoints_changed(&mut self) -> Result<(), Error> {
+        self.locks.take(Lock::Endpoints)?;
         let text = "INSERT INTO dispatch (workspace_id, fanned_out, endpoints_epoch, holder, held_until) \
                     VALUES ($1, 0, 1, 0, 0) ON CONFLICT (workspace_id) DO UPDATE \
                     SET endpoints_epoch = dispatch.endpoints_epoch + 1";
@@ -224,7 +228,7 @@ impl Tx {
     /// The last delivery that was made.
     pub async fn last_delivery(&self) -> Result<i64, Error> {
         let text = "SELECT value FROM counters WHERE workspace_id = $1 AND name = $2";
-        let values = [self.workspace.0.into(), deliveries::COUNTER.into()];
+        let values = [self.workspace.0.into(), insert::COUNTER.into()];
         let last = statement(self.transaction.backend(), text, values);
         Ok(self.transaction.read_one(last, |row| row.get(0)).await?.unwrap_or(0))
     }

@@ -33,6 +33,20 @@ pub struct SentAttempt {
     pub response_body: String,
 }
 
+impl SentAttempt {
+    /// One that got no answer.
+    pub fn unanswered(started_at: Timestamp, duration_ms: i64, error: AttemptError) -> Self {
+        Self {
+            started_at,
+            duration_ms,
+            status_code: None,
+            error: Some(error),
+            response_headers: "{}".to_owned(),
+            response_body: String::new(),
+        }
+    }
+}
+
 /// What came of a claim.
 #[derive(Debug, Clone)]
 pub struct Outcome {
