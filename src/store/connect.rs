@@ -7,7 +7,7 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynch
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 use super::Settings;
-use super::failure::is_busy;
+use super::failure::{away, is_busy};
 use super::transaction::{WATCH_CONNECTIONS, Writer};
 
 /// The pause until a database that was busy is tried again.
@@ -34,7 +34,7 @@ pub(super) async fn connect(
         let reads = connect_sqlite_readers(url, settings).await?;
         first.close().await?;
         // The watch reads in place, and needs none of the pool.
-        let (watch, writer) = (reads.clone(), Writer::sqlite(file, settings)?);
+        let (watch, writer) = (reads.clone(), sqlite_writer(file, settings).await?);
         Ok(Connections { reads, watch, writer })
     } else {
         let reads = connect_postgres(url, settings, settings.postgres_connections).await?;
@@ -82,6 +82,14 @@ async fn connect_sqlite(url: &str, settings: &Settings) -> Result<DatabaseConnec
             .synchronous(SqliteSynchronous::Full)
     });
     Database::connect(options).await
+}
+
+/// The writer of a SQLite file that exists, opened where it keeps no thread of the runtime: it waits
+/// for the file's lock, and who has that may be a task that the runtime has to go on with.
+async fn sqlite_writer(file: &Path, settings: &Settings) -> Result<Writer, DbErr> {
+    let (file, settings) = (file.to_owned(), settings.clone());
+    let opened = tokio::task::spawn_blocking(move || Writer::sqlite(&file, &settings)).await;
+    opened.unwrap_or_else(|panic| Err(away(format!("the opening of the writer ended: {panic}"))))
 }
 
 async fn connect_sqlite_readers(
