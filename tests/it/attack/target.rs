@@ -68,7 +68,7 @@ impl Target {
 
     /// Attacks it, and holds what was measured against the bounds.
     pub async fn attack(&self, name: &str, mib_max: u64, attack: impl Future<Output = Sent>) {
-        let before = self.rss_mib();
+        let before = self.settled_rss_mib().await;
         let (done, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(before)));
         let watching = tokio::spawn(watch(self.status(), Arc::clone(&done), Arc::clone(&peak)));
         // Whoever shares the attacker's address shares its memory: beside many tests on one machine it
@@ -152,6 +152,17 @@ impl Target {
 
     fn rss_mib(&self) -> u64 {
         rss_mib(&self.status())
+    }
+
+    /// The memory that it needs for itself: what it builds once it listens is no attacker's doing.
+    async fn settled_rss_mib(&self) -> u64 {
+        loop {
+            let before = self.rss_mib();
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            if self.rss_mib() == before {
+                return before;
+            }
+        }
     }
 }
 
