@@ -115,9 +115,7 @@ impl Serving {
 
     /// Asks it to stop, and what else it had printed.
     pub async fn stop(mut self) -> String {
-        let pid = self.child.id().expect("it runs").to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status().await;
-        assert!(asked.expect("kill runs").success());
+        self.signal("TERM").await;
         let mut rest = String::new();
         while let Some(line) = self.out.next_line().await.expect("text") {
             rest += &line;
@@ -125,6 +123,13 @@ impl Serving {
         }
         assert!(self.child.wait().await.expect("it ended").success(), "it exits 0");
         rest
+    }
+
+    /// Sends it this signal.
+    pub async fn signal(&self, name: &str) {
+        let process = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status().await;
+        assert!(sent.expect("kill runs").success());
     }
 }
 

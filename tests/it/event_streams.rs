@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use orqit::event_type::EventType;
 use orqit::pb;
 use orqit::pb::stream_events_response::Told;
 use serde_json::{Value, json};
 use tonic::{Code, Streaming};
 
+use crate::support::database::actor;
 use crate::support::grpc::{assert_refused, violations};
 use crate::support::requests::{vpn, vpn_with};
 use crate::support::rest::{Rest, send};
@@ -158,65 +160,72 @@ async fn what_cannot_be_streamed_is_refused_before_the_first_frame() {
     assert_eq!(violations(&status), ["after"]);
 }
 
-/// Subscribes while many write, at fifty places of the log, over each protocol in turn: whatever was
-/// stored and whatever comes is told once, in order.
+/// Subscribes fifty times in the middle of ten thousand changes of many writers, over each protocol in
+/// turn: whatever was stored and whatever comes is told once, in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_no_gap_and_no_repeat_at_the_seam() {
-    const WRITERS: usize = 8;
-    const EACH: usize = 100;
+    const WRITERS: i64 = 8;
+    const EACH: i64 = 1250;
+    const READERS: i64 = 50;
+    /// What a reader reads of what was stored when it came, and of what came later.
+    const BEFORE: i64 = 100;
+    const AFTER: i64 = 300;
     let orqit = Orqit::start().await;
-    let rest = orqit.rest_as(&["admin"]).await;
-    rest.post("/tickets", vpn()).await.data(201);
-    let total = (WRITERS * EACH + 1) as i64;
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let (store, workspace) = (orqit.store.clone(), orqit.workspace.id);
-            tokio::spawn(async move {
-                for change in 0..EACH {
-                    let actor = crate::support::database::actor();
-                    let mut tx = store.begin(workspace, actor).await.expect("a change");
-                    let told = json!({"writer": writer, "change": change});
-                    let of = orqit::event_type::EventType::WorkspaceUpdated;
-                    tx.record(crate::support::tickets::event(of, told));
-                    tx.commit().await.expect("committed");
-                    tokio::time::sleep(Duration::from_millis(2)).await;
+    let writing: Vec<_> =
+        (0..WRITERS).map(|writer| tokio::spawn(write(&orqit, writer, EACH))).collect();
+    let (total, mut readers) = (WRITERS * EACH, tokio::task::JoinSet::new());
+    for reader in 0..READERS {
+        let last = log_reaches(&orqit, 1 + reader * total / READERS).await;
+        let after = (last - BEFORE).max(0);
+        let expected = after + 1..=(last + AFTER).min(total);
+        if reader % 3 == 0 {
+            let asked = pb::StreamEventsRequest { after: Some(after), types: Vec::new() };
+            let mut stream = open(&orqit, asked).await;
+            readers.spawn(async move {
+                for sequence in expected {
+                    assert_eq!(event(&mut stream).await, sequence, "gRPC");
                 }
-            })
-        })
-        .collect();
-    let mut readers = tokio::task::JoinSet::new();
-    for reader in 0..50 {
-        // Each at another moment.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let after = orqit.store.reader(orqit.workspace.id).log_ends().await.expect("ends").last / 2;
-        let rest = orqit.rest(&orqit.key(&["webhooks:manage"]).await);
-        match reader % 3 {
-            0 => {
-                let asked =
-                    pb::StreamEventsRequest { after: Some(after.max(1)), types: Vec::new() };
-                let mut stream = open(&orqit, asked).await;
-                readers.spawn(async move {
-                    for expected in after.max(1) + 1..=total {
-                        assert_eq!(event(&mut stream).await, expected, "gRPC");
-                    }
-                });
-            }
-            kind => {
-                let accept = if kind == 1 { SSE } else { NDJSON };
-                let path = format!("{STREAM}?after={}", after.max(1));
-                let mut frames = Frames::open(&rest, &path, accept).await;
-                readers.spawn(async move {
-                    for expected in after.max(1) + 1..=total {
-                        assert_eq!(next(&mut frames).await, expected, "{accept}");
-                    }
-                });
-            }
+            });
+        } else {
+            let accept = if reader % 3 == 1 { SSE } else { NDJSON };
+            let rest = orqit.rest(&orqit.key(&["webhooks:manage"]).await);
+            let mut frames = Frames::open(&rest, &format!("{STREAM}?after={after}"), accept).await;
+            readers.spawn(async move {
+                for sequence in expected {
+                    assert_eq!(next(&mut frames).await, sequence, "{accept}");
+                }
+            });
         }
     }
-    for writer in writers {
+    for writer in writing {
         writer.await.expect("it wrote");
     }
     while let Some(read) = readers.join_next().await {
         read.expect("it read all");
+    }
+    assert_eq!(log_reaches(&orqit, total).await, total);
+}
+
+/// Makes so many changes, one after the other.
+fn write(orqit: &Orqit, writer: i64, changes: i64) -> impl Future<Output = ()> + Send + use<> {
+    let (store, workspace) = (orqit.store.clone(), orqit.workspace.id);
+    async move {
+        for change in 0..changes {
+            let mut tx = store.begin(workspace, actor()).await.expect("a change");
+            let told = json!({"writer": writer, "change": change});
+            tx.record(crate::support::tickets::event(EventType::WorkspaceUpdated, told));
+            tx.commit().await.expect("committed");
+        }
+    }
+}
+
+/// Waits until the log has an event with this sequence, and answers its last one.
+async fn log_reaches(orqit: &Orqit, sequence: i64) -> i64 {
+    loop {
+        let last = orqit.store.reader(orqit.workspace.id).log_ends().await.expect("ends").last;
+        if last >= sequence {
+            return last;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

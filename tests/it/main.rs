@@ -60,6 +60,7 @@ mod request_log_filters;
 mod request_logs;
 mod revocation;
 mod search;
+mod several_processes;
 mod shared_rate_limits;
 mod slots;
 mod slow_peers;
