@@ -6,6 +6,7 @@
 //! Prints the tables of docs/performance.md. As a test it does a little of everything, and looks at no
 //! time.
 
+mod fairness;
 #[path = "../http/linux.rs"]
 #[expect(dead_code, reason = "the other benchmark uses all of it")]
 mod linux;
@@ -15,20 +16,26 @@ mod streams;
 
 use std::time::{Duration, Instant};
 
-use receiver::Receiver;
+use receiver::{Receiver, percentiles};
 use service::Service;
 
 /// How much of everything.
 pub struct Size {
     quiet: usize,
+    queued: usize,
     burst: usize,
     endpoints: &'static [usize],
     streams: &'static [usize],
 }
 
-const WHOLE: Size =
-    Size { quiet: 300, burst: 5_000, endpoints: &[1, 10], streams: &[1, 100, 1_000] };
-const SMALL: Size = Size { quiet: 5, burst: 20, endpoints: &[2], streams: &[2] };
+const WHOLE: Size = Size {
+    quiet: 300,
+    queued: 1_000,
+    burst: 5_000,
+    endpoints: &[1, 10],
+    streams: &[1, 100, 1_000],
+};
+const SMALL: Size = Size { quiet: 5, queued: 20, burst: 20, endpoints: &[2], streams: &[2] };
 /// Connections that create tickets at once.
 const CONNECTIONS: usize = 16;
 
@@ -44,6 +51,7 @@ async fn main() -> Result<(), Failure> {
         println!("\n{name}\n");
         let service = Service::start(server.as_deref()).await?;
         deliveries(&service, &size).await?;
+        fairness::measure(&service, size.quiet, size.queued).await?;
         println!();
         streams::measure(&service, size.streams).await?;
         service.stop().await?;
@@ -63,7 +71,7 @@ async fn deliveries(service: &Service, size: &Size) -> Result<(), Failure> {
             tokio::time::sleep(Duration::from_millis(pause).saturating_sub(began.elapsed())).await;
         }
         receiver.wait(sent.len()).await?;
-        println!("{what}, from request to receipt: {}", receiver.latencies(&sent));
+        println!("{what}, from request to receipt: {}", percentiles(&receiver.millis(&sent)));
         receiver.clear();
     }
     service.delete(hook).await?;
@@ -108,11 +116,4 @@ async fn deliveries(service: &Service, size: &Size) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// The median and the 99th percentile, in milliseconds.
-pub fn percentiles(mut millis: Vec<f64>) -> String {
-    millis.sort_by(f64::total_cmp);
-    let at = |part: f64| millis[((millis.len() - 1) as f64 * part) as usize];
-    format!("p50 {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99))
 }

@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
-use crate::{Failure, percentiles};
+use crate::Failure;
 
 /// How long everything may take to arrive.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -66,12 +66,12 @@ impl Receiver {
         Ok(())
     }
 
-    /// How long these tickets' events took from when they were asked for.
-    pub fn latencies(&self, sent: &[(i64, Instant)]) -> String {
+    /// How many milliseconds these tickets' events took from when they were asked for.
+    pub fn millis(&self, sent: &[(i64, Instant)]) -> Vec<f64> {
         let arrived: HashMap<_, _> = self.lock().iter().copied().collect();
         let took =
             sent.iter().filter_map(|(id, began)| Some(arrived.get(id)?.duration_since(*began)));
-        percentiles(took.map(|took| took.as_secs_f64() * 1000.0).collect())
+        took.map(|took| took.as_secs_f64() * 1000.0).collect()
     }
 
     /// When the last one came.
@@ -93,4 +93,17 @@ async fn receive(State(arrived): State<Arrivals>, body: Bytes) -> StatusCode {
     let Ok(event) = serde_json::from_slice::<Event>(&body) else { return StatusCode::BAD_REQUEST };
     arrived.lock().unwrap_or_else(PoisonError::into_inner).push((event.data.object.id, now));
     StatusCode::NO_CONTENT
+}
+
+/// What so large a part of them stays below.
+pub fn percentile(millis: &[f64], part: f64) -> f64 {
+    let mut millis = millis.to_vec();
+    millis.sort_by(f64::total_cmp);
+    millis[((millis.len() - 1) as f64 * part) as usize]
+}
+
+/// The median and the 99th percentile.
+pub fn percentiles(millis: &[f64]) -> String {
+    let [p50, p99] = [0.5, 0.99].map(|part| percentile(millis, part));
+    format!("p50 {p50:.1} ms, p99 {p99:.1} ms")
 }

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::Failure;
+use crate::receiver::percentiles;
 use crate::service::{SETTLED, Service};
-use crate::{Failure, percentiles};
 
 /// The streams that a key may have.
 const PER_KEY: usize = 10;
@@ -66,7 +67,7 @@ pub async fn measure(service: &Service, counts: &[usize]) -> Result<(), Failure>
         println!(
             "{count} streams, {:.0} events/s: {}, {:.0} KiB a stream, {:.0} % of a core",
             EVENTS as f64 / took,
-            percentiles(millis.collect()),
+            percentiles(&millis.collect::<Vec<_>>()),
             memory as f64 / count as f64,
             cpu / took * 100.0,
         );
