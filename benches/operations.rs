@@ -20,6 +20,7 @@ use orqit::auth::scope::Scopes;
 use orqit::clock::Timestamp;
 use orqit::pb;
 use orqit::pb::ticket_service_server::TicketService;
+use orqit::service::emails::Outbox;
 use orqit::service::tickets::Tickets;
 use orqit::store::{CursorKey, KeyRecord, MadeBy, SYSTEM_USER_ID, Workspace};
 use tonic::Request;
@@ -82,7 +83,8 @@ async fn run(sizes: &[i64], is_bench: bool) -> Result<(), Failure> {
 async fn measure(database: &Database, size: i64, is_bench: bool) -> Result<Vec<Cost>, Failure> {
     let workspace = database.store.find_workspace_by_slug("default").await?;
     let caller = caller(workspace.ok_or("no workspace")?);
-    let tickets = Tickets { store: database.store.clone(), limiter: None };
+    let outbox = Outbox { has_server: false };
+    let tickets = Tickets { store: database.store.clone(), limiter: None, outbox };
     let (unmeasured, measured) = if is_bench { TIMES } else { (0, 1) };
     let feed = format!("{:?} changes of tickets", database.workspace);
     let near_the_end = CursorKey::numbered(size - BATCH).encode_in(&feed);

@@ -177,6 +177,7 @@ fn server(store: Store) -> Server {
         github_keys: None,
         public_url: "http://127.0.0.1:8080".to_owned(),
         webhooks: webhooks::Settings::new(Vault::default()),
+        email: None,
     }
 }
 

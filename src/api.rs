@@ -9,6 +9,7 @@ use crate::auth::keyring::KeyRing;
 use crate::auth::leaks::Leaks;
 use crate::clock::Clock;
 use crate::config::BODY_BYTES_MAX;
+use crate::dispatch::{Dispatcher, EmailDeliveries};
 use crate::feed::Feeds;
 use crate::limits::Limiter;
 use crate::pb;
@@ -16,7 +17,9 @@ use crate::service::articles::Articles;
 use crate::service::assets::Assets;
 use crate::service::audit::Audits;
 use crate::service::categories::Categories;
+use crate::service::compat::Compat;
 use crate::service::custom_fields::CustomFields;
+use crate::service::emails::{Emails, Outbox};
 use crate::service::events::Events;
 use crate::service::keys::Keys;
 use crate::service::projects::Projects;
@@ -29,6 +32,7 @@ use crate::service::workspace::Workspaces;
 use crate::store::Store;
 use crate::webhooks::address::Allowed;
 use crate::webhooks::vault::Vault;
+use crate::{email, service, webhooks};
 
 /// Services, as each protocol reaches them.
 pub struct Api {
@@ -55,11 +59,13 @@ pub struct Shared {
     /// What keeps the secrets of webhooks, and where those may be.
     pub vault: Arc<Vault>,
     pub allowed: Arc<Allowed>,
+    /// Where e-mails are put.
+    pub outbox: Outbox,
 }
 
 /// All services of Orqit.
 pub fn orqit(shared: Shared) -> Api {
-    let Shared { store, ring, leaks, limiter, clock, event_types, vault, allowed } = shared;
+    let Shared { store, ring, leaks, limiter, clock, event_types, vault, allowed, outbox } = shared;
     let services = pb::Services {
         system_service: Arc::new(Systems),
         workspace_service: Arc::new(Workspaces { store: store.clone(), ring: Arc::clone(&ring) }),
@@ -79,12 +85,35 @@ pub fn orqit(shared: Shared) -> Api {
         ticket_service: Arc::new(Tickets {
             store: store.clone(),
             limiter: Some(Arc::clone(&limiter)),
+            outbox,
         }),
+        compat_service: Arc::new(Compat { store: store.clone(), outbox }),
+        email_service: Arc::new(Emails { store: store.clone(), outbox }),
         usage_service: Arc::new(Usages { store: store.clone(), clock: clock.clone() }),
         key_service: Arc::new(Keys { store, ring, leaks, limiter, clock }),
     };
     Api {
         bindings: services.bindings(),
         add_servers: Box::new(|routes| services.add_servers(routes, BODY_BYTES_MAX)),
+    }
+}
+
+/// What sends webhooks and e-mails.
+pub fn dispatcher(
+    store: &Store,
+    clock: &Clock,
+    webhooks: &webhooks::Settings,
+    email: Option<&email::Settings>,
+) -> Dispatcher {
+    let emails = email.map(|email| EmailDeliveries {
+        sender: email.sender(),
+        settle: service::emails::settle(store),
+    });
+    Dispatcher {
+        store: store.clone(),
+        clock: clock.clone(),
+        schedule: webhooks.schedule.clone(),
+        events: webhooks.deliveries(clock, service::webhooks::disable(store)),
+        emails,
     }
 }

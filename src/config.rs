@@ -103,6 +103,13 @@ pub const WEBHOOK_SECRETS_MAX: usize = 10;
 pub const REPLAYED_EVENTS_MAX: usize = 100_000;
 /// How long whoever claims a delivery has it: longer than an attempt takes with its record.
 pub const CLAIM_LASTS: Duration = Duration::from_secs(20);
+/// The same of an e-mail, whose server may take its time to look at it.
+pub const EMAIL_CLAIM_LASTS: Duration = Duration::from_secs(150);
+/// How long an attempt to send an e-mail takes at most.
+pub const EMAIL_SENT_WITHIN: Duration = Duration::from_secs(120);
+/// The most connections to the SMTP server: of all, and of a workspace.
+pub const EMAILS_MAX: usize = 16;
+pub const EMAILS_PER_WORKSPACE_MAX: usize = 4;
 /// How long after it was claimed a delivery may still be sent; later there would be no time for it.
 pub const CLAIM_STARTS_WITHIN: Duration = Duration::from_secs(4);
 /// How often a delivery is claimed and not finished until it is parked.

@@ -27,6 +27,8 @@ pub mod grpc;
 pub mod pb;
 pub mod service;
 
+pub mod dispatch;
+pub mod email;
 pub mod event;
 pub mod event_type;
 pub mod feed;

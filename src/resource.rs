@@ -32,6 +32,8 @@ pub enum Resource {
     Webhook,
     /// A delivery to a webhook endpoint.
     Delivery,
+    /// An e-mail.
+    Email,
 }
 
 /// What a kind of resource is called.
@@ -125,6 +127,13 @@ impl Resource {
                 resource_type: "webhook_delivery",
                 not_found: "DELIVERY_NOT_FOUND",
                 remedy: "There is no such delivery to this webhook endpoint. Check the id, such as 1.",
+                created: EventType::Unspecified,
+                updated: EventType::Unspecified,
+            },
+            Self::Email => Names {
+                resource_type: "email",
+                not_found: "EMAIL_NOT_FOUND",
+                remedy: "There is no such e-mail in this workspace. Check the id, such as 1.",
                 created: EventType::Unspecified,
                 updated: EventType::Unspecified,
             },

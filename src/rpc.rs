@@ -109,6 +109,8 @@ mod tests {
         success_status: 200,
         idempotency_key: IdempotencyKeyUse::Ignored,
         capability: None,
+        ability: None,
+        keyless_path: None,
         limited_by_address: false,
     };
 

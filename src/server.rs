@@ -27,7 +27,6 @@ use crate::gateway::github::{Github, GithubKeys};
 use crate::gateway::{Gateway, OpenApi, is_compressed};
 use crate::grpc::Grpc;
 use crate::held_bytes::{self, HeldBytes};
-use crate::housekeeping;
 use crate::layers::admit::admit;
 use crate::layers::around::AroundLayer;
 use crate::layers::audit_denials::Attempt;
@@ -50,16 +49,15 @@ use crate::layers::respond::Respond;
 use crate::layers::trace::Trace;
 use crate::layers::{Protocol, Request, Response, ResponseFuture, grpc_web_kind};
 use crate::limits::{self, Limiter};
-use crate::metrics;
 use crate::pb;
 use crate::readiness::{Health, Readiness};
 use crate::rpc::{self, Rpcs};
-use crate::service;
+use crate::service::{self, emails::Outbox};
 use crate::store::Store;
 use crate::transport::Transport;
 use crate::usage::Recorder;
 use crate::usage::retention::Retention;
-use crate::webhooks;
+use crate::{email, housekeeping, metrics, webhooks};
 
 /// The OpenAPI document, generated from the `.proto` files.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -86,6 +84,8 @@ pub struct Server {
     /// Where clients reach it, such as `https://desk.example`; the OpenAPI document names it.
     pub public_url: String,
     pub webhooks: webhooks::Settings,
+    /// How e-mails are sent; none without an SMTP server.
+    pub email: Option<email::Settings>,
 }
 
 impl Server {
@@ -112,8 +112,7 @@ impl Server {
         let ring = Arc::new(KeyRing::new(self.store.clone()));
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let (retention, usage) = (self.retention, self.usage.clone());
-        let disable = service::webhooks::disable(&store);
-        let dispatcher = self.webhooks.dispatcher(&store, &clock, disable);
+        let dispatcher = api::dispatcher(&store, &clock, &self.webhooks, self.email.as_ref());
         let drain = bounds.drain_timeout;
         let readiness = Readiness::new(self.store.clone());
         let (stack, health) =
@@ -142,7 +141,7 @@ impl Server {
             () = metrics::keep_up(|| store.sample()) => {}
             () = retention.run(store.clone(), clock.clone()) => {}
         }
-        dispatch.await.map_err(|error| format!("webhooks were cut off: {error}"))?;
+        dispatch.await.map_err(|error| format!("deliveries were cut off: {error}"))?;
         ring.leave().await;
         // No request is left by now: what they have left behind is written before this returns.
         drop(stop_usage);
@@ -177,6 +176,7 @@ impl Server {
             event_types: service::events::catalogue(OPENAPI)?,
             vault: self.webhooks.vault,
             allowed: self.webhooks.allowed,
+            outbox: Outbox { has_server: self.email.is_some() },
         });
         let resolver = Resolver {
             rpcs: Rpcs::new(rpcs)?,

@@ -34,6 +34,7 @@ mod m0026_assets;
 mod m0027_projects;
 mod m0028_user_references;
 mod m0029_webhooks;
+mod m0030_emails;
 mod schema;
 mod words;
 
@@ -84,6 +85,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0027_projects::Migration),
             Box::new(m0028_user_references::Migration),
             Box::new(m0029_webhooks::Migration),
+            Box::new(m0030_emails::Migration),
         ]
     }
 }

@@ -18,6 +18,20 @@ pub struct Policy {
     pub limited_by_address: bool,
     /// Whether a precondition is about the resource that the path names.
     pub guarded: bool,
+    /// Another name of the scope.
+    pub ability: Option<String>,
+    /// The path on which it can do without an Idempotency-Key.
+    pub keyless_path: Option<String>,
+}
+
+impl Policy {
+    /// What a call on this path does with an Idempotency-Key.
+    pub fn idempotency_key_on(&self, path: &str) -> &IdempotencyKeyUse {
+        match self.keyless_path.as_deref() == Some(path) {
+            true => &IdempotencyKeyUse::Optional,
+            false => &self.idempotency_key,
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -89,6 +103,7 @@ pub fn policy(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Policy>
         Access::Scope(string_of(policy, "scope")).some_unless_empty()?
     };
     let status = u32_of(policy, "success_status");
+    let named = |option| Some(string_of(policy, option)).filter(|name| !name.is_empty());
     Some(Policy {
         access,
         group: enum_of(policy, "group", "ENDPOINT_GROUP_"),
@@ -98,9 +113,11 @@ pub fn policy(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Policy>
             Some(_) => IdempotencyKeyUse::Optional,
             None => IdempotencyKeyUse::Ignored,
         },
-        capability: Some(string_of(policy, "capability")).filter(|name| !name.is_empty()),
+        capability: named("capability"),
         limited_by_address: bool_of(policy, "limited_by_address"),
         guarded: bool_of(policy, "guarded"),
+        ability: named("ability"),
+        keyless_path: named("keyless_path"),
     })
 }
 

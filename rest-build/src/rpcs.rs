@@ -78,20 +78,19 @@ fn policy(policy: &Policy) -> TokenStream {
         Access::Authenticated => quote!(Authenticated),
         Access::Scope(scope) => quote!(Scope(#scope)),
     };
-    let group = match &policy.group {
-        Some(group) => quote!(Some(#group)),
-        None => quote!(None),
-    };
     let idempotency_key = match policy.idempotency_key {
         IdempotencyKeyUse::Ignored => quote!(Ignored),
         IdempotencyKeyUse::Optional => quote!(Optional),
         IdempotencyKeyUse::Required => quote!(Required),
     };
     let success_status = policy.success_status;
-    let capability = match &policy.capability {
-        Some(capability) => quote!(Some(#capability)),
+    let name = |name: &Option<String>| match name {
+        Some(name) => quote!(Some(#name)),
         None => quote!(None),
     };
+    let (capability, ability) = (name(&policy.capability), name(&policy.ability));
+    let group = name(&policy.group);
+    let keyless_path = name(&policy.keyless_path);
     let limited_by_address = policy.limited_by_address;
     quote! {
         ::rest::Policy {
@@ -101,6 +100,8 @@ fn policy(policy: &Policy) -> TokenStream {
             idempotency_key: ::rest::IdempotencyKeyUse::#idempotency_key,
             capability: #capability,
             limited_by_address: #limited_by_address,
+            ability: #ability,
+            keyless_path: #keyless_path,
         }
     }
 }

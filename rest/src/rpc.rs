@@ -45,6 +45,19 @@ pub struct Policy {
     pub capability: Option<&'static str>,
     /// Whether each call spends from a budget of its client's address before anything of it is read.
     pub limited_by_address: bool,
+    /// Another name of the scope, by which clients of another service know it.
+    pub ability: Option<&'static str>,
+    /// The path on which it can do without an Idempotency-Key although it needs one elsewhere.
+    pub keyless_path: Option<&'static str>,
+}
+
+impl Policy {
+    /// What a call does with an Idempotency-Key on this route, or over gRPC without one.
+    pub fn idempotency_key_on(&self, route: Option<&Route>) -> IdempotencyKeyUse {
+        let is_keyless =
+            self.keyless_path.is_some_and(|path| route.is_some_and(|route| route.template == path));
+        if is_keyless { IdempotencyKeyUse::Optional } else { self.idempotency_key }
+    }
 }
 
 /// Who may call an RPC.

@@ -10,11 +10,11 @@ use clap::Subcommand;
 use super::settings::DatabaseArgs;
 use super::webhook_settings::MasterKeyArgs;
 use super::{chain, database};
+use crate::dispatch::context;
 use crate::error::Error;
 use crate::event::Actor;
 use crate::store::webhooks::{SealedSecret, Webhook};
 use crate::store::{Store, WorkspaceId, sqlite_file};
-use crate::webhooks::context;
 use crate::webhooks::vault::Vault;
 
 /// What can be done with the master key.

@@ -2,6 +2,7 @@
 
 mod client;
 mod database;
+mod email_settings;
 mod import;
 mod key;
 mod listen;

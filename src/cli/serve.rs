@@ -33,6 +33,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     };
     let github_keys = args.github_public_keys.as_deref().map(GithubKeys::read).transpose()?;
     let limits = args.limits.settings()?;
+    let email = args.email.settings()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     // From here on a signal stops the service properly, whatever it is doing.
     let stop = stop()?;
@@ -88,6 +89,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         github_keys,
         public_url: args.public_url.unwrap_or(url),
         webhooks,
+        email,
     };
     server.run(listener, stop).await?;
     let closed = store.close().await;

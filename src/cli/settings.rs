@@ -9,6 +9,7 @@ use clap::Args;
 use http::HeaderValue;
 use ipnet::IpNet;
 
+use super::email_settings::EmailArgs;
 use super::webhook_settings::WebhookArgs;
 use crate::connections::Bounds;
 use crate::held_bytes;
@@ -87,6 +88,8 @@ pub struct ServeArgs {
     pub limits: LimitArgs,
     #[command(flatten)]
     pub webhooks: WebhookArgs,
+    #[command(flatten)]
+    pub email: EmailArgs,
     /// The address to listen on.
     #[arg(long, env = "ORQIT_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,

@@ -8,8 +8,8 @@ use clap::Args;
 use ipnet::IpNet;
 
 use super::settings::{duration, network};
+use crate::dispatch::schedule::Schedule;
 use crate::webhooks::address::Allowed;
-use crate::webhooks::schedule::Schedule;
 use crate::webhooks::vault::Vault;
 use crate::webhooks::{self, sender};
 
@@ -33,7 +33,7 @@ pub struct WebhookArgs {
     /// `127.0.0.0/8`: for development. None by default.
     #[arg(long, env = "ORQIT_WEBHOOK_ALLOW_NETWORKS", value_delimiter = ',', value_parser = network)]
     pub webhook_allow_networks: Vec<IpNet>,
-    /// The pauses before the attempts of a delivery, the first of which is made at once; each is a fifth
+    /// The pauses before the attempts to deliver an event or an e-mail, the first of which is made at once; each is a fifth
     /// longer or shorter by chance.
     #[arg(
         long,

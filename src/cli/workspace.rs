@@ -50,6 +50,9 @@ pub struct UpdateArgs {
     /// The most keys that callers of the API may make within an hour, 0 to 100000.
     #[arg(long, value_parser = clap::value_parser!(i32).range(0..=100_000))]
     key_creations_per_hour: Option<i32>,
+    /// Whether requester and watchers of a ticket get an e-mail of each public comment.
+    #[arg(long, value_parser = on_or_off)]
+    notify_by_email: Option<bool>,
     /// A capability to switch, such as can_manage_api_keys=off. May be given several times.
     #[arg(long = "capability", value_parser = capability)]
     capabilities: Vec<(String, bool)>,
@@ -72,6 +75,7 @@ async fn update(args: UpdateArgs) -> Result<(), String> {
         name: args.name,
         max_active_keys: args.max_active_keys,
         key_creations_per_hour: args.key_creations_per_hour,
+        notify_by_email: args.notify_by_email,
         // There is one capability; the last word counts.
         can_manage_api_keys: args.capabilities.last().map(|(_, on)| *on),
     };
@@ -84,12 +88,25 @@ async fn update(args: UpdateArgs) -> Result<(), String> {
     }
     tx.commit().await.map_err(failed)?;
     database::settle(&store).await.map_err(failed)?;
-    let on = if after.can_manage_api_keys { "on" } else { "off" };
+    let shown = |is_on: bool| if is_on { "on" } else { "off" };
     println!(
-        "{} {} max-active-keys={} key-creations-per-hour={} can_manage_api_keys={on}",
-        after.public_id, after.slug, after.max_active_keys, after.key_creations_per_hour
+        "{} {} max-active-keys={} key-creations-per-hour={} notify-by-email={} can_manage_api_keys={}",
+        after.public_id,
+        after.slug,
+        after.max_active_keys,
+        after.key_creations_per_hour,
+        shown(after.notify_by_email),
+        shown(after.can_manage_api_keys),
     );
     Ok(())
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("write on or off".to_owned()),
+    }
 }
 
 fn capability(text: &str) -> Result<(String, bool), String> {

@@ -23,8 +23,11 @@ pub fn check(target: &Target, caller: Option<&Caller>) -> Result<(), Error> {
     };
     let Some(caller) = caller.filter(|caller| caller.scopes.has(scope)) else {
         let required = scope.name();
+        let policy = target.rpc().and_then(|(rpc, _)| rpc.policy);
+        let ability = policy.and_then(|policy| policy.ability);
+        let ability = ability.map_or_else(String::new, |ability| format!(" ({ability})"));
         let message = format!(
-            "The key lacks the scope `{required}`. Use a key that has it, or ask a workspace admin for one."
+            "The key lacks the scope `{required}{ability}`. Use a key that has it, or ask a workspace admin for one."
         );
         return Err(Error::new(Kind::InsufficientScope { required: Some(required) }, message));
     };

@@ -18,8 +18,9 @@ const LEN_MAX: usize = 255;
 /// Puts the key into the request's trail, or refuses one that is none. Reads ignore it.
 pub fn read_idempotency_key(request: &Request) -> Result<(), Error> {
     let Some(trail) = request.extensions().get::<Arc<Trail>>() else { return Ok(()) };
-    let policy = trail.rpc.get().and_then(|(rpc, _)| rpc.policy);
-    let taken = policy.map_or(IdempotencyKeyUse::Ignored, |policy| policy.idempotency_key);
+    let taken = trail.rpc.get().and_then(|(rpc, route)| Some((rpc.policy?, *route)));
+    let taken = taken
+        .map_or(IdempotencyKeyUse::Ignored, |(policy, route)| policy.idempotency_key_on(route));
     if taken == IdempotencyKeyUse::Ignored {
         return Ok(());
     }

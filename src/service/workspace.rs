@@ -69,6 +69,7 @@ fn changes(message: &pb::UpdateWorkspaceRequest, mask: &Mask) -> WorkspaceChange
             .key_creations_per_hour
             .filter(|_| mask.has("key_creations_per_hour")),
         can_manage_api_keys: capabilities.can_manage_api_keys.filter(|_| mask.has("capabilities")),
+        notify_by_email: message.notify_by_email.filter(|_| mask.has("notify_by_email")),
     }
 }
 
@@ -85,6 +86,7 @@ fn message(workspace: &Workspace) -> pb::Workspace {
         created_at: Some(workspace.created_at.into()),
         updated_at: Some(workspace.updated_at.into()),
         version: workspace.version,
+        notify_by_email: workspace.notify_by_email,
     }
 }
 

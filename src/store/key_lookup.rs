@@ -19,7 +19,7 @@ pub(super) const COLUMNS: &str = "\
     k.last_four, k.number, k.lineage, k.rotated_from, k.rotated_to, k.made_by, \
     k.version, k.updated_at, w.id, w.public_id, \
     w.slug, w.name, w.created_at, w.max_active_keys, w.key_creations_per_hour, \
-    w.can_manage_api_keys, w.updated_at, w.version";
+    w.can_manage_api_keys, w.updated_at, w.version, w.notify_by_email";
 
 /// Where the columns of the workspace begin among them.
 const WORKSPACE_FROM: usize = 21;
@@ -88,5 +88,6 @@ pub(super) fn decode_workspace(row: &Row<'_>, from: usize) -> Result<workspace::
         can_manage_api_keys: row.get(from + 7)?,
         updated_at: row.get(from + 8)?,
         version: row.get(from + 9)?,
+        notify_by_email: row.get(from + 10)?,
     })
 }

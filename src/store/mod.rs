@@ -15,6 +15,7 @@ mod connect;
 mod counters;
 mod cursor;
 mod custom_fields;
+pub mod emails;
 mod entity;
 mod events;
 mod failure;

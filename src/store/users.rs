@@ -2,7 +2,11 @@
 
 mod row;
 
-use super::nouns::{Condition, Direction, Query};
+use migrations::case_folded;
+use sea_orm::{ColumnTrait, QueryTrait};
+
+use super::entity::user;
+use super::nouns::{Condition, Direction, Query, decode, rows_where};
 use super::pages::{PageRequest, Position};
 use super::stored_enum::stored_enum;
 use super::{Reader, Tx};
@@ -143,6 +147,15 @@ impl Reader<'_> {
 }
 
 impl Tx {
+    /// The user with this address, whatever its case.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
+        let _timed = StoreOperation::begin("find_by_email", "users");
+        let of_email = user::Column::EmailKey.eq(case_folded(email));
+        let select = rows_where::<User>(self.workspace, of_email).build(self.transaction.backend());
+        Ok(self.transaction.read(select, decode::<User>).await?.into_iter().next())
+    }
+
     /// Makes a user. An address that is taken is ALREADY_EXISTS.
     pub async fn insert_user(&mut self, new: NewUser) -> Result<User, Error> {
         let Profile { phone, title, department, timezone, locale } = new.profile;

@@ -51,6 +51,8 @@ pub struct Workspace {
     pub key_creations_per_hour: i32,
     /// Whether the plan lets keys be managed through the API.
     pub can_manage_api_keys: bool,
+    /// Whether public comments are told by e-mail.
+    pub notify_by_email: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -66,6 +68,7 @@ pub struct WorkspaceChanges {
     pub max_active_keys: Option<i32>,
     pub key_creations_per_hour: Option<i32>,
     pub can_manage_api_keys: Option<bool>,
+    pub notify_by_email: Option<bool>,
 }
 
 /// A workspace to be made.
@@ -175,6 +178,7 @@ async fn insert_row(
         max_active_keys: Set(MAX_ACTIVE_KEYS_DEFAULT),
         key_creations_per_hour: Set(KEY_CREATIONS_PER_HOUR_DEFAULT),
         can_manage_api_keys: Set(true),
+        notify_by_email: Set(false),
         created_at: Set(now.0),
         updated_at: Set(now.0),
         version: Set(1),
@@ -254,6 +258,7 @@ impl Tx {
                 .key_creations_per_hour
                 .unwrap_or(before.key_creations_per_hour),
             can_manage_api_keys: changes.can_manage_api_keys.unwrap_or(before.can_manage_api_keys),
+            notify_by_email: changes.notify_by_email.unwrap_or(before.notify_by_email),
             ..before.clone()
         };
         if after == *before {
@@ -265,6 +270,7 @@ impl Tx {
             max_active_keys: Set(after.max_active_keys),
             key_creations_per_hour: Set(after.key_creations_per_hour),
             can_manage_api_keys: Set(after.can_manage_api_keys),
+            notify_by_email: Set(after.notify_by_email),
             updated_at: Set(after.updated_at.0),
             version: Set(after.version),
             ..Default::default()
@@ -281,7 +287,7 @@ impl Tx {
 
 /// The columns of a workspace, in the order that [`decode`] takes them.
 const COLUMNS: &str = "id, public_id, slug, name, created_at, max_active_keys, \
-    key_creations_per_hour, can_manage_api_keys, updated_at, version";
+    key_creations_per_hour, can_manage_api_keys, updated_at, version, notify_by_email";
 
 fn decode(row: &Row<'_>) -> Result<Workspace, Error> {
     decode_workspace(row, 0).map(from_row)
@@ -296,6 +302,7 @@ pub(super) fn from_row(row: workspace::Model) -> Workspace {
         max_active_keys: row.max_active_keys,
         key_creations_per_hour: row.key_creations_per_hour,
         can_manage_api_keys: row.can_manage_api_keys,
+        notify_by_email: row.notify_by_email,
         created_at: Timestamp(row.created_at),
         updated_at: Timestamp(row.updated_at),
         version: row.version,

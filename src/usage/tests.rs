@@ -32,6 +32,7 @@ fn caller(key_id: &str) -> Arc<Caller> {
         max_active_keys: 10,
         key_creations_per_hour: 5,
         can_manage_api_keys: true,
+        notify_by_email: false,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         version: 1,

@@ -1,17 +1,10 @@
-//! Webhooks on their way out: events become deliveries, deliveries become attempts, and what came of
-//! those is written down.
-//!
-//! `dispatcher` runs all of it, beside the server; `sender` makes an attempt, `connect` its connection,
-//! within what `address` and `target` allow.
+//! How an event is sent to an endpoint: `sender` makes an attempt, `connect` its connection, within what
+//! `address` and `target` allow; `signature` signs it, by a secret that `vault` keeps.
 
 pub mod address;
 pub mod connect;
-mod dispatcher;
-mod outcome;
-pub mod schedule;
 pub mod sender;
 pub mod signature;
-mod slots;
 pub mod target;
 pub mod vault;
 
@@ -20,14 +13,12 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::dispatch::schedule::Schedule;
+use crate::dispatch::{Disable, EventDeliveries};
 use address::Allowed;
 use connect::{Connector, Resolve, SystemResolver};
-use schedule::Schedule;
 use sender::Sender;
 use vault::Vault;
-
-pub use dispatcher::{Disable, Dispatcher, context};
 
 /// How webhooks are sent.
 #[derive(Clone)]
@@ -56,18 +47,15 @@ impl Settings {
         }
     }
 
-    /// What sends, and has endpoints disabled by `disable`.
-    pub fn dispatcher(&self, store: &Store, clock: &Clock, disable: Disable) -> Dispatcher {
+    /// What webhooks are sent by, which has endpoints disabled by `disable`; none without a master key.
+    pub fn deliveries(&self, clock: &Clock, disable: Disable) -> Option<EventDeliveries> {
         let resolver = Arc::clone(&self.resolver);
         let connector = Connector::new(Arc::clone(&self.allowed), resolver, &self.roots);
-        Dispatcher {
-            store: store.clone(),
-            clock: clock.clone(),
+        self.vault.is_open().then(|| EventDeliveries {
             sender: Sender::new(connector, clock.clone()),
             vault: Arc::clone(&self.vault),
             allowed: Arc::clone(&self.allowed),
-            schedule: self.schedule.clone(),
             disable,
-        }
+        })
     }
 }

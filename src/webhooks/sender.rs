@@ -13,12 +13,15 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::connect::{ConnectError, Connector};
-use super::schedule::retry_after;
 use super::signature::sign;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{ANSWER_KEPT_BYTES, ANSWER_READ_BYTES, ATTEMPT_WITHIN};
+use crate::dispatch::Sent;
+use crate::dispatch::schedule::retry_after;
 use crate::store::webhooks::{AttemptError, SentAttempt};
 
+/// The status by which an endpoint says that it is gone for good.
+pub const GONE: i32 = 410;
 /// Who sends.
 const AGENT: &str = "Orqit-Webhooks/1";
 /// How long a connection that nobody uses is kept, and how many of them to one host.
@@ -47,16 +50,6 @@ pub struct Message {
     pub number: i32,
     /// The payload.
     pub body: Bytes,
-}
-
-/// What came of it.
-pub struct Sent {
-    /// The attempt.
-    pub attempt: SentAttempt,
-    /// Whether the answer was 2xx, whole or so far as it is read.
-    pub is_success: bool,
-    /// How long the endpoint wants to be left alone.
-    pub retry_after: Option<Duration>,
 }
 
 /// An answer so far as it is looked at.
@@ -90,8 +83,7 @@ impl Sender {
         let answer = match answered {
             Ok(answer) => answer,
             Err(error) => {
-                let attempt = SentAttempt::unanswered(started_at, duration_ms, error);
-                return Sent { attempt, is_success: false, retry_after: None };
+                return Sent::failure(SentAttempt::unanswered(started_at, duration_ms, error));
             }
         };
         let attempt = SentAttempt {
@@ -104,7 +96,8 @@ impl Sender {
         };
         let asked = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = asked.and_then(|text| retry_after(text, self.clock.now()));
-        Sent { attempt, is_success: answer.status.is_success(), retry_after }
+        let is_final = attempt.status_code == Some(GONE);
+        Sent { attempt, is_success: answer.status.is_success(), is_final, retry_after }
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, AttemptError> {

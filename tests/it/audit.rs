@@ -191,6 +191,7 @@ async fn a_workspace_is_changed_by_who_may_and_within_bounds() {
         "maxActiveKeys": 10, "keyCreationsPerHour": 5,
         "capabilities": {"canManageApiKeys": true},
         "createdAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.000Z", "version": 1,
+        "notifyByEmail": false,
     });
     assert_eq!(admin.get("/workspace").await.data(200), expected);
     for (body, field) in [

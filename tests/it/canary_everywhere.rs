@@ -49,7 +49,7 @@ const HEADERS: [&str; 19] = [
     "x-request-id",
 ];
 /// Where text that was accepted may be found.
-const STORED_IN: [&str; 19] = [
+const STORED_IN: [&str; 20] = [
     "api_keys",
     "article_tags",
     "articles",
@@ -59,6 +59,7 @@ const STORED_IN: [&str; 19] = [
     "categories",
     "comments",
     "custom_fields",
+    "emails",
     "events",
     "history",
     "projects",

@@ -15,7 +15,8 @@ use crate::support::database::{TestStore, actor, insert_workspace};
 use crate::support::receiver::{Receiver, status};
 use crate::support::requests::vpn;
 use crate::support::rest::send;
-use crate::support::server::Orqit;
+use crate::support::server::{Options, Orqit};
+use crate::support::smtp::Smtp;
 use crate::support::tickets::{event, new_ticket};
 
 const WRITERS: i64 = 8;
@@ -156,7 +157,9 @@ fn members(object: &Value) -> BTreeSet<&str> {
 
 #[tokio::test]
 async fn every_type_of_event_is_made_and_shows_its_resource_as_the_documentation_has_it() {
-    let orqit = Orqit::start().await;
+    let smtp = Smtp::start().await;
+    let options = Options { email: Some(smtp.settings()), ..Options::default() };
+    let orqit = Orqit::start_with(options).await;
     let admin = orqit.rest_as(&["admin"]).await;
     let create = async |path: &str, body: Value| admin.post(path, body).await.data(201);
     let ticket = create("/tickets", vpn()).await;
@@ -194,6 +197,15 @@ async fn every_type_of_event_is_made_and_shows_its_resource_as_the_documentation
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     send(admin.request(Method::DELETE, &hook)).await.data(200);
+    for (id, (to, status)) in [("ana", "SENT"), ("nobody", "FAILED")].iter().enumerate() {
+        let to = [format!("{to}@example.com")];
+        create("/emails", json!({"to": to, "subject": "Laptop", "text": "Ready."})).await;
+        let path = format!("/emails/{}", id + 1);
+        let ended = async || admin.get(&path).await.data(200)["status"] == *status;
+        while !ended().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 
     let document: Value = serde_json::from_str(OPENAPI).expect("JSON");
     let payloads = orqit.payloads().await;

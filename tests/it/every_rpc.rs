@@ -2,6 +2,7 @@
 //! remember to add a new one here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Method;
@@ -9,7 +10,7 @@ use orqit::auth::scope::{Scope, Scopes};
 use orqit::pb;
 use orqit::server::OPENAPI;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Value as Reflected};
-use rest::{Access, Policy, Route, Rpc};
+use rest::{Access, IdempotencyKeyUse, Policy, Route, Rpc};
 use serde_json::Value;
 use tonic::{Code, Status};
 
@@ -102,6 +103,10 @@ async fn by_rest(rest: &Rest, route: &Route, ids: &Ids) -> Answer {
     let method: Method = route.method.parse().expect("a method");
     let request = rest.request(method, &format!("/{}", path(route, ids)));
     let request = request.header("x-request-id", "the-same");
+    let request = match needs_key(std::slice::from_ref(route)) {
+        true => request.header("idempotency-key", new_key()),
+        false => request,
+    };
     let request = match example(route) {
         Some(body) => request.json(&body),
         None => request,
@@ -111,6 +116,19 @@ async fn by_rest(rest: &Rest, route: &Route, ids: &Ids) -> Answer {
         true => opened(request).await,
         false => send(request).await,
     }
+}
+
+/// Whether calls of one of these routes need an Idempotency-Key.
+fn needs_key(routes: &[Route]) -> bool {
+    let is_needed = |policy: &Policy| policy.idempotency_key == IdempotencyKeyUse::Required;
+    let mut needing = pb::RPCS.iter().filter(|rpc| rpc.policy.as_ref().is_some_and(is_needed));
+    needing.any(|rpc| rpc.routes.iter().any(|it| routes.contains(it)))
+}
+
+/// One that was not sent before.
+fn new_key() -> String {
+    static KEYS: AtomicU64 = AtomicU64::new(0);
+    KEYS.fetch_add(1, Ordering::Relaxed).to_string()
 }
 
 /// Whether the answer of a route is a stream.
@@ -173,6 +191,10 @@ async fn by_grpc(orqit: &Orqit, rpc: &Rpc, key: &str, ids: &Ids) -> Status {
         message.set_field(&field, value);
     }
     let mut headers = vec![("x-request-id", "the-same")];
+    let idempotency_key = new_key();
+    if needs_key(rpc.routes) {
+        headers.push(("idempotency-key", &idempotency_key));
+    }
     if !key.is_empty() {
         headers.push(("x-api-key", key));
     }
@@ -336,6 +358,10 @@ async fn create_all(owner: &Rest) -> Ids {
             Value::String(id) => id.clone(),
             number => number.to_string(),
         };
+        if route.template == "/api/public/v1/tickets" {
+            // They have other paths as well.
+            created.known.insert("/api/tickets".to_owned(), id.clone());
+        }
         created.known.insert(route.template.to_owned(), id);
     }
     assert!(!created.known.is_empty());

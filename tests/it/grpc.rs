@@ -270,7 +270,7 @@ async fn under_api_everything_is_rest() {
     }
 }
 
-const SERVICES: [&str; 17] = [
+const SERVICES: [&str; 19] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
@@ -287,6 +287,8 @@ const SERVICES: [&str; 17] = [
     "orqit.v1.UsageService",
     "orqit.v1.UserService",
     "orqit.v1.WebhookService",
+    "orqit.v1.EmailService",
+    "orqit.v1.CompatService",
     "orqit.v1.WorkspaceService",
 ];
 

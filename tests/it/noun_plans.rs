@@ -1,15 +1,16 @@
-//! No list of articles, assets, projects, tasks or webhooks, however filtered and ordered, reads its whole table.
+//! No list of articles, assets, e-mails, projects, tasks or webhooks, however filtered and ordered, reads its whole table.
 
 use orqit::clock::Date;
 use orqit::store::articles::Article;
 use orqit::store::assets::Asset;
+use orqit::store::emails::{Email, EmailStatus};
 use orqit::store::projects::Project;
 use orqit::store::tasks::Task;
 use orqit::store::webhooks::{Webhook, WebhookStatus};
 
 use crate::query_plans::assert_no_scan;
 use crate::support::database::{TestStore, actor};
-use crate::support::tickets::{new_asset, new_webhook};
+use crate::support::tickets::{new_asset, new_ticket, new_webhook};
 
 #[tokio::test]
 async fn no_list_of_articles_scans_the_table() {
@@ -39,6 +40,45 @@ async fn no_list_of_articles_scans_the_table() {
     }
     let now = test.clock.now();
     assert_no_scan::<Article>(&test, now.plus_millis(-18_000), now).await;
+}
+
+#[tokio::test]
+async fn no_list_of_emails_scans_the_table() {
+    let test = TestStore::create().await;
+    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    for _ in 0..50_i64 {
+        tx.insert_ticket(new_ticket("VPN")).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let statuses = [EmailStatus::Queued, EmailStatus::Sent, EmailStatus::Failed, EmailStatus::Held];
+    for _ in 0..20_i64 {
+        test.clock.advance_millis(1000);
+        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+        for place in 0..100_i64 {
+            let email = Email {
+                id: 0,
+                recipients: vec!["ana@example.com".to_owned()],
+                copies: Vec::new(),
+                subject: "VPN".to_owned(),
+                text_body: Some("Wait.".to_owned()),
+                html_body: None,
+                reply_to: None,
+                status: statuses[(place % 4) as usize],
+                attempt_count: 0,
+                last_error: None,
+                response: None,
+                ticket_id: Some(place % 50 + 1),
+                sent_at: None,
+                created_at: test.clock.now(),
+                updated_at: test.clock.now(),
+                version: 1,
+            };
+            tx.insert(email).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let now = test.clock.now();
+    assert_no_scan::<Email>(&test, now.plus_millis(-18_000), now).await;
 }
 
 #[tokio::test]

@@ -80,7 +80,8 @@ fn kinds() -> Vec<Kind> {
             Kind::NotFound(Resource::Task) => Kind::NotFound(Resource::Event),
             Kind::NotFound(Resource::Event) => Kind::NotFound(Resource::Webhook),
             Kind::NotFound(Resource::Webhook) => Kind::NotFound(Resource::Delivery),
-            Kind::NotFound(Resource::Delivery) => Kind::ApiKeyLimitReached,
+            Kind::NotFound(Resource::Delivery) => Kind::NotFound(Resource::Email),
+            Kind::NotFound(Resource::Email) => Kind::ApiKeyLimitReached,
             Kind::ApiKeyLimitReached => Kind::RouteNotFound,
             Kind::RouteNotFound => Kind::MethodNotAllowed { allow: "GET".to_owned() },
             Kind::MethodNotAllowed { .. } => {

@@ -195,7 +195,9 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
         When::Versioned => contract.is_versioned(rpc, route),
         When::Capability => rpc.policy.capability.is_some(),
         When::Idempotent => rpc.policy.idempotency_key != IdempotencyKeyUse::Ignored,
-        When::IdempotencyRequired => rpc.policy.idempotency_key == IdempotencyKeyUse::Required,
+        When::IdempotencyRequired => {
+            *rpc.policy.idempotency_key_on(&route.template) == IdempotencyKeyUse::Required
+        }
         When::Page => request.get_field_by_name("per_page").is_some(),
         When::Stream => rpc.method.is_server_streaming(),
         When::Credential => keyed || rpc.policy.limited_by_address,

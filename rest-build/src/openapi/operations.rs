@@ -189,7 +189,7 @@ impl<'a> Operation<'a> {
         if self.contract.resumes(self.rpc) {
             parameters.push(json!({ "$ref": "#/components/parameters/Last-Event-ID" }));
         }
-        match self.rpc.policy.idempotency_key {
+        match self.rpc.policy.idempotency_key_on(&self.route.template) {
             IdempotencyKeyUse::Ignored => {}
             IdempotencyKeyUse::Optional => parameters.push(self.idempotency_key(false)),
             IdempotencyKeyUse::Required => parameters.push(self.idempotency_key(true)),

@@ -2,15 +2,20 @@
 
 use serde_json::{Map, json};
 
-use super::{messages, status};
+use super::{changes, messages, notices, status};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
 use crate::event_type::EventType;
 use crate::pb;
 use crate::service::changes::created_as;
+use crate::service::emails::Outbox;
 use crate::service::{from_number, transitions};
+use crate::store::Tx;
 use crate::store::tickets::{Channel, Comment, NewComment, Status, Ticket, Visibility};
+
+/// The most users who watch a ticket, as the contract has it.
+const WATCHERS_MAX: usize = 100;
 
 /// The comment that a request asks for. Without an author it is the SYSTEM user's.
 pub fn new_comment(message: pb::CreateTicketCommentRequest, system_user: i64) -> NewComment {
@@ -42,14 +47,79 @@ from_number! {
     visibility -> Visibility,
 }
 
-/// The ticket with one comment more. Whoever asked for it and speaks up again opens it again, unless
-/// it was closed for good.
-pub fn commented(before: &Ticket, new: &NewComment, now: Timestamp) -> Result<Ticket, Error> {
+/// Who opens a ticket again by what they say, unless it was closed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpensAgain {
+    /// Whoever asked for it.
+    Requester,
+    /// Whoever says it.
+    Anybody,
+}
+
+/// What is said to a ticket, and what follows.
+pub struct Said {
+    /// The comment.
+    pub new: NewComment,
+    /// Who opens the ticket again by it.
+    pub opens_again: OpensAgain,
+    /// A user who watches the ticket from then on.
+    pub watcher: Option<i64>,
+    /// Where requester and watchers are written to; nowhere where the workspace does not want it.
+    pub outbox: Option<Outbox>,
+}
+
+/// Adds a comment to a ticket that is locked; `by` is who changes it. Answers the comment, and the ticket as
+/// it is then.
+pub async fn add(
+    tx: &mut Tx,
+    before: &Ticket,
+    said: Said,
+    by: i64,
+) -> Result<(pb::Comment, Ticket), Error> {
+    let Said { new, opens_again, watcher, outbox } = said;
+    let mut after = commented(before, &new, opens_again, tx.now())?;
+    after.updated_by = by;
+    let is_new = |id: &i64| !after.watcher_user_ids.contains(id);
+    if let Some(id) = watcher.filter(is_new).filter(|_| after.watcher_user_ids.len() < WATCHERS_MAX)
+    {
+        after.watcher_user_ids.push(id);
+    }
+    let after = tx.update(before, after).await?;
+    // Before the comment, whose number is waited for: the ticket is held already.
+    let is_public = new.visibility == Visibility::Public;
+    if is_public {
+        tx.add_words::<Ticket>(after.id, &new.body).await?;
+    }
+    let comment = comment(tx.insert_comment(after.id, new).await?);
+    tx.record(created(&comment, &after));
+    if let Some(outbox) = outbox.filter(|_| is_public) {
+        let said = (comment.author_id, comment.body.as_str());
+        notices::tell_of_comment(tx, outbox, &after, said).await?;
+    }
+    let is_more = |before: &Ticket| {
+        after.status != before.status || after.watcher_user_ids != before.watcher_user_ids
+    };
+    if is_more(before) {
+        // The comment is told by its own event.
+        let before = Ticket { comment_count: after.comment_count, ..before.clone() };
+        tx.record_update(&after, changes::updated(&before, &after));
+    }
+    Ok((comment, after))
+}
+
+/// The ticket with one comment more.
+fn commented(
+    before: &Ticket,
+    new: &NewComment,
+    opens_again: OpensAgain,
+    now: Timestamp,
+) -> Result<Ticket, Error> {
     let mut after = Ticket { comment_count: before.comment_count + 1, ..before.clone() };
-    let by_requester = before.requester_id == Some(new.author_id);
+    let may_speak =
+        opens_again == OpensAgain::Anybody || before.requester_id == Some(new.author_id);
     let waits = matches!(before.status, Status::Pending | Status::Resolved | Status::Closed);
     let may_open = status::allowed(before, now).contains(&Status::Open.as_i16().into());
-    if new.visibility == Visibility::Public && by_requester && waits && may_open {
+    if new.visibility == Visibility::Public && may_speak && waits && may_open {
         status::enter(&mut after, Status::Open, now)?;
     }
     Ok(after)

@@ -2,14 +2,15 @@
 
 mod batch;
 mod changes;
-mod comments;
+pub(in crate::service) mod comments;
 mod feed;
 mod filters;
 mod include;
 pub(in crate::service) mod messages;
-mod references;
+pub(in crate::service) mod notices;
+pub(in crate::service) mod references;
 pub mod status;
-mod writes;
+pub(in crate::service) mod writes;
 
 use std::sync::Arc;
 
@@ -17,17 +18,20 @@ use tonic::{Request, Response, Status};
 
 use rest::Mask;
 
+use self::comments::{OpensAgain, Said};
 use super::batch::{check_size, spend};
 use super::custom_fields;
+use super::emails::Outbox;
 use super::once::{Answer, once};
 use super::pages;
 use super::references::check_one;
 use super::{accept, no_more, number};
+use crate::auth::caller::Caller;
 use crate::error::Error;
 use crate::limits::Limiter;
 use crate::pb;
 use crate::resource::Resource;
-use crate::store::tickets::{Comment, Ticket, TicketFilter, Visibility};
+use crate::store::tickets::{Comment, Ticket, TicketFilter};
 use crate::store::{CursorKey, Store, User, WorkspaceId};
 
 /// Answers for tickets.
@@ -37,6 +41,8 @@ pub struct Tickets {
     pub store: Store,
     /// What batches spend of; none where the service calls itself, to load its demo.
     pub limiter: Option<Arc<Limiter>>,
+    /// Where e-mails about them are put.
+    pub outbox: Outbox,
 }
 
 #[tonic::async_trait]
@@ -188,20 +194,10 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let answered = once(&self.store, &accepted, async |tx| {
             let before = tx.find_for_update::<Ticket>(id?, &accepted.precondition).await?;
             check_one::<User>(tx, "authorId", Some(new.author_id)).await?;
-            let mut after = comments::commented(&before, &new, tx.now())?;
-            after.updated_by = by;
-            let after = tx.update(&before, after).await?;
-            // Before the comment, whose number is waited for: the ticket is held already.
-            if new.visibility == Visibility::Public {
-                tx.add_words::<Ticket>(after.id, &new.body).await?;
-            }
-            let comment = comments::comment(tx.insert_comment(after.id, new).await?);
-            tx.record(comments::created(&comment, &after));
-            if after.status != before.status {
-                // The comment is told by its own event.
-                let before = Ticket { comment_count: after.comment_count, ..before };
-                tx.record_update(&after, changes::updated(&before, &after));
-            }
+            let outbox = self.outbox_of(&accepted.caller);
+            let opens_again = OpensAgain::Requester;
+            let said = Said { new: new.clone(), opens_again, watcher: None, outbox };
+            let (comment, _) = comments::add(tx, &before, said, by).await?;
             Ok(pb::CreateTicketCommentResponse { comment: Some(comment) })
         });
         Ok(answered.await?)
@@ -241,6 +237,11 @@ impl pb::ticket_service_server::TicketService for Tickets {
 }
 
 impl Tickets {
+    /// Where requester and watchers are written to; nowhere where the workspace does not want it.
+    fn outbox_of(&self, caller: &Caller) -> Option<Outbox> {
+        caller.key.workspace.notify_by_email.then_some(self.outbox)
+    }
+
     /// The ticket that a path names.
     async fn find(&self, workspace: WorkspaceId, id: &str) -> Result<Ticket, Error> {
         let found = self.store.reader(workspace).find(ticket_id(id)?).await?;
@@ -255,7 +256,7 @@ impl Answer for pb::BatchUpdateTicketsResponse {}
 impl Answer for pb::CreateTicketCommentResponse {}
 
 /// The id that `42` or `TCK-42` names. What can be no id is simply not found.
-fn ticket_id(text: &str) -> Result<i64, Error> {
+pub(in crate::service) fn ticket_id(text: &str) -> Result<i64, Error> {
     let digits = text.strip_prefix("TCK-").unwrap_or(text);
     number(digits).ok_or_else(|| Resource::Ticket.not_found())
 }

@@ -16,6 +16,7 @@ use super::once::{Answer, kept_by_nobody, once};
 use super::pages;
 use super::{accept, changes, from_number, no_more, number, stored};
 use crate::config::{WEBHOOK_SECRETS_MAX, WEBHOOKS_MAX};
+use crate::dispatch::{Disable, context};
 use crate::error::{Error, Kind};
 use crate::event::Actor;
 use crate::event_type::EventType;
@@ -31,7 +32,6 @@ use crate::webhooks::address::Allowed;
 use crate::webhooks::signature::{SECRET_BYTES, secret_text};
 use crate::webhooks::target::Target;
 use crate::webhooks::vault::{Vault, random};
-use crate::webhooks::{Disable, context};
 
 /// Answers for webhooks.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ pub(super) mod audit_log;
 pub(super) mod category;
 pub(in crate::store) mod comment;
 pub(super) mod custom_field;
+pub(super) mod email;
 pub(super) mod event;
 pub(super) mod history;
 pub(super) mod project;

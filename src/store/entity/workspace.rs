@@ -14,6 +14,7 @@ pub struct Model {
     pub max_active_keys: i32,
     pub key_creations_per_hour: i32,
     pub can_manage_api_keys: bool,
+    pub notify_by_email: bool,
     pub updated_at: i64,
     pub version: i64,
 }

@@ -4,6 +4,8 @@
 //! the workspace waits from there on. PostgreSQL therefore gets all of a new row as one statement: a
 //! round trip for each piece would let the others wait as often.
 
+use std::collections::BTreeSet;
+
 use sea_orm::sea_query::{ArrayType, LockType};
 use sea_orm::{
     ColumnTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -82,6 +84,16 @@ impl Tx {
         let _timed = StoreOperation::begin("find", N::table().name);
         let find = find_row::<N>(self.transaction.backend(), self.workspace, id);
         Ok(self.transaction.read(find, decode::<N>).await?.into_iter().next())
+    }
+
+    /// The rows with these ids, as they are now, by ascending id.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find_all<N: Noun>(&self, ids: BTreeSet<i64>) -> Result<Vec<N>, Error> {
+        let _timed = StoreOperation::begin("find_all", N::table().name);
+        let select = rows_where::<N>(self.workspace, column::<N>("id").is_in(ids))
+            .order_by_asc(column::<N>("id"))
+            .build(self.transaction.backend());
+        self.transaction.read(select, decode::<N>).await
     }
 
     /// The row with this id, as nobody else can change it until this change has ended; refused where

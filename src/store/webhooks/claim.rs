@@ -5,32 +5,44 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sea_orm::DbBackend;
+use sea_orm::{ColumnTrait, DbBackend, QueryTrait};
 
 use super::dispatch::{ENDPOINT_COLUMNS, Endpoint, endpoint};
-use super::{AttemptError, DeliveryStatus, EndpointKey, Trigger};
+use super::{AttemptError, DeliveryStatus, EndpointKey, MAIL, Trigger};
 use crate::clock::Timestamp;
-use crate::config::{CLAIM_LASTS, CLAIMS_MAX};
+use crate::config::{CLAIM_LASTS, CLAIMS_MAX, EMAIL_CLAIM_LASTS};
 use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::store::WorkspaceId;
+use crate::store::emails::Email;
+use crate::store::entity::email;
 use crate::store::failure::failed;
 use crate::store::log::{self, recorded};
-use crate::store::nouns::Stored;
+use crate::store::nouns::{Stored, decode, rows_where};
 use crate::store::row::Row;
 use crate::store::sql::{Parameters, statement};
 use crate::store::transaction::Transaction;
+
+/// What a delivery brings, and where to.
+#[derive(Debug, Clone)]
+pub enum Parcel {
+    /// An event to an endpoint of a webhook.
+    Event { endpoint: Arc<Endpoint>, event: Arc<RecordedEvent> },
+    /// An e-mail to the SMTP server.
+    Email(Arc<Email>),
+}
 
 /// A delivery that was claimed, to be sent.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// Its id.
     pub id: i64,
-    /// The endpoint that it goes to.
-    pub endpoint: Arc<Endpoint>,
-    /// The event that it brings.
-    pub event: Arc<RecordedEvent>,
+    /// The workspace, and the endpoint that it goes to.
+    pub endpoint: EndpointKey,
+    /// What it brings.
+    pub parcel: Parcel,
     /// By which what comes of it counts.
     pub token: i64,
     /// How many attempts were made before.
@@ -41,17 +53,40 @@ pub struct Claim {
     pub resume_at: Option<Timestamp>,
     /// Why it is sent.
     pub trigger: Trigger,
+    /// Whether it was claimed so often that nobody shall send it any more. Of a webhook's that is known
+    /// to the database, of an e-mail it has to be told.
+    pub is_worn_out: bool,
+}
+
+/// How long a claim of what goes there lasts.
+fn lasts(endpoint: i64) -> Duration {
+    if endpoint == MAIL { EMAIL_CLAIM_LASTS } else { CLAIM_LASTS }
 }
 
 /// Claims what is due of an endpoint, at most so many, the live ones first; and gives up what is not to
 /// be sent any more.
 pub(super) async fn claim(
     transaction: &Transaction,
-    (workspace, endpoint_id): EndpointKey,
+    key: EndpointKey,
     most: usize,
     token: i64,
     now: Timestamp,
 ) -> Result<Vec<Claim>, Error> {
+    let due = due(transaction, key, most, now).await?;
+    match (due.is_empty(), key.1) {
+        (true, _) => Ok(Vec::new()),
+        (false, MAIL) => claim_emails(transaction, key, due, token, now).await,
+        (false, _) => claim_events(transaction, key, due, token, now).await,
+    }
+}
+
+/// What is due of an endpoint, and nobody else's at the moment.
+async fn due(
+    transaction: &Transaction,
+    (workspace, endpoint): EndpointKey,
+    most: usize,
+    now: Timestamp,
+) -> Result<Vec<DueRow>, Error> {
     let backend = transaction.backend();
     let skip = if backend == DbBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
     let mut due: Vec<DueRow> = Vec::new();
@@ -65,27 +100,31 @@ pub(super) async fn claim(
              FROM deliveries WHERE workspace_id = $1 AND endpoint_id = $2 AND lane = $3 \
              AND due_at <= $4 AND due_at IS NOT NULL ORDER BY due_at, id LIMIT $5{skip}"
         );
-        let values =
-            [workspace.0.into(), endpoint_id.into(), lane.into(), now.0.into(), left.into()];
+        let values = [workspace.0.into(), endpoint.into(), lane.into(), now.0.into(), left.into()];
         due.extend(transaction.read(statement(backend, text, values), due_row).await?);
     }
-    if due.is_empty() {
-        return Ok(Vec::new());
-    }
+    Ok(due)
+}
+
+async fn claim_events(
+    transaction: &Transaction,
+    key: EndpointKey,
+    due: Vec<DueRow>,
+    token: i64,
+    now: Timestamp,
+) -> Result<Vec<Claim>, Error> {
+    let workspace = key.0;
     let text =
         format!("SELECT {ENDPOINT_COLUMNS} FROM webhooks WHERE workspace_id = $1 AND id = $2");
-    let values = [workspace.0.into(), endpoint_id.into()];
-    let found = transaction.read_one(statement(backend, text, values), endpoint).await?;
+    let select = statement(transaction.backend(), text, [workspace.0.into(), key.1.into()]);
+    let found = transaction.read_one(select, endpoint).await?;
     let void_up_to = found.as_ref().filter(|found| found.is_active).map(|found| found.void_up_to);
     let is_void = |row: &DueRow| {
         void_up_to.is_none_or(|up_to| row.id <= up_to && row.trigger != Trigger::Manual)
     };
-    for row in due.iter().filter(|row| row.token != 0) {
-        note_lost(transaction, workspace, row).await?;
-    }
+    note_lost(transaction, key, due.iter()).await?;
     let (void, rest): (Vec<_>, Vec<_>) = due.into_iter().partition(is_void);
-    let (parked, claimed): (Vec<_>, Vec<_>) =
-        rest.into_iter().partition(|row| row.claims >= CLAIMS_MAX);
+    let (parked, claimed): (Vec<_>, Vec<_>) = rest.into_iter().partition(DueRow::is_worn_out);
     end(transaction, workspace, &void, DeliveryStatus::Failed).await?;
     end(transaction, workspace, &parked, DeliveryStatus::Parked).await?;
     for row in &parked {
@@ -96,19 +135,7 @@ pub(super) async fn claim(
         );
     }
     let Some(found) = found.filter(|_| !claimed.is_empty()) else { return Ok(Vec::new()) };
-    let mut parameters = Parameters::new(backend);
-    let (token_at, lease) = (parameters.bind(token), parameters.bind(now.plus(CLAIM_LASTS).0));
-    let workspace_at = parameters.bind(workspace.0);
-    let ids: Vec<_> = claimed.iter().map(|row| row.id).collect();
-    let text = format!(
-        "UPDATE deliveries SET token = {token_at}, due_at = {lease}, claims = claims + 1, \
-           attempt_count = attempt_count + CASE WHEN token <> 0 THEN 1 ELSE 0 END, \
-           trigger_next = {} \
-         WHERE workspace_id = {workspace_at} AND id {}",
-        Trigger::Schedule.as_i16(),
-        parameters.bind_in(&ids),
-    );
-    transaction.execute(parameters.statement(text)).await.map_err(failed)?;
+    take(transaction, key, &claimed, token, now).await?;
     let events = events_at(transaction, workspace, &claimed).await?;
     let endpoint = Arc::new(found.endpoint);
     let mut claims = Vec::with_capacity(claimed.len());
@@ -118,41 +145,83 @@ pub(super) async fn claim(
             without.push(row);
             continue;
         };
-        claims.push(Claim {
-            id: row.id,
-            endpoint: Arc::clone(&endpoint),
-            event: Arc::clone(event),
-            token,
-            attempt_count: row.attempt_count + i32::from(row.token != 0),
-            failures: row.failures,
-            resume_at: row.resume_at,
-            trigger: row.trigger,
-        });
+        let (endpoint, event) = (Arc::clone(&endpoint), Arc::clone(event));
+        claims.push(row.claimed(key, token, Parcel::Event { endpoint, event }));
     }
     end(transaction, workspace, &without, DeliveryStatus::Failed).await?;
     Ok(claims)
 }
 
-/// Notes an attempt of which nobody knows what came.
+/// Claims e-mails. Those that are worn out are claimed once more, by whoever tells of their end.
+async fn claim_emails(
+    transaction: &Transaction,
+    key: EndpointKey,
+    due: Vec<DueRow>,
+    token: i64,
+    now: Timestamp,
+) -> Result<Vec<Claim>, Error> {
+    // Of one that is worn out the last attempt is written down with its end.
+    note_lost(transaction, key, due.iter().filter(|row| !row.is_worn_out())).await?;
+    take(transaction, key, &due, token, now).await?;
+    let ids = email::Column::Id.is_in(due.iter().map(|row| -row.id));
+    let select = rows_where::<Email>(key.0, ids).build(transaction.backend());
+    let emails = transaction.read(select, decode::<Email>).await?;
+    let mut emails: BTreeMap<_, _> =
+        emails.into_iter().map(|email| (email.id, Arc::new(email))).collect();
+    let claim = |row: DueRow| {
+        let email = emails.remove(&-row.id)?;
+        Some(row.claimed(key, token, Parcel::Email(email)))
+    };
+    Ok(due.into_iter().filter_map(claim).collect())
+}
+
+/// Writes down who has claimed these.
+async fn take(
+    transaction: &Transaction,
+    (workspace, endpoint): EndpointKey,
+    rows: &[DueRow],
+    token: i64,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut parameters = Parameters::new(transaction.backend());
+    let (token, until) = (parameters.bind(token), parameters.bind(now.plus(lasts(endpoint)).0));
+    let workspace = parameters.bind(workspace.0);
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let text = format!(
+        "UPDATE deliveries SET token = {token}, due_at = {until}, claims = claims + 1, \
+           attempt_count = attempt_count + CASE WHEN token <> 0 AND claims < {CLAIMS_MAX} THEN 1 ELSE 0 END, \
+           trigger_next = {} \
+         WHERE workspace_id = {workspace} AND id {}",
+        Trigger::Schedule.as_i16(),
+        parameters.bind_in(&ids),
+    );
+    transaction.execute(parameters.statement(text)).await.map_err(failed)?;
+    Ok(())
+}
+
+/// Notes the attempts of which nobody knows what came.
 async fn note_lost(
     transaction: &Transaction,
-    workspace: WorkspaceId,
-    row: &DueRow,
+    (workspace, endpoint): EndpointKey,
+    rows: impl Iterator<Item = &DueRow>,
 ) -> Result<(), Error> {
-    let began = row.due_at.minus(CLAIM_LASTS);
-    let text = "INSERT INTO attempts (workspace_id, delivery_id, number, started_at, duration_ms, \
-                status_code, error, response_headers, response_body, reason) \
-                VALUES ($1, $2, $3, $4, $5, NULL, $6, '{}', '', $7)";
-    let values = [
-        workspace.0.into(),
-        row.id.into(),
-        (row.attempt_count + 1).into(),
-        began.0.into(),
-        (row.due_at.0 - began.0).into(),
-        AttemptError::WorkerLost.as_i16().into(),
-        Trigger::Schedule.as_i16().into(),
-    ];
-    transaction.execute(statement(transaction.backend(), text, values)).await.map_err(failed)?;
+    for row in rows.filter(|row| row.token != 0) {
+        let began = row.due_at.minus(lasts(endpoint));
+        let text = "INSERT INTO attempts (workspace_id, delivery_id, number, started_at, duration_ms, \
+                    status_code, error, response_headers, response_body, reason) \
+                    VALUES ($1, $2, $3, $4, $5, NULL, $6, '{}', '', $7)";
+        let values = [
+            workspace.0.into(),
+            row.id.into(),
+            (row.attempt_count + 1).into(),
+            began.0.into(),
+            (row.due_at.0 - began.0).into(),
+            AttemptError::WorkerLost.as_i16().into(),
+            Trigger::Schedule.as_i16().into(),
+        ];
+        let insert = statement(transaction.backend(), text, values);
+        transaction.execute(insert).await.map_err(failed)?;
+    }
     Ok(())
 }
 
@@ -209,6 +278,26 @@ struct DueRow {
     trigger: Trigger,
     resume_at: Option<Timestamp>,
     due_at: Timestamp,
+}
+
+impl DueRow {
+    fn is_worn_out(&self) -> bool {
+        self.claims >= CLAIMS_MAX
+    }
+
+    fn claimed(self, endpoint: EndpointKey, token: i64, parcel: Parcel) -> Claim {
+        Claim {
+            id: self.id,
+            endpoint,
+            parcel,
+            token,
+            attempt_count: self.attempt_count + i32::from(self.token != 0 && !self.is_worn_out()),
+            failures: self.failures,
+            resume_at: self.resume_at,
+            trigger: self.trigger,
+            is_worn_out: self.is_worn_out(),
+        }
+    }
 }
 
 fn due_row(row: &Row<'_>) -> Result<DueRow, Error> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::insert::{NewDelivery, insert};
-use super::{AttemptError, DeliveryStatus, Trigger};
+use super::insert::{NewDelivery, insert, insert_at};
+use super::{AttemptError, DeliveryStatus, MAIL, Trigger};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::metrics::StoreOperation;
@@ -215,6 +215,19 @@ impl Tx {
             })
             .collect();
         insert(&self.transaction, self.workspace, &new, self.now).await.map(|_| ())
+    }
+
+    /// Makes the delivery that sends an e-mail.
+    pub(in crate::store) async fn deliver_email(&mut self, email: i64) -> Result<(), Error> {
+        self.due.push((self.workspace, MAIL));
+        let new = NewDelivery {
+            endpoint: MAIL,
+            event: (0, "", ""),
+            trigger: Trigger::Schedule,
+            claim: None,
+        };
+        let ids = -email..1 - email;
+        insert_at(&self.transaction, self.workspace, ids, &[new], self.now).await
     }
 }
 

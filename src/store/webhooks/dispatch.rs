@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::insert::{NewDelivery, insert};
-use super::{Claim, EndpointKey, SealedSecret, Trigger, WebhookStatus};
+use super::{Claim, EndpointKey, Parcel, SealedSecret, Trigger, WebhookStatus};
 use crate::clock::Timestamp;
 use crate::config::{CLAIM_LASTS, FAN_OUT_BYTES, FAN_OUT_EVENTS};
 use crate::error::Error;
@@ -184,13 +184,17 @@ impl Store {
         let claimed = deliveries.iter().zip(ids).filter(|(due, _)| due.is_claimed);
         let claims = claimed.map(|(due, id)| Claim {
             id,
-            endpoint: Arc::clone(&of.endpoints[due.endpoint]),
-            event: Arc::clone(&of.events[due.event]),
+            endpoint: of.endpoints[due.endpoint].key,
+            parcel: Parcel::Event {
+                endpoint: Arc::clone(&of.endpoints[due.endpoint]),
+                event: Arc::clone(&of.events[due.event]),
+            },
             token,
             attempt_count: 0,
             failures: 0,
             resume_at: None,
             trigger: trigger(&of.events[due.event]),
+            is_worn_out: false,
         });
         Ok(Some(claims.collect()))
     }

@@ -51,14 +51,26 @@ pub(super) async fn insert(
     new: &[NewDelivery<'_>],
     now: Timestamp,
 ) -> Result<Range<i64>, Error> {
-    const COLUMNS: &str = "workspace_id, id, endpoint_id, event_id, event_type, sequence, status, \
-        lane, trigger_next, attempt_count, failures, claims, token, due_at, resume_at, created_at";
     if new.is_empty() {
         return Ok(0..0);
     }
     let amount = i64::try_from(new.len()).unwrap_or(i64::MAX);
     let last = advance(transaction, workspace, COUNTER, amount).await?;
     let ids = last - amount + 1..last + 1;
+    insert_at(transaction, workspace, ids.clone(), new, now).await?;
+    Ok(ids)
+}
+
+/// Makes deliveries with these ids.
+pub(super) async fn insert_at(
+    transaction: &Transaction,
+    workspace: WorkspaceId,
+    ids: Range<i64>,
+    new: &[NewDelivery<'_>],
+    now: Timestamp,
+) -> Result<(), Error> {
+    const COLUMNS: &str = "workspace_id, id, endpoint_id, event_id, event_type, sequence, status, \
+        lane, trigger_next, attempt_count, failures, claims, token, due_at, resume_at, created_at";
     let pending = DeliveryStatus::Pending.as_i16();
     if transaction.backend() == DbBackend::Postgres {
         let text = format!(
@@ -80,7 +92,7 @@ pub(super) async fn insert(
         let values = [
             workspace.0.into(),
             now.0.into(),
-            array(ArrayType::BigInt, ids.clone().collect::<Vec<_>>()),
+            array(ArrayType::BigInt, ids.collect::<Vec<_>>()),
             numbers(&|it| it.endpoint),
             texts(|it| it.event.1.to_owned()),
             texts(|it| it.event.2.to_owned()),
@@ -92,13 +104,13 @@ pub(super) async fn insert(
         ];
         let insert = statement(DbBackend::Postgres, text, values);
         transaction.execute(insert).await.map_err(failed)?;
-        return Ok(ids);
+        return Ok(());
     }
     let text = format!(
         "INSERT INTO deliveries ({COLUMNS}) VALUES \
          ($1, $2, $3, $4, $5, $6, {pending}, $7, $8, 0, 0, $9, $10, $11, NULL, $12)"
     );
-    for (it, id) in new.iter().zip(ids.clone()) {
+    for (it, id) in new.iter().zip(ids) {
         let (sequence, event_id, event_type) = it.event;
         let values = [
             workspace.0.into(),
@@ -117,5 +129,5 @@ pub(super) async fn insert(
         let insert = statement(DbBackend::Sqlite, text.as_str(), values);
         transaction.execute(insert).await.map_err(failed)?;
     }
-    Ok(ids)
+    Ok(())
 }

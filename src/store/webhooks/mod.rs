@@ -22,9 +22,10 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::resource::Resource;
 
-pub use claim::Claim;
+pub use claim::{Claim, Parcel};
 pub use deliveries::{Attempt, Delivery, DeliveryFilter};
 pub use dispatch::{Due, Endpoint, FanOut};
+pub(super) use record::write;
 pub use record::{Outcome, Recorded, SentAttempt};
 
 stored_enum! {
@@ -323,3 +324,7 @@ impl Store {
 
 /// The workspace and the endpoint of a delivery.
 pub type EndpointKey = (WorkspaceId, i64);
+
+/// The endpoint of e-mails: the SMTP server. No webhook has this id. The delivery of an e-mail has the
+/// e-mail's id, below zero.
+pub const MAIL: i64 = 0;

@@ -169,7 +169,7 @@ async fn note_health(
 }
 
 /// Writes the outcomes whose claims still count, and answers which they are.
-async fn write(
+pub(in crate::store) async fn write(
     transaction: &Transaction,
     outcomes: &[&Outcome],
     active: &[EndpointKey],

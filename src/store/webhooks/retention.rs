@@ -43,12 +43,17 @@ impl Store {
         let events = transaction.execute(statement(self.backend(), text, values)).await;
         let mut deleted = events.map_err(failed)?;
         // Ids follow the time: only the oldest have to be looked at.
-        let text = "SELECT id FROM (SELECT id, created_at, due_at FROM deliveries \
-                    WHERE workspace_id = $1 ORDER BY id LIMIT $3) AS oldest \
-                    WHERE created_at < $2 AND due_at IS NULL";
-        let values = [workspace.0.into(), before.0.into(), most.into()];
-        let old = transaction.read(statement(self.backend(), text, values), id).await?;
-        deleted += delete_deliveries(&transaction, workspace, &old).await?;
+        // Those of e-mails have ids below zero.
+        for oldest in ["id > 0 ORDER BY id", "id < 0 ORDER BY id DESC"] {
+            let text = format!(
+                "SELECT id FROM (SELECT id, created_at, due_at FROM deliveries \
+                 WHERE workspace_id = $1 AND {oldest} LIMIT $3) AS oldest \
+                 WHERE created_at < $2 AND due_at IS NULL"
+            );
+            let values = [workspace.0.into(), before.0.into(), most.into()];
+            let old = transaction.read(statement(self.backend(), text, values), id).await?;
+            deleted += delete_deliveries(&transaction, workspace, &old).await?;
+        }
         let text = "SELECT endpoint_id FROM deleted_webhooks WHERE workspace_id = $1 LIMIT 1";
         let grave = statement(self.backend(), text, [workspace.0.into()]);
         if let Some(endpoint) = transaction.read_one(grave, id).await? {

@@ -9,6 +9,7 @@ pub mod requests;
 pub mod rest;
 pub mod server;
 pub mod slow_link;
+pub mod smtp;
 pub mod tickets;
 pub mod tls;
 pub mod tower;

@@ -15,6 +15,7 @@ use orqit::auth::keyring;
 use orqit::auth::scope::Scopes;
 use orqit::clock::Clock;
 use orqit::connections::Bounds;
+use orqit::dispatch::schedule::Schedule;
 use orqit::event::{Actor, RecordedEvent};
 use orqit::gateway::github::GithubKeys;
 use orqit::held_bytes;
@@ -27,7 +28,6 @@ use orqit::usage::retention::Retention;
 use orqit::webhooks;
 use orqit::webhooks::address::Allowed;
 use orqit::webhooks::connect::{Resolve, SystemResolver};
-use orqit::webhooks::schedule::Schedule;
 use orqit::webhooks::vault::Vault;
 use rest::Rpc;
 use serde_json::Value;
@@ -85,6 +85,8 @@ pub struct Options {
     pub event_retention: Duration,
     /// How webhooks are sent; to this machine, unless a test has it otherwise.
     pub webhooks: Webhooks,
+    /// How e-mails are sent; they are held without.
+    pub email: Option<orqit::email::Settings>,
     /// How the store uses its database.
     pub store: Settings,
     /// Other RPCs than Orqit's own, and what makes their services.
@@ -119,6 +121,7 @@ impl Default for Options {
             request_log_retention: Duration::from_secs(30 * 24 * 3600),
             event_retention: Duration::from_secs(30 * 24 * 3600),
             webhooks: Webhooks::default(),
+            email: None,
             store: Settings::default(),
             api: None,
         }
@@ -273,6 +276,7 @@ impl Orqit {
             github_keys: options.github_keys,
             public_url: "http://127.0.0.1:8080".to_owned(),
             webhooks: options.webhooks.settings(),
+            email: options.email,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {

@@ -1,10 +1,11 @@
 //! A small company to look at: its people, what they own, what they are about to do, the tickets of a
-//! week, what was said about them, and what the desk has written down.
+//! week, what was said about them, and what the desk has written down and sent.
 //!
 //! All but people and keys goes through the services like anybody's, so that it has events and versions.
 
 mod articles;
 mod assets;
+mod emails;
 mod projects;
 mod tickets;
 mod webhooks;
@@ -62,6 +63,7 @@ pub async fn load(
     assets::load(store, caller, &people).await?;
     tickets::load(store, clock, caller, &people).await?;
     projects::load(store, clock, caller, &people).await?;
+    emails::load(store, caller).await?;
     // Before the last events, which they get.
     webhooks::load(store, settings, caller).await?;
     articles::load(store, caller).await

@@ -19,6 +19,7 @@ use crate::pb::{
 };
 use crate::service::categories::Categories;
 use crate::service::custom_fields::CustomFields;
+use crate::service::emails::Outbox;
 use crate::service::tickets::Tickets;
 use crate::store::Store;
 
@@ -279,7 +280,8 @@ pub async fn load(
         ..CreateCustomFieldRequest::default()
     };
     fields.create_custom_field(by(caller, site)).await.map_err(refused)?;
-    let tickets = Tickets { store: store.clone(), limiter: None };
+    let outbox = Outbox { has_server: false };
+    let tickets = Tickets { store: store.clone(), limiter: None, outbox };
     for story in &STORIES {
         tell(&tickets, clock, caller, story, people).await?;
     }

@@ -1,76 +1,75 @@
-//! Runs the way of webhooks: a loop that turns new events into deliveries, claims what is due, sends it
-//! and writes down what came of it.
+//! Runs the way of what leaves: a loop that turns new events into deliveries, claims what is due, has it
+//! sent and writes down what came of it.
 //!
 //! The state is in the database. What is kept here are hints: which workspaces have new events, which
 //! endpoints have something due. What is lost of them is found again by looking every few seconds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::address::Allowed;
-use super::outcome::{GONE, forbidden, given_back, outcome};
 use super::schedule::Schedule;
-use super::sender::{Message, Sender};
-use super::signature::secret;
 use super::slots::Slots;
-use super::target::Target;
-use super::vault::{Vault, random};
+use super::{EmailDeliveries, EventDeliveries};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{CLAIM_STARTS_WITHIN, DISPATCH_POLLED, FAILING_FOR};
+use crate::config::{DISPATCH_POLLED, EMAILS_MAX, FAILING_FOR};
 use crate::error::{Error, causes};
-use crate::store::webhooks::{Claim, DisabledReason, EndpointKey, Outcome};
+use crate::store::webhooks::{DisabledReason, EndpointKey, MAIL, Outcome};
 use crate::store::{Store, WorkspaceId};
-
-/// What disables an endpoint.
-pub type Disable = Box<
-    dyn Fn(EndpointKey, DisabledReason) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>
-        + Send
-        + Sync,
->;
+use crate::webhooks::sender::GONE;
+use crate::webhooks::vault::random;
 
 /// The most outcomes that are written in one transaction.
 const OUTCOMES_MAX: usize = 256;
 /// How long until what failed for the database is tried again.
-const RETRY_AFTER: Duration = Duration::from_millis(250);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// Of how many e-mails that are due the workspaces are looked up at a time.
+const EMAILS_LOOKED_AT: usize = 64 * EMAILS_MAX;
 
 /// See the module.
 pub struct Dispatcher {
     pub store: Store,
     pub clock: Clock,
-    pub sender: Sender,
-    pub vault: Arc<Vault>,
-    pub allowed: Arc<Allowed>,
+    /// When something that failed is tried again.
     pub schedule: Schedule,
-    pub disable: Disable,
+    /// How webhooks are sent; none without the key of their secrets.
+    pub events: Option<EventDeliveries>,
+    /// How e-mails are sent; none without an SMTP server.
+    pub emails: Option<EmailDeliveries>,
 }
 
 /// What the loop knows.
-struct State {
-    slots: Slots,
+pub(super) struct State {
+    pub(super) slots: Slots,
     /// Workspaces whose logs have grown.
     grown: HashSet<WorkspaceId>,
-    /// What came of attempts, and is not written down yet.
+    /// What came of attempts to reach webhooks, and is not written down yet.
     outcomes: Vec<Outcome>,
     /// The number of this process among those that turn events into deliveries.
     holder: i64,
-    public_ids: HashMap<WorkspaceId, Arc<str>>,
-    results: mpsc::UnboundedSender<Outcome>,
+    pub(super) public_ids: HashMap<WorkspaceId, Arc<str>>,
+    pub(super) results: mpsc::UnboundedSender<Ended>,
     look_at: Instant,
     /// When the database may be tried again, after it has failed.
     retry_at: Option<Instant>,
 }
 
+/// An attempt that has ended.
+pub(super) enum Ended {
+    /// What came of it is to be written down.
+    Attempt(Outcome),
+    /// What came of it is written down, and told; `is_well` is whether the receiver answers.
+    Settled { outcome: Outcome, is_well: bool },
+}
+
 impl Dispatcher {
     /// Runs until `stop` resolves, and then until what is being sent is sent, or `drain` has passed.
     pub async fn run(self, stop: impl Future<Output = ()>, drain: Duration) {
-        if !self.vault.is_open() {
+        if self.events.is_none() && self.emails.is_none() {
             stop.await;
             return;
         }
@@ -87,12 +86,13 @@ impl Dispatcher {
             retry_at: None,
         };
         let mut stop = std::pin::pin!(stop);
+        let mut ended = Vec::new();
         loop {
             let wake_at = self.wake_at(&state);
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                _ = arriving.recv_many(&mut state.outcomes, OUTCOMES_MAX) => {}
+                _ = arriving.recv_many(&mut ended, OUTCOMES_MAX) => {}
                 grown = self.store.wakes().everywhere().next() => state.grown.extend(grown),
                 due = self.store.wakes().due().next() => self.note_due(&mut state, due),
                 () = tokio::time::sleep_until(wake_at) => {}
@@ -101,9 +101,11 @@ impl Dispatcher {
             state.grown.extend(self.store.wakes().everywhere().take());
             let due = self.store.wakes().due().take();
             self.note_due(&mut state, due);
+            state.note_ended(&mut ended);
             while state.outcomes.len() < OUTCOMES_MAX {
-                let Ok(outcome) = arriving.try_recv() else { break };
-                state.outcomes.push(outcome);
+                let Ok(one) = arriving.try_recv() else { break };
+                ended.push(one);
+                state.note_ended(&mut ended);
             }
             if state.retry_at.is_some_and(|at| Instant::now() < at) {
                 continue;
@@ -111,7 +113,7 @@ impl Dispatcher {
             state.retry_at = None;
             if let Err(error) = self.step(&mut state).await {
                 let cause = causes(&error);
-                tracing::warn!(cause, "webhooks wait for the database; trying again");
+                tracing::warn!(cause, "deliveries wait for the database; trying again");
                 state.retry_at = Some(Instant::now() + RETRY_AFTER);
             }
         }
@@ -120,7 +122,11 @@ impl Dispatcher {
 
     fn note_due(&self, state: &mut State, due: HashSet<EndpointKey>) {
         let now = self.clock.now();
-        due.into_iter().for_each(|key| state.slots.note_due(key, now));
+        let is_sent = |key: &EndpointKey| match key.1 {
+            MAIL => self.emails.is_some(),
+            _ => self.events.is_some(),
+        };
+        due.into_iter().filter(is_sent).for_each(|key| state.slots.note_due(key, now));
     }
 
     /// When to go on though nothing has come.
@@ -140,6 +146,9 @@ impl Dispatcher {
             self.look(state).await?;
         }
         self.record(state, true).await?;
+        if self.events.is_none() {
+            state.grown.clear();
+        }
         let mut failed = Ok(());
         // What fails for one workspace holds up no other.
         for workspace in std::mem::take(&mut state.grown) {
@@ -155,10 +164,17 @@ impl Dispatcher {
     async fn look(&self, state: &mut State) -> Result<(), Error> {
         state.look_at = Instant::now() + DISPATCH_POLLED;
         let horizon = self.clock.now().plus(DISPATCH_POLLED);
-        for (key, at) in self.store.due_endpoints(horizon).await? {
-            state.slots.note_due(key, at);
+        if self.emails.is_some() {
+            for (key, at) in self.store.due_emails(horizon, EMAILS_LOOKED_AT).await? {
+                state.slots.note_due(key, at);
+            }
         }
-        state.grown.extend(self.store.workspaces_behind().await?);
+        if self.events.is_some() {
+            for (key, at) in self.store.due_endpoints(horizon).await? {
+                state.slots.note_due(key, at);
+            }
+            state.grown.extend(self.store.workspaces_behind().await?);
+        }
         Ok(())
     }
 
@@ -181,24 +197,17 @@ impl Dispatcher {
             }
         };
         for (workspace, delivery) in recorded.late {
-            tracing::warn!(
-                workspace = workspace.0,
-                delivery,
-                "the result of an attempt came late: somebody else has taken it up by now"
-            );
+            warn_late(workspace, delivery);
         }
         let outcomes = std::mem::take(&mut state.outcomes);
         for outcome in &outcomes {
-            let is_success = outcome.attempt.as_ref().map(|_| outcome.is_success);
-            state.slots.free(outcome.endpoint, is_success);
-            let again = if outcome.attempt.is_none() { Some(now) } else { outcome.next_at };
-            if let Some(at) = again {
-                state.slots.note_due(outcome.endpoint, at);
-            }
+            let is_well = outcome.attempt.as_ref().map(|_| outcome.is_success);
+            let next_at = if outcome.attempt.is_none() { Some(now) } else { outcome.next_at };
+            state.free(outcome.endpoint, is_well, next_at);
         }
         let mut claimed: HashMap<EndpointKey, usize> = HashMap::new();
         for claim in &recorded.claims {
-            *claimed.entry(claim.endpoint.key).or_default() += 1;
+            *claimed.entry(claim.endpoint).or_default() += 1;
         }
         for (key, most) in wanted {
             match claimed.get(&key) {
@@ -209,7 +218,7 @@ impl Dispatcher {
             }
         }
         for claim in recorded.claims {
-            state.slots.take(claim.endpoint.key);
+            state.slots.take(claim.endpoint);
             self.start(state, claim, began).await;
         }
         self.disable_failing(&outcomes, &recorded.failing).await
@@ -219,16 +228,17 @@ impl Dispatcher {
     async fn disable_failing(
         &self,
         outcomes: &[Outcome],
-        failing: &std::collections::BTreeMap<EndpointKey, Timestamp>,
+        failing: &BTreeMap<EndpointKey, Timestamp>,
     ) -> Result<(), Error> {
+        let Some(events) = &self.events else { return Ok(()) };
         let code = |outcome: &Outcome| outcome.attempt.as_ref().and_then(|it| it.status_code);
         let gone = outcomes.iter().filter(|outcome| code(outcome) == Some(GONE));
         for key in gone.map(|outcome| outcome.endpoint).collect::<HashSet<_>>() {
-            (self.disable)(key, DisabledReason::Gone).await?;
+            (events.disable)(key, DisabledReason::Gone).await?;
         }
         for (key, since) in failing {
             if since.plus(FAILING_FOR) <= self.clock.now() {
-                (self.disable)(*key, DisabledReason::Failing).await?;
+                (events.disable)(*key, DisabledReason::Failing).await?;
             }
         }
         Ok(())
@@ -267,97 +277,26 @@ impl Dispatcher {
             state.slots.note_due(next.endpoints[due.endpoint].key, now);
         }
         for claim in claims {
-            state.slots.take(claim.endpoint.key);
+            state.slots.take(claim.endpoint);
             self.start(state, claim, began).await;
         }
         Ok(())
-    }
-
-    /// Begins to send what was claimed, which was not before `began`. What cannot be sent is left to time,
-    /// and parked in the end.
-    async fn start(&self, state: &mut State, claim: Claim, began: Instant) {
-        let started_at = self.clock.now();
-        let key = claim.endpoint.key;
-        let message = match self.message(state, &claim).await {
-            Ok(message) => message,
-            Err(error) => {
-                let cause = causes(&error);
-                let delivery = claim.id;
-                tracing::error!(cause, delivery, "a delivery cannot be sent");
-                state.slots.free(key, None);
-                return;
-            }
-        };
-        let (sender, results) = (self.sender.clone(), state.results.clone());
-        let (schedule, clock) = (self.schedule.clone(), self.clock.clone());
-        tokio::spawn(async move {
-            let outcome = match message {
-                // There would be no time left for it, as after this process stood still.
-                Some(_) if began.elapsed() > CLAIM_STARTS_WITHIN => given_back(&claim),
-                Some(message) => {
-                    let sent = sender.send(message, started_at).await;
-                    let came_of_it = if sent.is_success { "success" } else { "failure" };
-                    metrics::counter!("orqit_webhook_attempts_total", "outcome" => came_of_it)
-                        .increment(1);
-                    outcome(&claim, sent, &schedule, clock.now())
-                }
-                None => forbidden(&claim, &schedule, started_at),
-            };
-            // Nobody takes it once the dispatcher has ended: the claim runs out then.
-            let _ = results.send(outcome);
-        });
-    }
-
-    /// What is sent; none where the endpoint's URL is not allowed any more.
-    async fn message(&self, state: &mut State, claim: &Claim) -> Result<Option<Message>, Error> {
-        let Ok(target) = Target::parse(&claim.endpoint.url, &self.allowed) else {
-            return Ok(None);
-        };
-        let (workspace, endpoint) = claim.endpoint.key;
-        let now = self.clock.now();
-        let mut secrets = Vec::new();
-        for sealed in &claim.endpoint.secrets {
-            if sealed.until.is_none_or(|until| until > now.0) {
-                let plain = self.vault.open(&context(workspace, endpoint), &sealed.sealed)?;
-                let plain = String::from_utf8(plain).map_err(Error::internal)?;
-                let plain =
-                    secret(&plain).ok_or_else(|| Error::internal("no secret was sealed"))?;
-                secrets.push(plain);
-            }
-        }
-        let public_id = match state.public_ids.get(&workspace) {
-            Some(id) => Arc::clone(id),
-            None => {
-                let found = self.store.reader(workspace).find_workspace().await?;
-                let found = found.ok_or_else(|| Error::internal("an event of no workspace"))?;
-                let id: Arc<str> = found.public_id.into();
-                state.public_ids.insert(workspace, Arc::clone(&id));
-                id
-            }
-        };
-        Ok(Some(Message {
-            uri: target.uri,
-            secrets,
-            event_id: claim.event.id.clone(),
-            event_type: claim.event.event_type.clone(),
-            delivery: claim.id,
-            number: claim.attempt_count + 1,
-            body: Bytes::from(claim.event.payload(&public_id)),
-        }))
     }
 
     /// Waits for what is being sent, and writes down what comes of it.
     async fn finish(
         &self,
         mut state: State,
-        mut arriving: mpsc::UnboundedReceiver<Outcome>,
+        mut arriving: mpsc::UnboundedReceiver<Ended>,
         drain: Duration,
     ) {
         let until = Instant::now() + drain;
         while state.slots.taken() > 0 && Instant::now() < until {
             if state.outcomes.is_empty() {
-                let arrived = arriving.recv_many(&mut state.outcomes, OUTCOMES_MAX);
+                let mut ended = Vec::new();
+                let arrived = arriving.recv_many(&mut ended, OUTCOMES_MAX);
                 let _ = tokio::time::timeout_at(until, arrived).await;
+                state.note_ended(&mut ended);
             }
             if let Err(error) = self.record(&mut state, false).await {
                 let cause = causes(&error);
@@ -372,9 +311,34 @@ impl Dispatcher {
     }
 }
 
-/// Where the secrets of an endpoint belong.
-pub fn context(workspace: WorkspaceId, endpoint: i64) -> String {
-    format!("webhook {} {endpoint}", workspace.0)
+impl State {
+    /// Takes note of attempts that have ended.
+    fn note_ended(&mut self, ended: &mut Vec<Ended>) {
+        for one in ended.drain(..) {
+            match one {
+                Ended::Attempt(outcome) => self.outcomes.push(outcome),
+                Ended::Settled { outcome, is_well } => {
+                    self.free(outcome.endpoint, Some(is_well), outcome.next_at);
+                }
+            }
+        }
+    }
+
+    /// Frees the place of an attempt; `is_well` is whether the receiver answers, if that is known.
+    fn free(&mut self, key: EndpointKey, is_well: Option<bool>, next_at: Option<Timestamp>) {
+        self.slots.free(key, is_well);
+        if let Some(at) = next_at {
+            self.slots.note_due(key, at);
+        }
+    }
+}
+
+pub(super) fn warn_late(workspace: WorkspaceId, delivery: i64) {
+    tracing::warn!(
+        workspace = workspace.0,
+        delivery,
+        "the result of an attempt came late: somebody else has taken it up by now"
+    );
 }
 
 /// A number that no other process and no other claim has.

@@ -9,10 +9,10 @@ use std::collections::{BTreeSet, HashMap};
 use crate::clock::Timestamp;
 use crate::config::{
     ATTEMPTS_MAX, ATTEMPTS_PER_ENDPOINT_MAX, ATTEMPTS_PER_WORKSPACE_MAX, ATTEMPTS_RESERVED,
-    FAILURES_SLOW,
+    EMAILS_MAX, EMAILS_PER_WORKSPACE_MAX, FAILURES_SLOW,
 };
 use crate::store::WorkspaceId;
-use crate::store::webhooks::EndpointKey;
+use crate::store::webhooks::{EndpointKey, MAIL};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Slots {
     due: BTreeSet<(Timestamp, EndpointKey)>,
     workspaces: HashMap<WorkspaceId, usize>,
     taken: usize,
+    /// Those of them that send e-mails, all by one server.
+    emails: usize,
 }
 
 /// What is known of an endpoint.
@@ -44,12 +46,18 @@ impl Slots {
         let (taken, failures) =
             self.lanes.get(&key).map_or((0, 0), |lane| (lane.taken, lane.failures));
         let is_slow = failures >= FAILURES_SLOW;
-        let of_endpoint = if is_slow { 1 } else { ATTEMPTS_PER_ENDPOINT_MAX };
+        let is_email = key.1 == MAIL;
+        let of_endpoint = match (is_slow, is_email) {
+            (true, _) => 1,
+            (false, true) => EMAILS_PER_WORKSPACE_MAX,
+            (false, false) => ATTEMPTS_PER_ENDPOINT_MAX,
+        };
         let of_all = if is_slow { ATTEMPTS_MAX - ATTEMPTS_RESERVED } else { ATTEMPTS_MAX };
         of_endpoint
             .saturating_sub(taken)
             .min(self.room_of_workspace(key.0))
             .min(of_all.saturating_sub(self.taken))
+            .min(if is_email { EMAILS_MAX.saturating_sub(self.emails) } else { usize::MAX })
     }
 
     /// How many more the endpoints of a workspace may have now, all together.
@@ -65,11 +73,13 @@ impl Slots {
         self.lanes.entry(key).or_default().taken += 1;
         *self.workspaces.entry(key.0).or_default() += 1;
         self.taken += 1;
+        self.emails += usize::from(key.1 == MAIL);
     }
 
     /// Gives one back. `is_success` is what came of it, if something did.
     pub fn free(&mut self, key: EndpointKey, is_success: Option<bool>) {
         self.taken = self.taken.saturating_sub(1);
+        self.emails = self.emails.saturating_sub(usize::from(key.1 == MAIL));
         if let Some(taken) = self.workspaces.get_mut(&key.0) {
             *taken = taken.saturating_sub(1);
             if *taken == 0 {
@@ -115,13 +125,16 @@ impl Slots {
         let mut due: Vec<_> = due.filter(|key| self.room(*key) > 0).collect();
         due.sort_by_key(|key| self.lanes.get(key).map_or(0, |lane| lane.taken));
         let mut left = ATTEMPTS_MAX.saturating_sub(self.taken);
+        let mut emails_left = EMAILS_MAX.saturating_sub(self.emails);
         let mut of_workspaces: HashMap<WorkspaceId, usize> = HashMap::new();
         let mut wanted = Vec::new();
         for key in due {
             let planned = of_workspaces.entry(key.0).or_default();
             let of_workspace = self.room_of_workspace(key.0).saturating_sub(*planned);
-            let most = self.room(key).min(left).min(of_workspace);
+            let of_emails = if key.1 == MAIL { emails_left } else { usize::MAX };
+            let most = self.room(key).min(left).min(of_workspace).min(of_emails);
             if most > 0 {
+                emails_left -= if key.1 == MAIL { most } else { 0 };
                 *planned += most;
                 left -= most;
                 wanted.push((key, most));

@@ -1,0 +1,70 @@
+//! What webhooks are sent by: their connections, and the keys of their secrets.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Disable;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::RecordedEvent;
+use crate::store::WorkspaceId;
+use crate::store::webhooks::{Claim, Endpoint};
+use crate::webhooks::address::Allowed;
+use crate::webhooks::sender::{Message, Sender};
+use crate::webhooks::signature::secret;
+use crate::webhooks::target::Target;
+use crate::webhooks::vault::Vault;
+
+/// See the module.
+pub struct EventDeliveries {
+    /// Sends one.
+    pub sender: Sender,
+    /// Keeps the secrets that sign.
+    pub vault: Arc<Vault>,
+    /// Networks that may be sent to beside public addresses.
+    pub allowed: Arc<Allowed>,
+    /// Disables an endpoint.
+    pub disable: Disable,
+}
+
+impl EventDeliveries {
+    /// What is sent of an event to an endpoint at `now`; none where the endpoint's URL is not allowed any
+    /// more. `public_id` is the workspace's.
+    pub(super) fn message(
+        &self,
+        claim: &Claim,
+        (endpoint, event): (&Endpoint, &RecordedEvent),
+        public_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<Message>, Error> {
+        let Ok(target) = Target::parse(&endpoint.url, &self.allowed) else {
+            return Ok(None);
+        };
+        let (workspace, id) = endpoint.key;
+        let mut secrets = Vec::new();
+        for sealed in &endpoint.secrets {
+            if sealed.until.is_none_or(|until| until > now.0) {
+                let plain = self.vault.open(&context(workspace, id), &sealed.sealed)?;
+                let plain = String::from_utf8(plain).map_err(Error::internal)?;
+                let plain =
+                    secret(&plain).ok_or_else(|| Error::internal("no secret was sealed"))?;
+                secrets.push(plain);
+            }
+        }
+        Ok(Some(Message {
+            uri: target.uri,
+            secrets,
+            event_id: event.id.clone(),
+            event_type: event.event_type.clone(),
+            delivery: claim.id,
+            number: claim.attempt_count + 1,
+            body: Bytes::from(event.payload(public_id)),
+        }))
+    }
+}
+
+/// Where the secrets of an endpoint belong.
+pub fn context(workspace: WorkspaceId, endpoint: i64) -> String {
+    format!("webhook {} {endpoint}", workspace.0)
+}

@@ -1,0 +1,43 @@
+//! Everything that leaves the service on its own: events become deliveries to webhook endpoints, e-mails
+//! are deliveries from the start, and both are claimed, sent, tried again and written down the same way.
+//!
+//! `dispatcher` runs all of it, beside the server, and `attempts` makes each attempt; `slots` says who may be sent to now, `outcome` and
+//! `schedule` what follows from an attempt. How something is sent is [`crate::webhooks`]'s and
+//! [`crate::email`]'s business.
+
+mod attempts;
+mod dispatcher;
+mod event_deliveries;
+mod outcome;
+pub mod schedule;
+mod slots;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::email;
+use crate::error::Error;
+use crate::store::webhooks::{DisabledReason, EndpointKey, Outcome};
+
+pub use dispatcher::Dispatcher;
+pub use event_deliveries::{EventDeliveries, context};
+pub use outcome::Sent;
+
+/// What disables an endpoint.
+pub type Disable = Box<
+    dyn Fn(EndpointKey, DisabledReason) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>
+        + Send
+        + Sync,
+>;
+
+/// What writes down what came of an e-mail, and tells of it; whether the claim still counted.
+pub type Settle =
+    Arc<dyn Fn(Outcome) -> Pin<Box<dyn Future<Output = Result<bool, Error>> + Send>> + Send + Sync>;
+
+/// What e-mails are sent by.
+pub struct EmailDeliveries {
+    /// Sends one.
+    pub sender: email::Sender,
+    /// Writes down what came of it.
+    pub settle: Settle,
+}

@@ -1,0 +1,157 @@
+//! The e-mails of a workspace. Each is sent by a delivery that was made with it.
+
+use super::entity::email;
+use super::nouns::{
+    Dimension, KeyValue, NarrowFilter, Noun, Order, Table, Texts, Values, noun_head, noun_row,
+};
+use super::row::Row;
+use super::sql::statement;
+use super::stored_enum::stored_enum;
+use super::webhooks::{EndpointKey, MAIL, Outcome};
+use super::{Store, Tx, WorkspaceId};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::metrics::StoreOperation;
+use crate::resource::Resource;
+
+stored_enum! {
+    /// What has become of an e-mail; numbered as the contract numbers it.
+    EmailStatus {
+        /// An attempt is to come.
+        Queued = 1,
+        /// The SMTP server has taken it.
+        Sent = 2,
+        /// No attempt is left.
+        Failed = 3,
+        /// No SMTP server is configured.
+        Held = 4,
+    }
+}
+
+/// The status of e-mails, as a dimension of their list.
+pub static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 7 };
+
+static CREATED_AT: Order =
+    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
+static UPDATED_AT: Order =
+    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
+
+static EMAILS: Table = Table {
+    name: "emails",
+    resource: Resource::Email,
+    noun: 10,
+    has_history: false,
+    dimensions: &[&STATUS],
+    orders: &[&CREATED_AT, &UPDATED_AT],
+    narrows: &[NarrowFilter::of(&["ticket_id"], "emails_ticket_id_created_at_id_idx")],
+    sides: &[],
+    search: None,
+    texts: Texts::unmade(),
+};
+
+/// An e-mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email {
+    /// 1, 2, 3 … within the workspace; 0 before it has one.
+    pub id: i64,
+    /// Whom it goes to.
+    pub recipients: Vec<String>,
+    /// Who gets a copy.
+    pub copies: Vec<String>,
+    /// Its subject, one line.
+    pub subject: String,
+    /// What it says, as plain text.
+    pub text_body: Option<String>,
+    /// What it says, as HTML.
+    pub html_body: Option<String>,
+    /// Where answers go.
+    pub reply_to: Option<String>,
+    /// What has become of it.
+    pub status: EmailStatus,
+    /// How many attempts were made.
+    pub attempt_count: i32,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+    /// What the SMTP server answered last.
+    pub response: Option<String>,
+    /// The ticket that it tells of.
+    pub ticket_id: Option<i64>,
+    /// When it was taken.
+    pub sent_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// 1 when made, one more with every change.
+    pub version: i64,
+}
+
+impl Noun for Email {
+    type Entity = email::Entity;
+
+    fn table() -> &'static Table {
+        &EMAILS
+    }
+
+    noun_row! {
+        email {
+            id, recipients, copies, subject, text_body, html_body, reply_to, status, attempt_count,
+            last_error, response, ticket_id, sent_at, created_at, updated_at, version,
+        }
+        |row| {
+            facet: row.facet(),
+        }
+    }
+
+    noun_head!();
+
+    fn facet(&self) -> i16 {
+        STATUS.pack(self.status.as_i16())
+    }
+
+    fn key(&self, order: &Order) -> Option<KeyValue> {
+        let time = if order.column == "updated_at" { self.updated_at } else { self.created_at };
+        Some(KeyValue::Number(time.0))
+    }
+
+    fn bytes(&self) -> usize {
+        let bodies = [&self.text_body, &self.html_body];
+        self.subject.len() + bodies.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+}
+
+impl Tx {
+    /// Makes an e-mail, and the delivery that sends it.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn send_email(&mut self, new: Email) -> Result<Email, Error> {
+        let email = self.insert(new).await?;
+        self.deliver_email(email.id).await?;
+        Ok(email)
+    }
+
+    /// Writes down what came of a delivery; whether the claim still counted.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn settle_delivery(&mut self, outcome: &Outcome) -> Result<bool, Error> {
+        let _timed = StoreOperation::begin("record", "attempts");
+        super::webhooks::write(&self.transaction, &[outcome], &[outcome.endpoint], self.now)
+            .await
+            .map(|written| !written.is_empty())
+    }
+}
+
+impl Store {
+    /// The workspaces that have e-mail to be sent until `horizon`, each with the time from which on.
+    pub async fn due_emails(
+        &self,
+        horizon: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(EndpointKey, Timestamp)>, Error> {
+        let text = "SELECT workspace_id, MIN(due_at) FROM (SELECT workspace_id, due_at FROM deliveries \
+                    WHERE endpoint_id = 0 AND due_at IS NOT NULL AND due_at <= $1 \
+                    ORDER BY due_at LIMIT $2) AS due GROUP BY workspace_id";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let select = statement(self.backend(), text, [horizon.0.into(), most.into()]);
+        let read = |row: &Row<'_>| Ok(((WorkspaceId(row.get(0)?), MAIL), Timestamp(row.get(1)?)));
+        self.read_everywhere(select, read).await
+    }
+}
