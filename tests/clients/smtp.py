@@ -3,20 +3,17 @@
 
 import email
 import email.policy
-import json
 import os
 import pathlib
 import queue
-import socket
 import ssl
-import subprocess
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
 
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+from service import Orqit, check, free_port
 
 ARRIVED = queue.Queue()
 SUBJECT = "Größe ✓ 日本語" + " lang" * 40
@@ -62,69 +59,23 @@ class Wrapped(Controller):
         )
 
 
-def check(name, holds):
-    print(("ok " if holds else "FAILED ") + name, flush=True)
+def serve(name, smtp_url):
+    """A service that sends by the SMTP server at a URL."""
+    return Orqit(
+        name,
+        ORQIT_SMTP_URL=smtp_url,
+        ORQIT_SMTP_FROM="Kundendienst Süd <desk@example.com>",
+        ORQIT_SMTP_CA_FILE=str(pathlib.Path("ca.pem").resolve()),
+    )
 
 
-def free_port():
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return it.getsockname()[1]
-
-
-class Orqit:
-    """A service of its own, that sends by the SMTP server at a URL."""
-
-    def __init__(self, name, smtp_url):
-        self.directory = pathlib.Path(name)
-        self.directory.mkdir()
-        self.port = free_port()
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "ORQIT_LISTEN": f"127.0.0.1:{self.port}",
-            "ORQIT_DATABASE_URL": "sqlite://orqit.db",
-            "ORQIT_SMTP_URL": smtp_url,
-            "ORQIT_SMTP_FROM": "Kundendienst Süd <desk@example.com>",
-            "ORQIT_SMTP_CA_FILE": str(pathlib.Path("ca.pem").resolve()),
-            "ORQIT_LOG": "warn",
-        }
-        self.process = self.start("serve", stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline().startswith("Orqit listens on ")
-        made = self.start("key", "create", "--name", "Test", "--scope", "admin", stdout=subprocess.PIPE, text=True)
-        self.key = made.communicate()[0].strip()
-
-    def start(self, *arguments, **options):
-        program = [os.environ["ORQIT_PROGRAM"], *arguments]
-        return subprocess.Popen(program, cwd=self.directory, env=self.environment, **options)
-
-    def call(self, method, path, body=None, **headers):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "authorization": "Bearer " + self.key,
-                "content-type": "application/json",
-                **headers,
-            },
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)["data"]
-
-    def sent(self, number, status="SENT"):
-        for _ in range(200):
-            shown = self.call("GET", f"/api/public/v1/emails/{number}")
-            if shown["status"] == status and shown["attemptCount"]:
-                return shown
-            time.sleep(0.05)
-        raise TimeoutError(shown)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
+def sent(orqit, number, status="SENT"):
+    for _ in range(200):
+        shown = orqit.call("GET", f"/api/public/v1/emails/{number}")
+        if shown["status"] == status and shown["attemptCount"]:
+            return shown
+        time.sleep(0.05)
+    raise TimeoutError(shown)
 
 
 def arrived():
@@ -149,7 +100,7 @@ def send_and_read(name, orqit):
             "replyTo": "answers@example.com",
         },
     )
-    shown = orqit.sent(1)
+    shown = sent(orqit, 1)
     encrypted, envelope, message = arrived()
     check(f"{name}: the server took it", shown["serverResponse"] == "250 2.0.0 queued as 4711")
     check(f"{name}: encrypted", encrypted or name == "tls")
@@ -205,23 +156,23 @@ def main():
     authority.cert_pem.write_to_path("ca.pem")
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(server)
-    login = f"{USER}:{urllib.request.quote(PASSWORD, safe='')}"
+    login = f"{USER}:{urllib.parse.quote(PASSWORD, safe='')}"
 
     wrapped = Wrapped(Handler(), hostname="localhost", port=free_port(), ssl_context=server)
     wrapped.start()
-    with Orqit("tls", f"smtps://{login}@localhost:{wrapped.port}") as orqit:
+    with serve("tls", f"smtps://{login}@localhost:{wrapped.port}") as orqit:
         send_and_read("tls", orqit)
         converse(orqit)
-    with Orqit("wrong", f"smtps://{USER}:wrong@localhost:{wrapped.port}") as orqit:
+    with serve("wrong", f"smtps://{USER}:wrong@localhost:{wrapped.port}") as orqit:
         orqit.call("POST", "/api/public/v1/emails", {"to": ["ana@example.com"], "subject": "x", "text": "x"})
-        shown = orqit.sent(1, "QUEUED")
+        shown = sent(orqit, 1, "QUEUED")
         check("login: a wrong password is tried again", "535" in shown["lastError"] and "wrong" not in shown["lastError"])
     wrapped.stop()
 
     starttls = Starttls(Handler(), hostname="localhost", port=free_port())
     starttls.tls = server
     starttls.start()
-    with Orqit("starttls", f"smtp://{login}@localhost:{starttls.port}?tls=required") as orqit:
+    with serve("starttls", f"smtp://{login}@localhost:{starttls.port}?tls=required") as orqit:
         send_and_read("starttls", orqit)
     starttls.stop()
 
@@ -230,9 +181,9 @@ def main():
     starttls = Starttls(Handler(), hostname="localhost", port=free_port())
     starttls.tls = server
     starttls.start()
-    with Orqit("untrusted", f"smtp://{login}@localhost:{starttls.port}?tls=required") as orqit:
+    with serve("untrusted", f"smtp://{login}@localhost:{starttls.port}?tls=required") as orqit:
         orqit.call("POST", "/api/public/v1/emails", {"to": ["ana@example.com"], "subject": "x", "text": "x"})
-        shown = orqit.sent(1, "QUEUED")
+        shown = sent(orqit, 1, "QUEUED")
         check("tls: an unknown certificate is not trusted", "certificate" in shown["lastError"].lower() and ARRIVED.empty())
     starttls.stop()
 
