@@ -153,7 +153,7 @@ fn server(store: Store) -> Server {
     Server {
         store,
         usage,
-        retention: Retention { request_logs: timeout, events: timeout },
+        retention: Retention { request_logs: timeout, events: timeout, emails: timeout },
         limits: limits::Settings { redis: None, redis_timeout: timeout, replicas: 1 },
         clock: Clock::System,
         tls: None,

@@ -47,6 +47,11 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     // Before the database is opened, and until everything of it is closed.
     let server_lock = lock::take(&args.database.database_url, SERVER_LOCK_WAIT).await?;
     let store = database::open(&args.database).await?;
+    if server_lock.is_some() {
+        // Whoever had claimed them served this file before, and is gone.
+        let taken = store.expire_claims().await;
+        taken.map_err(|error| chain("cannot take up what is still to be sent", &error))?;
+    }
     let vault = master_key::vault(&args.database, &args.webhooks.master_key)?;
     vault.check(&store).await?;
     if !vault.is_open() {
@@ -80,6 +85,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
         retention: Retention {
             request_logs: args.request_log_retention,
             events: args.event_retention,
+            emails: args.email_retention,
         },
         bounds,
         bodies,

@@ -168,6 +168,9 @@ pub struct ServeArgs {
     /// How long events are kept, with what was sent of them, 1h to 3650d.
     #[arg(long, env = "ORQIT_EVENT_RETENTION", default_value = "30d", value_parser = retention)]
     pub event_retention: Duration,
+    /// How long e-mails are kept that were sent or could not be, 1h to 3650d.
+    #[arg(long, env = "ORQIT_EMAIL_RETENTION", default_value = "365d", value_parser = retention)]
+    pub email_retention: Duration,
     /// The most requests that wait in memory to be written to the request log; further ones are
     /// counted in the figures, but missing in the log.
     #[arg(long, env = "ORQIT_REQUEST_LOG_QUEUE", default_value_t = 16_384,

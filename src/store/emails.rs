@@ -11,6 +11,7 @@ use super::webhooks::{EndpointKey, MAIL, Outcome};
 use super::{Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::event::Actor;
 use crate::metrics::StoreOperation;
 use crate::resource::Resource;
 
@@ -139,7 +140,39 @@ impl Tx {
     }
 }
 
+/// The most e-mails that are deleted in one change.
+const DELETED_MAX: i64 = 100;
+
 impl Store {
+    /// Deletes e-mails from before `before` that were sent or could not be, a few of them, and answers how
+    /// many.
+    pub async fn delete_old_emails(
+        &self,
+        workspace: WorkspaceId,
+        before: Timestamp,
+    ) -> Result<u64, Error> {
+        // By the index of the facet, which is the status.
+        let oldest = "SELECT id FROM emails WHERE workspace_id = $1 AND facet = $2 AND created_at < $3 \
+                      ORDER BY created_at, id LIMIT $4";
+        let mut deleted = 0;
+        for status in [EmailStatus::Sent, EmailStatus::Failed] {
+            let facet = STATUS.pack(status.as_i16());
+            let values = [workspace.0.into(), facet.into(), before.0.into(), DELETED_MAX.into()];
+            let select = statement(self.backend(), oldest, values);
+            let ids = self.read_everywhere(select, |row: &Row<'_>| row.get::<i64>(0)).await?;
+            if ids.is_empty() {
+                continue;
+            }
+            let mut tx = self.begin(workspace, Actor::system("retention", "Retention")).await?;
+            for email in tx.find_all_for_update::<Email>(&ids).await? {
+                tx.delete(&email).await?;
+                deleted += 1;
+            }
+            tx.commit().await?;
+        }
+        Ok(deleted)
+    }
+
     /// The workspaces that have e-mail to be sent until `horizon`, each with the time from which on.
     pub async fn due_emails(
         &self,

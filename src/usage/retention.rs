@@ -1,4 +1,4 @@
-//! Forgets what is too old: requests and figures, events and deliveries, a little at a time.
+//! Forgets what is too old: requests and figures, events, deliveries and e-mails, a little at a time.
 
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct Retention {
     pub request_logs: Duration,
     /// Events, and what was sent of them.
     pub events: Duration,
+    /// E-mails that were sent, or could not be.
+    pub emails: Duration,
 }
 
 impl Retention {
@@ -32,6 +34,7 @@ impl Retention {
             let requests = before(self.request_logs);
             deleted += store.delete_request_logs(id, requests, RETENTION_ROWS_MAX).await?;
             deleted += store.delete_old_events(id, before(self.events), RETENTION_ROWS_MAX).await?;
+            deleted += store.delete_old_emails(id, before(self.emails)).await?;
             deleted += store.delete_oldest_usage(id, Span::Hour, hours).await?;
             deleted += store.delete_oldest_usage(id, Span::Day, days).await?;
         }

@@ -157,7 +157,7 @@ async fn an_endpoint_that_is_off_is_claimed_nothing_of() {
 /// Deletes all that is too old.
 async fn forget(orqit: &Orqit) {
     let kept = Duration::from_secs(3600);
-    let retention = Retention { request_logs: kept, events: kept };
+    let retention = Retention { request_logs: kept, events: kept, emails: kept };
     while retention.delete_batch(&orqit.store, orqit.clock.now()).await.expect("deleted") > 0 {}
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::Method;
 use orqit::pb;
 use orqit::store::webhooks::MAIL;
+use orqit::usage::retention::Retention;
 use serde_json::{Value, json};
 
 use crate::support::requests::vpn_with;
@@ -239,6 +240,32 @@ async fn what_outlives_those_who_send_it_fails_after_five_times() {
     assert_eq!(orqit.payloads().await.last().expect("an event")["type"], "email.failed");
     assert_eq!(smtp.arrived().len(), 0);
     drop(replica);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_kept_for_a_time_and_what_is_to_be_sent_for_good() {
+    let smtp = Smtp::start().await;
+    let orqit = start(&smtp).await;
+    let rest = orqit.rest_as(&["email:send"]).await;
+    smtp.answer(&[Answer::Line("250 taken"), Answer::Line("550 no"), Answer::Line("451 later")]);
+    for (id, status) in [(1, "SENT"), (2, "FAILED"), (3, "QUEUED")] {
+        rest.post("/emails", laptop()).await.data(201);
+        email(&rest, id, |it| it["status"] == status && it["attemptCount"] == 1).await;
+    }
+    let kept = Duration::from_secs(3600);
+    let retention = Retention { request_logs: kept, events: kept, emails: kept };
+    let forget = async || {
+        while retention.delete_batch(&orqit.store, orqit.clock.now()).await.expect("deleted") > 0 {}
+        rest.get("/emails").await.json()["meta"]["totalCount"].clone()
+    };
+    assert_eq!(forget().await, 3);
+    orqit.clock.advance_millis(3_601_000);
+    assert_eq!(forget().await, 1);
+    rest.get("/emails/1").await.error(404, "EMAIL_NOT_FOUND");
+    rest.get("/emails/2").await.error(404, "EMAIL_NOT_FOUND");
+    // And it is sent all the same.
+    pass(&orqit, 0);
+    with_status(&rest, 3, "SENT").await;
 }
 
 /// Makes users, and answers their ids.

@@ -28,6 +28,7 @@ mod custom_values;
 mod deliveries;
 mod delivery_limits;
 mod demo;
+mod email_kills;
 mod emails;
 mod envelope;
 mod event_log;

@@ -262,7 +262,7 @@ async fn what_is_too_old_goes_and_the_total_stays_exact() {
         orqit.flush_usage().await;
     }
     let kept = Duration::from_secs(30 * 24 * 3600);
-    let retention = Retention { request_logs: kept, events: kept };
+    let retention = Retention { request_logs: kept, events: kept, emails: kept };
     let now = orqit.clock.now();
     assert_eq!(retention.delete_batch(&orqit.store, now).await.expect("deleted"), 0);
     let later = now.plus_millis(1);

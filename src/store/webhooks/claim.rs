@@ -15,7 +15,6 @@ use crate::clock::Timestamp;
 use crate::config::{CLAIM_LASTS, CLAIMS_MAX, EMAIL_CLAIM_LASTS};
 use crate::error::Error;
 use crate::event::RecordedEvent;
-use crate::store::WorkspaceId;
 use crate::store::emails::Email;
 use crate::store::entity::email;
 use crate::store::failure::failed;
@@ -24,6 +23,7 @@ use crate::store::nouns::{Stored, decode, rows_where};
 use crate::store::row::Row;
 use crate::store::sql::{Parameters, statement};
 use crate::store::transaction::Transaction;
+use crate::store::{Store, WorkspaceId};
 
 /// What a delivery brings, and where to.
 #[derive(Debug, Clone)]
@@ -80,6 +80,17 @@ pub(super) async fn claim(
     }
 }
 
+impl Store {
+    /// Ends all claims: for a process that knows that nobody else has one any more.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn expire_claims(&self) -> Result<(), Error> {
+        let text = "UPDATE deliveries SET due_at = $1 \
+                    WHERE due_at IS NOT NULL AND due_at > $1 AND token <> 0";
+        self.execute(statement(self.backend(), text, [self.now().0.into()])).await?;
+        Ok(())
+    }
+}
+
 /// What is due of an endpoint, and nobody else's at the moment.
 async fn due(
     transaction: &Transaction,
@@ -96,8 +107,8 @@ async fn due(
             break;
         }
         let text = format!(
-            "SELECT id, sequence, attempt_count, failures, claims, token, trigger_next, resume_at, due_at \
-             FROM deliveries WHERE workspace_id = $1 AND endpoint_id = $2 AND lane = $3 \
+            "SELECT id, sequence, attempt_count, failures, claims, token, trigger_next, resume_at, due_at, \
+               created_at FROM deliveries WHERE workspace_id = $1 AND endpoint_id = $2 AND lane = $3 \
              AND due_at <= $4 AND due_at IS NOT NULL ORDER BY due_at, id LIMIT $5{skip}"
         );
         let values = [workspace.0.into(), endpoint.into(), lane.into(), now.0.into(), left.into()];
@@ -206,7 +217,8 @@ async fn note_lost(
     rows: impl Iterator<Item = &DueRow>,
 ) -> Result<(), Error> {
     for row in rows.filter(|row| row.token != 0) {
-        let began = row.due_at.minus(lasts(endpoint));
+        // At the latest; a claim may have been ended before its time.
+        let began = row.due_at.minus(lasts(endpoint)).max(row.created_at);
         let text = "INSERT INTO attempts (workspace_id, delivery_id, number, started_at, duration_ms, \
                     status_code, error, response_headers, response_body, reason) \
                     VALUES ($1, $2, $3, $4, $5, NULL, $6, '{}', '', $7)";
@@ -278,6 +290,7 @@ struct DueRow {
     trigger: Trigger,
     resume_at: Option<Timestamp>,
     due_at: Timestamp,
+    created_at: Timestamp,
 }
 
 impl DueRow {
@@ -311,5 +324,6 @@ fn due_row(row: &Row<'_>) -> Result<DueRow, Error> {
         trigger: Trigger::from_column(row.get(6)?, "trigger_next")?,
         resume_at: row.get::<Option<i64>>(7)?.map(Timestamp),
         due_at: Timestamp(row.get(8)?),
+        created_at: Timestamp(row.get(9)?),
     })
 }

@@ -260,6 +260,7 @@ impl Orqit {
             retention: Retention {
                 request_logs: options.request_log_retention,
                 events: options.event_retention,
+                emails: options.event_retention,
             },
             bounds: Bounds {
                 header_timeout: options.header_timeout,
