@@ -10,7 +10,6 @@ use super::once::{Answer, once};
 use super::tickets::comments::{self, OpensAgain, Said};
 use super::tickets::{notices, references, ticket_id, writes};
 use super::users::record_new;
-use crate::auth::caller::Caller;
 use crate::error::{Error, Kind};
 use crate::pb;
 use crate::store::tickets::{Channel, NewComment, Ticket, Visibility};
@@ -105,7 +104,7 @@ impl Compat {
             _ => accepted.caller.key.system_user_id,
         };
         let ticket = writes::create(tx, new, named, by).await?;
-        if let Some(outbox) = self.outbox_of(&accepted.caller)
+        if let Some(outbox) = self.outbox.of_notices(&accepted.caller)
             && message.is_public != Some(false)
         {
             notices::tell_of_ticket(tx, outbox, &ticket).await?;
@@ -135,16 +134,11 @@ impl Compat {
             new,
             opens_again: OpensAgain::Anybody,
             watcher: is_new.then_some(author_id),
-            outbox: self.outbox_of(&accepted.caller),
+            outbox: self.outbox.of_notices(&accepted.caller),
         };
         let (comment, after) = comments::add(tx, &before, said, by).await?;
         let reopened = after.status != before.status;
         Ok(pb::TicketReply { ticket_id: after.id, response_id: comment.id, reopened })
-    }
-
-    /// Where requester and watchers are written to; nowhere where the workspace does not want it.
-    fn outbox_of(&self, caller: &Caller) -> Option<Outbox> {
-        caller.key.workspace.notify_by_email.then_some(self.outbox)
     }
 }
 

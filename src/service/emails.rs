@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
 use super::{accept, changes, next_milli, no_more, number, pages};
+use crate::auth::caller::Caller;
 use crate::dispatch::Settle;
 use crate::email::address;
 use crate::error::Error;
@@ -43,6 +44,11 @@ pub struct NewEmail {
 }
 
 impl Outbox {
+    /// The same for what tells of a ticket; none where the caller's workspace does not want that.
+    pub fn of_notices(self, caller: &Caller) -> Option<Self> {
+        caller.key.workspace.notify_by_email.then_some(self)
+    }
+
     /// Has an e-mail sent once the change has committed.
     pub async fn put(self, tx: &mut Tx, new: NewEmail) -> Result<Email, Error> {
         let status = if self.has_server { EmailStatus::Queued } else { EmailStatus::Held };

@@ -14,7 +14,7 @@ use crate::service::{from_number, transitions};
 use crate::store::Tx;
 use crate::store::tickets::{Channel, Comment, NewComment, Status, Ticket, Visibility};
 
-/// The most users who watch a ticket, as the contract has it.
+/// The most users who watch a ticket, as the contract has it; nobody is added beyond.
 const WATCHERS_MAX: usize = 100;
 
 /// The comment that a request asks for. Without an author it is the SYSTEM user's.
@@ -96,10 +96,8 @@ pub async fn add(
         let said = (comment.author_id, comment.body.as_str());
         notices::tell_of_comment(tx, outbox, &after, said).await?;
     }
-    let is_more = |before: &Ticket| {
-        after.status != before.status || after.watcher_user_ids != before.watcher_user_ids
-    };
-    if is_more(before) {
+    let is_watched = after.watcher_user_ids != before.watcher_user_ids;
+    if after.status != before.status || is_watched {
         // The comment is told by its own event.
         let before = Ticket { comment_count: after.comment_count, ..before.clone() };
         tx.record_update(&after, changes::updated(&before, &after));

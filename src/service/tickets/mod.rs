@@ -26,7 +26,6 @@ use super::once::{Answer, once};
 use super::pages;
 use super::references::check_one;
 use super::{accept, no_more, number};
-use crate::auth::caller::Caller;
 use crate::error::Error;
 use crate::limits::Limiter;
 use crate::pb;
@@ -194,7 +193,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let answered = once(&self.store, &accepted, async |tx| {
             let before = tx.find_for_update::<Ticket>(id?, &accepted.precondition).await?;
             check_one::<User>(tx, "authorId", Some(new.author_id)).await?;
-            let outbox = self.outbox_of(&accepted.caller);
+            let outbox = self.outbox.of_notices(&accepted.caller);
             let opens_again = OpensAgain::Requester;
             let said = Said { new: new.clone(), opens_again, watcher: None, outbox };
             let (comment, _) = comments::add(tx, &before, said, by).await?;
@@ -237,11 +236,6 @@ impl pb::ticket_service_server::TicketService for Tickets {
 }
 
 impl Tickets {
-    /// Where requester and watchers are written to; nowhere where the workspace does not want it.
-    fn outbox_of(&self, caller: &Caller) -> Option<Outbox> {
-        caller.key.workspace.notify_by_email.then_some(self.outbox)
-    }
-
     /// The ticket that a path names.
     async fn find(&self, workspace: WorkspaceId, id: &str) -> Result<Ticket, Error> {
         let found = self.store.reader(workspace).find(ticket_id(id)?).await?;
