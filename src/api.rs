@@ -9,7 +9,7 @@ use crate::auth::keyring::KeyRing;
 use crate::auth::leaks::Leaks;
 use crate::clock::Clock;
 use crate::config::BODY_BYTES_MAX;
-use crate::dispatch::{Dispatcher, EmailDeliveries};
+use crate::dispatch::{Dispatcher, EmailDeliveries, EventDeliveries};
 use crate::feed::Feeds;
 use crate::limits::Limiter;
 use crate::pb;
@@ -113,7 +113,7 @@ pub fn dispatcher(
         store: store.clone(),
         clock: clock.clone(),
         schedule: webhooks.schedule.clone(),
-        events: webhooks.deliveries(clock, service::webhooks::disable(store)),
+        events: EventDeliveries::new(webhooks, clock, service::webhooks::disable(store)),
         emails,
     }
 }

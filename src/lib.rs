@@ -27,6 +27,7 @@ pub mod grpc;
 pub mod pb;
 pub mod service;
 
+pub mod attempt;
 pub mod dispatch;
 pub mod email;
 pub mod event;

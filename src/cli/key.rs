@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::settings::{self, DatabaseArgs};
+use super::settings::DatabaseArgs;
+use super::values;
 use super::{chain, database};
 use crate::auth::key::KeyText;
 use crate::auth::scope::{Scope, Scopes};
@@ -44,7 +45,7 @@ pub struct CreateArgs {
     #[arg(long = "scope", required = true, value_parser = scope)]
     scopes: Vec<String>,
     /// When the key stops being accepted, from now, such as 30d; never by default.
-    #[arg(long, value_parser = settings::duration)]
+    #[arg(long, value_parser = values::duration)]
     expires_in: Option<Duration>,
     /// Requests a minute over all, or `unlimited`.
     #[arg(long, default_value = "60", value_parser = limit)]

@@ -11,6 +11,7 @@ mod migrate;
 mod serve;
 pub mod settings;
 mod user;
+mod values;
 mod webhook_settings;
 mod whoami;
 mod workspace;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::IpNet;
 
-use super::settings::{duration, network};
-use crate::dispatch::schedule::Schedule;
+use super::values::{duration, network};
+use crate::attempt::Schedule;
 use crate::webhooks::address::Allowed;
 use crate::webhooks::vault::Vault;
 use crate::webhooks::{self, sender};

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::schedule::Schedule;
 use super::slots::Slots;
 use super::{EmailDeliveries, EventDeliveries};
+use crate::attempt::Schedule;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{DISPATCH_POLLED, EMAILS_MAX, FAILING_FOR};
 use crate::error::{Error, causes};

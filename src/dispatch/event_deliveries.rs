@@ -5,12 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Disable;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::store::WorkspaceId;
 use crate::store::webhooks::{Claim, Endpoint};
+use crate::webhooks;
 use crate::webhooks::address::Allowed;
+use crate::webhooks::connect::Connector;
 use crate::webhooks::sender::{Message, Sender};
 use crate::webhooks::signature::secret;
 use crate::webhooks::target::Target;
@@ -29,6 +31,18 @@ pub struct EventDeliveries {
 }
 
 impl EventDeliveries {
+    /// By these settings; endpoints are disabled by `disable`. None without a master key.
+    pub fn new(settings: &webhooks::Settings, clock: &Clock, disable: Disable) -> Option<Self> {
+        let (allowed, resolver) = (Arc::clone(&settings.allowed), Arc::clone(&settings.resolver));
+        let connector = Connector::new(Arc::clone(&allowed), resolver, &settings.roots);
+        settings.vault.is_open().then(|| Self {
+            sender: Sender::new(connector, clock.clone()),
+            vault: Arc::clone(&settings.vault),
+            allowed,
+            disable,
+        })
+    }
+
     /// What is sent of an event to an endpoint at `now`; none where the endpoint's URL is not allowed any
     /// more. `public_id` is the workspace's.
     pub(super) fn message(

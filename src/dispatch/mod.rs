@@ -1,15 +1,14 @@
 //! Everything that leaves the service on its own: events become deliveries to webhook endpoints, e-mails
 //! are deliveries from the start, and both are claimed, sent, tried again and written down the same way.
 //!
-//! `dispatcher` runs all of it, beside the server, and `attempts` makes each attempt; `slots` says who may be sent to now, `outcome` and
-//! `schedule` what follows from an attempt. How something is sent is [`crate::webhooks`]'s and
+//! `dispatcher` runs all of it, beside the server, and `attempts` makes each attempt; `slots` says who may be sent to now, `outcome`
+//! what follows from an attempt. How something is sent is [`crate::webhooks`]'s and
 //! [`crate::email`]'s business.
 
 mod attempts;
 mod dispatcher;
 mod event_deliveries;
 mod outcome;
-pub mod schedule;
 mod slots;
 
 use std::pin::Pin;
@@ -21,7 +20,6 @@ use crate::store::webhooks::{DisabledReason, EndpointKey, Outcome};
 
 pub use dispatcher::Dispatcher;
 pub use event_deliveries::{EventDeliveries, context};
-pub use outcome::Sent;
 
 /// What disables an endpoint.
 pub type Disable = Box<

@@ -1,29 +1,8 @@
 //! What comes of a claim: when it is tried again, and whether at all.
 
-use std::time::Duration;
-
-use super::schedule::Schedule;
+use crate::attempt::{Schedule, Sent};
 use crate::clock::Timestamp;
 use crate::store::webhooks::{AttemptError, Claim, Outcome, SentAttempt, Trigger};
-
-/// What came of an attempt.
-pub struct Sent {
-    /// The attempt.
-    pub attempt: SentAttempt,
-    /// Whether what was sent has arrived.
-    pub is_success: bool,
-    /// Whether whoever refused it said that it is for good.
-    pub is_final: bool,
-    /// How long the receiver wants to be left alone.
-    pub retry_after: Option<Duration>,
-}
-
-impl Sent {
-    /// An attempt that got no answer, and is made again.
-    pub fn failure(attempt: SentAttempt) -> Self {
-        Self { attempt, is_success: false, is_final: false, retry_after: None }
-    }
-}
 
 /// What came of an attempt, with what follows.
 pub fn outcome(claim: &Claim, sent: Sent, schedule: &Schedule, now: Timestamp) -> Outcome {

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::message::message;
 use super::server::Server;
+use crate::attempt::Sent;
 use crate::clock::Timestamp;
 use crate::config::{ANSWER_KEPT_BYTES, EMAIL_SENT_WITHIN};
-use crate::dispatch::Sent;
 use crate::store::emails::Email;
 use crate::store::webhooks::{AttemptError, SentAttempt};
 

@@ -12,12 +12,9 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 
-use crate::clock::Clock;
-use crate::dispatch::schedule::Schedule;
-use crate::dispatch::{Disable, EventDeliveries};
+use crate::attempt::Schedule;
 use address::Allowed;
-use connect::{Connector, Resolve, SystemResolver};
-use sender::Sender;
+use connect::{Resolve, SystemResolver};
 use vault::Vault;
 
 /// How webhooks are sent.
@@ -45,17 +42,5 @@ impl Settings {
             roots: RootCertStore::empty(),
             resolver: Arc::new(SystemResolver),
         }
-    }
-
-    /// What webhooks are sent by, which has endpoints disabled by `disable`; none without a master key.
-    pub fn deliveries(&self, clock: &Clock, disable: Disable) -> Option<EventDeliveries> {
-        let resolver = Arc::clone(&self.resolver);
-        let connector = Connector::new(Arc::clone(&self.allowed), resolver, &self.roots);
-        self.vault.is_open().then(|| EventDeliveries {
-            sender: Sender::new(connector, clock.clone()),
-            vault: Arc::clone(&self.vault),
-            allowed: Arc::clone(&self.allowed),
-            disable,
-        })
     }
 }

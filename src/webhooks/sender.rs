@@ -14,10 +14,9 @@ use tokio::time::Instant;
 
 use super::connect::{ConnectError, Connector};
 use super::signature::sign;
+use crate::attempt::{Sent, retry_after};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{ANSWER_KEPT_BYTES, ANSWER_READ_BYTES, ATTEMPT_WITHIN};
-use crate::dispatch::Sent;
-use crate::dispatch::schedule::retry_after;
 use crate::store::webhooks::{AttemptError, SentAttempt};
 
 /// The status by which an endpoint says that it is gone for good.

@@ -2,7 +2,6 @@
 
 use rest::{Mask, Merge, Violations};
 
-use super::writes::check_external;
 use super::{messages, status};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -64,4 +63,19 @@ fn topics(before: &Ticket, after: &Ticket) -> impl Iterator<Item = &'static str>
         ("ticket.assigned", after.assignee_id.is_some() && before.assignee_id != after.assignee_id),
     ];
     topics.into_iter().filter(|(_, applies)| *applies).map(|(topic, _)| topic)
+}
+
+/// `externalSource` and `externalId` make sense only together.
+pub fn check_external(source: bool, id: bool, violations: &mut Violations) {
+    match (source, id) {
+        (true, false) => {
+            let remedy = "externalId is needed beside externalSource";
+            violations.add("externalId", "REQUIRED", remedy);
+        }
+        (false, true) => {
+            let remedy = "externalSource is needed beside externalId";
+            violations.add("externalSource", "REQUIRED", remedy);
+        }
+        _ => {}
+    }
 }

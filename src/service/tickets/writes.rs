@@ -21,7 +21,11 @@ pub fn check_new(message: &pb::CreateTicketRequest, violations: &mut Violations)
         (1.., Some(_)) => refuse_both_categories(violations),
         _ => {}
     }
-    check_external(message.external_source.is_some(), message.external_id.is_some(), violations);
+    changes::check_external(
+        message.external_source.is_some(),
+        message.external_id.is_some(),
+        violations,
+    );
 }
 
 /// The rules of an update across its fields, and the fields that it names.
@@ -36,21 +40,6 @@ pub fn check_update(message: &pb::UpdateTicketRequest, violations: &mut Violatio
 fn refuse_both_categories(violations: &mut Violations) {
     let remedy = "categoryConfigId gives the category: send one of the two";
     violations.add("categoryConfigId", "INVALID_COMBINATION", remedy);
-}
-
-/// `externalSource` and `externalId` make sense only together.
-pub fn check_external(source: bool, id: bool, violations: &mut Violations) {
-    match (source, id) {
-        (true, false) => {
-            let remedy = "externalId is needed beside externalSource";
-            violations.add("externalId", "REQUIRED", remedy);
-        }
-        (false, true) => {
-            let remedy = "externalSource is needed beside externalId";
-            violations.add("externalSource", "REQUIRED", remedy);
-        }
-        _ => {}
-    }
 }
 
 /// Makes a ticket whose references were checked (see [`references::check_new`]), and answers it as the

@@ -1,9 +1,29 @@
-//! When a delivery that failed is tried again.
+//! An attempt to send something: what came of it, and when it is made again.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::config::RETRY_AFTER_MAX;
+use crate::store::webhooks::SentAttempt;
+
+/// What came of an attempt.
+pub struct Sent {
+    /// The attempt.
+    pub attempt: SentAttempt,
+    /// Whether what was sent has arrived.
+    pub is_success: bool,
+    /// Whether whoever refused it said that it is for good.
+    pub is_final: bool,
+    /// How long the receiver wants to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Sent {
+    /// An attempt that got no answer, and is made again.
+    pub fn failure(attempt: SentAttempt) -> Self {
+        Self { attempt, is_success: false, is_final: false, retry_after: None }
+    }
+}
 
 /// The pauses before each attempt: before the first, the second and so on.
 #[derive(Debug, Clone, PartialEq, Eq)]
