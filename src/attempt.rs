@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::config::RETRY_AFTER_MAX;
+use crate::config::{ANSWER_KEPT_BYTES, RETRY_AFTER_MAX};
 use crate::store::webhooks::SentAttempt;
 
 /// What came of an attempt.
@@ -23,6 +23,12 @@ impl Sent {
     pub fn failure(attempt: SentAttempt) -> Self {
         Self { attempt, is_success: false, is_final: false, retry_after: None }
     }
+}
+
+/// The beginning of an answer as text. No database keeps U+0000.
+pub fn kept_text(bytes: &[u8]) -> String {
+    let kept = &bytes[..bytes.len().min(ANSWER_KEPT_BYTES)];
+    String::from_utf8_lossy(kept).replace('\0', "\u{fffd}")
 }
 
 /// The pauses before each attempt: before the first, the second and so on.

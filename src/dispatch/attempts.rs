@@ -78,13 +78,14 @@ impl Dispatcher {
                 return;
             }
             let (outcome, is_well) = if claim.is_worn_out {
-                (worn_out(&claim, clock.now()), true)
+                (worn_out(&claim, &schedule, clock.now()), true)
             } else {
                 let sent = sender.send(&email, &public_id, clock.now()).await;
                 count("email", sent.is_success);
                 let is_well = sent.is_success || sent.is_final;
                 (outcome(&claim, sent, &schedule, clock.now()), is_well)
             };
+            let mut is_told = false;
             // Somebody else has it once the claim has run out.
             while began.elapsed() < EMAIL_CLAIM_LASTS {
                 match settle(outcome.clone()).await {
@@ -94,11 +95,13 @@ impl Dispatcher {
                         break;
                     }
                     Err(error) => {
-                        let cause = causes(&error);
-                        tracing::warn!(
-                            cause,
-                            "what came of an e-mail cannot be written down; trying again"
-                        );
+                        if !std::mem::replace(&mut is_told, true) {
+                            let cause = causes(&error);
+                            tracing::warn!(
+                                cause,
+                                "what came of an e-mail cannot be written down; trying again"
+                            );
+                        }
                         tokio::time::sleep(RETRY_AFTER).await;
                     }
                 }

@@ -1,9 +1,9 @@
 //! Everything that leaves the service on its own: events become deliveries to webhook endpoints, e-mails
 //! are deliveries from the start, and both are claimed, sent, tried again and written down the same way.
 //!
-//! `dispatcher` runs all of it, beside the server, and `attempts` makes each attempt; `slots` says who may be sent to now, `outcome`
-//! what follows from an attempt. How something is sent is [`crate::webhooks`]'s and
-//! [`crate::email`]'s business.
+//! `dispatcher` runs all of it, beside the server, and `attempts` makes each attempt; `slots` says who may
+//! be sent to now, `outcome` what follows from an attempt. How something is sent is
+//! [`crate::webhooks`]'s and [`crate::email`]'s business.
 
 mod attempts;
 mod dispatcher;

@@ -35,10 +35,10 @@ pub fn unsent(claim: &Claim, error: AttemptError, schedule: &Schedule, at: Times
 }
 
 /// The end of what five have claimed and not finished.
-pub fn worn_out(claim: &Claim, at: Timestamp) -> Outcome {
+pub fn worn_out(claim: &Claim, schedule: &Schedule, at: Timestamp) -> Outcome {
     let attempt = SentAttempt::unanswered(at, 0, AttemptError::WorkerLost);
     let sent = Sent { is_final: true, ..Sent::failure(attempt) };
-    outcome(claim, sent, &Schedule::default(), at)
+    outcome(claim, sent, schedule, at)
 }
 
 /// A claim that is given back.

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::message::message;
 use super::server::Server;
-use crate::attempt::Sent;
+use crate::attempt::{Sent, kept_text};
 use crate::clock::Timestamp;
-use crate::config::{ANSWER_KEPT_BYTES, EMAIL_SENT_WITHIN};
+use crate::config::EMAIL_SENT_WITHIN;
 use crate::store::emails::Email;
 use crate::store::webhooks::{AttemptError, SentAttempt};
 
@@ -60,7 +60,7 @@ impl Sender {
             status_code: failure.code,
             error: failure.error,
             response_headers: "{}".to_owned(),
-            response_body: kept(&failure.text),
+            response_body: kept_text(failure.text.as_bytes()),
         };
         Sent { attempt, is_success, is_final: failure.is_final, retry_after: None }
     }
@@ -106,7 +106,7 @@ fn failure(error: &Error) -> Failure {
     Failure { error: kind, code, text: told(error), is_final }
 }
 
-/// An error with its causes.
+/// An error with its causes, of which lettre's own text has the first already.
 fn told(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -118,11 +118,4 @@ fn told(error: &Error) -> String {
         cause = it.source();
     }
     text
-}
-
-/// The beginning of a text, in one line. No database keeps U+0000.
-fn kept(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let end = clean.floor_char_boundary(clean.len().min(ANSWER_KEPT_BYTES));
-    clean[..end].trim_end().to_owned()
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::connect::{ConnectError, Connector};
 use super::signature::sign;
-use crate::attempt::{Sent, retry_after};
+use crate::attempt::{Sent, kept_text, retry_after};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{ANSWER_KEPT_BYTES, ANSWER_READ_BYTES, ATTEMPT_WITHIN};
 use crate::store::webhooks::{AttemptError, SentAttempt};
@@ -170,12 +170,6 @@ fn kept_headers(headers: &HeaderMap) -> String {
         }
     }
     Value::Object(kept).to_string()
-}
-
-/// The beginning of bytes as text. No database keeps U+0000.
-fn kept_text(bytes: &[u8]) -> String {
-    let kept = &bytes[..bytes.len().min(ANSWER_KEPT_BYTES)];
-    String::from_utf8_lossy(kept).replace('\0', "\u{fffd}")
 }
 
 /// The root certificates in a file of PEM.

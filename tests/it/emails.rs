@@ -316,3 +316,23 @@ async fn requester_and_watchers_hear_of_public_comments_where_the_workspace_want
     assert_eq!(listed.as_array().expect("a list").len(), 3);
     assert_eq!(rest.get("/emails?ticketId=2").await.data(200), json!([]));
 }
+
+#[tokio::test]
+async fn a_user_without_an_address_that_email_can_have_is_told_of() {
+    let smtp = Smtp::start().await;
+    let orqit = start(&smtp).await;
+    let rest = orqit.rest_as(&["admin"]).await;
+    rest.patch("/workspace", json!({"notifyByEmail": true})).await.data(200);
+    let mut watchers = Vec::new();
+    for email in ["ana@localhost", "bob@nowhere.INVALID"] {
+        let user =
+            rest.post("/users", json!({"displayName": "Ana", "email": email})).await.data(201);
+        watchers.push(user["id"].clone());
+    }
+    rest.post("/tickets", vpn_with(json!({"watcherUserIds": watchers}))).await.data(201);
+    rest.post("/tickets/1/comments", json!({"body": "Hello"})).await.data(201);
+    let shown = with_status(&rest, 1, "FAILED").await;
+    assert_eq!(shown["lastError"], "ana@localhost is no address of e-mail");
+    rest.get("/emails/2").await.error(404, "EMAIL_NOT_FOUND");
+    assert_eq!(smtp.arrived().len(), 0);
+}
