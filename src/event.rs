@@ -18,6 +18,8 @@ pub enum ActorKind {
     Operator,
     /// The service itself, told by somebody who has no key.
     System,
+    /// A person, in what was brought from another system.
+    User,
 }
 
 impl ActorKind {
@@ -27,6 +29,7 @@ impl ActorKind {
             Self::Key => "KEY",
             Self::Operator => "OPERATOR",
             Self::System => "SYSTEM",
+            Self::User => "USER",
         }
     }
 }
@@ -36,7 +39,7 @@ impl ActorKind {
 pub struct Actor {
     /// Key, operator or the service.
     pub kind: ActorKind,
-    /// The key's id; for the operator, what they are called on the machine.
+    /// The key's or the user's id; for the operator, what they are called on the machine.
     pub id: String,
     /// The key's name, for people.
     pub name: String,
@@ -51,6 +54,12 @@ impl Actor {
     /// Whoever sits at the machine.
     pub fn operator() -> Self {
         Self { kind: ActorKind::Operator, id: "operator".to_owned(), name: "Operator".to_owned() }
+    }
+
+    /// A person who did something in another system: a user, or a name alone.
+    pub fn user(id: Option<i64>, name: &str) -> Self {
+        let id = id.map(|id| id.to_string()).unwrap_or_default();
+        Self { kind: ActorKind::User, id, name: name.to_owned() }
     }
 
     /// The service, told by `id`, such as `leak-report`.

@@ -7,13 +7,16 @@ use crate::event_type::EventType;
 /// Stands for everything.
 pub const EVERYTHING: &str = "*";
 
-static ALL: LazyLock<Subscription> = LazyLock::new(|| Subscription { names: None });
+static ALL: LazyLock<Subscription> =
+    LazyLock::new(|| Subscription { names: None, without: Vec::new() });
 
 /// What somebody subscribes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     /// The types and topics; none stands for all of them.
     names: Option<Vec<&'static str>>,
+    /// Types that it does not want all the same.
+    without: Vec<&'static str>,
 }
 
 impl Subscription {
@@ -24,25 +27,42 @@ impl Subscription {
 
     /// The events of these types.
     pub fn of_types(types: &[EventType]) -> Self {
-        Self { names: Some(types.iter().map(|one| one.name()).collect()) }
+        Self { names: Some(types.iter().map(|one| one.name()).collect()), without: Vec::new() }
     }
 
     /// What these texts subscribe to together; none of them is everything. What is not known, such as
     /// what a later version has stored, subscribes to nothing.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Self {
         if texts.is_empty() || texts.iter().any(|text| text.as_ref() == EVERYTHING) {
-            return Self { names: None };
+            return Self { names: None, without: Vec::new() };
         }
         let mut names: Vec<_> = texts.iter().flat_map(|text| named(text.as_ref())).collect();
         names.sort_unstable();
         names.dedup();
-        Self { names: Some(names) }
+        Self { names: Some(names), without: Vec::new() }
+    }
+
+    /// What an endpoint of webhooks subscribes to by these texts: of the types that come in masses only
+    /// those that are named themselves.
+    pub fn of_endpoint<T: AsRef<str>>(texts: &[T]) -> Self {
+        let is_named = |name: &str| texts.iter().any(|text| text.as_ref() == name);
+        let without = EventType::ALL.iter().filter(|one| one.is_only_by_name());
+        let without = without.map(|one| one.name()).filter(|name| !is_named(name)).collect();
+        Self { without, ..Self::parse(texts) }
     }
 
     /// Whether it wants an event with these topics, among which is its type.
     pub fn matches<T: AsRef<str>>(&self, topics: &[T]) -> bool {
+        if topics.iter().any(|topic| self.without.contains(&topic.as_ref())) {
+            return false;
+        }
         let Some(names) = &self.names else { return true };
         topics.iter().any(|topic| names.contains(&topic.as_ref()))
+    }
+
+    /// The types that it does not want, although it may name them.
+    pub fn without(&self) -> &[&'static str] {
+        &self.without
     }
 
     /// The types and the topics that it names; none where it is everything.
@@ -85,6 +105,15 @@ mod tests {
         assert!(!wants(&["ticket.closed"], &resolved) && !wants(&["kb.*"], &resolved));
         assert!(wants(&["ticket.comment.*"], &["ticket.comment.created"]));
         assert!(wants(&["kb.*"], &["kb.article.updated"]));
+    }
+
+    #[test]
+    fn an_endpoint_gets_what_comes_in_masses_only_by_its_name() {
+        let gets = |texts: &[&str]| Subscription::of_endpoint(texts).matches(&["ticket.imported"]);
+        assert!(!gets(&["*"]) && !gets(&[]) && !gets(&["ticket.*"]) && !gets(&["user.imported"]));
+        assert!(gets(&["ticket.imported"]) && gets(&["*", "ticket.imported"]));
+        assert!(Subscription::of_endpoint(&["ticket.*"]).matches(&["ticket.created"]));
+        assert!(Subscription::parse(&["ticket.*"]).matches(&["ticket.imported"]));
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod m0027_projects;
 mod m0028_user_references;
 mod m0029_webhooks;
 mod m0030_emails;
+mod m0031_imports;
 mod schema;
 mod words;
 
@@ -86,6 +87,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0028_user_references::Migration),
             Box::new(m0029_webhooks::Migration),
             Box::new(m0030_emails::Migration),
+            Box::new(m0031_imports::Migration),
         ]
     }
 }

@@ -49,6 +49,7 @@ fn catalogue(descriptor: &EnumDescriptor, types: &[EventType]) -> TokenStream {
     let texts = |of: fn(&EventType) -> &String| types.iter().map(of).collect::<Vec<_>>();
     let (kinds, objects) = (texts(|it| &it.kind.name), texts(|it| &it.kind.object));
     let abouts = texts(|it| &it.about);
+    let only_by_name = types.iter().map(|found| found.kind.only_by_name);
     let topics = types.iter().map(|found| {
         let topics = &found.kind.topics;
         quote!(&[#(#topics),*])
@@ -79,6 +80,14 @@ fn catalogue(descriptor: &EnumDescriptor, types: &[EventType]) -> TokenStream {
                 match self {
                     #(Self::#variants => #abouts,)*
                     Self::Unspecified => "",
+                }
+            }
+
+            /// Whether webhooks get it only where they name it.
+            pub fn is_only_by_name(self) -> bool {
+                match self {
+                    #(Self::#variants => #only_by_name,)*
+                    Self::Unspecified => false,
                 }
             }
 

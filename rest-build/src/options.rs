@@ -74,6 +74,8 @@ pub struct Rules {
     pub takes_number: bool,
     /// Whether the items of a list are judged one by one.
     pub judged: bool,
+    /// Whether a resource is known by the field.
+    pub key: bool,
     /// Whether a string is one line of text.
     pub line: bool,
     /// Whether a string is a date.
@@ -174,6 +176,7 @@ pub fn rules(pool: &DescriptorPool, options: &DynamicMessage) -> Rules {
         unique: bool_of(rules, "unique"),
         takes_number: bool_of(rules, "takes_number"),
         judged: bool_of(rules, "judged"),
+        key: bool_of(rules, "key"),
         line: bool_of(rules, "line"),
         date: bool_of(rules, "date"),
         example: example(&string_of(rules, "example")),
@@ -237,6 +240,8 @@ pub struct EventKind {
     pub topics: Vec<String>,
     /// The message whose fields its payload has beside.
     pub beside: Option<String>,
+    /// Whether webhooks get it only by its name.
+    pub only_by_name: bool,
 }
 
 /// What an enum's value says of a type of events, if it is one.
@@ -250,6 +255,7 @@ pub fn event(pool: &DescriptorPool, options: &DynamicMessage) -> Option<EventKin
         object: string_of(event, "object"),
         topics: topics.map(str::to_owned).collect(),
         beside: Some(string_of(event, "beside")).filter(|beside| !beside.is_empty()),
+        only_by_name: bool_of(event, "only_by_name"),
     })
 }
 

@@ -109,7 +109,9 @@ fn judged(api: &Api, field: &Field) -> TokenStream {
     let read_only = resource.filter(|field| item.field(&field.proto).is_none()).map(names);
     let (elsewhere, finish) = if item.is_patch() {
         let mask = item.field("update_mask").map(names);
-        let key = quote!(named.retain(|name| *name != "id"));
+        let is_key = |field: &&Field| field.rules.key || field.proto == "id";
+        let keys = item.fields.iter().filter(is_key).map(|field| &field.proto);
+        let key = quote!(named.retain(|name| ![#(#keys),*].contains(name)));
         let finish = quote! {
             |item: &mut #path, mut named| {
                 #key;

@@ -31,12 +31,25 @@ pub fn updatable<'a>(api: &'a Api, request: &str) -> Vec<&'a Field> {
         matches!(name, "update_mask" | "version") || bound.contains(name) || is_item && name == "id"
     };
     let fields = api.message(request).fields.iter();
-    fields.filter(|field| !is_other(&field.proto)).collect()
+    fields.filter(|field| !field.rules.key && !is_other(&field.proto)).collect()
 }
 
 fn patch(message: &Message, updatable: &[&Field]) -> TokenStream {
     let path = names::path(&message.name);
     let fields = updatable.iter().map(|field| read::field_names(&field.json, &field.proto));
+    let others = updatable.iter().map(|field| {
+        let name = names::snake(&field.proto);
+        let slot = match &field.shape {
+            Shape::Member(oneof) => write::member(message, oneof, field).0,
+            _ => name,
+        };
+        let (proto, is_set) = (&field.proto, is_set(message, field));
+        quote! {
+            if !mask.has(#proto) && #is_set {
+                self.#slot = Default::default();
+            }
+        }
+    });
     let present = updatable.iter().map(|field| {
         let (name, is_set) = (&field.proto, is_set(message, field));
         quote!((#name, #is_set))
@@ -49,6 +62,10 @@ fn patch(message: &Message, updatable: &[&Field]) -> TokenStream {
                     Some(mask) => ::rest::Mask::explicit(mask, FIELDS, violations),
                     None => ::rest::Mask::present(&[#(#present),*]),
                 }
+            }
+
+            fn keep_only(&mut self, mask: &::rest::Mask) {
+                #(#others)*
             }
         }
     }

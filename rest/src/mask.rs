@@ -22,6 +22,9 @@ pub trait Patch {
     /// The fields that it changes: those of its mask, or without one those that are present. A
     /// mask that names anything else is noted as `updateMask`.
     fn mask(&self, violations: &mut Violations) -> Mask;
+
+    /// Takes out the fields that can be updated and that the mask does not name.
+    fn keep_only(&mut self, mask: &Mask);
 }
 
 /// A request that changes fields of a resource that it names.

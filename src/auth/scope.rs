@@ -16,6 +16,7 @@ pub enum Scope {
     ProjectsRead,
     ProjectsWrite,
     TicketsCreate,
+    TicketsImport,
     TicketsRead,
     TicketsRespond,
     TicketsWrite,
@@ -27,7 +28,7 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope with its name, in alphabetical order of the names.
-    pub const ALL: [(Scope, &'static str); 17] = [
+    pub const ALL: [(Scope, &'static str); 18] = [
         (Scope::AssetsRead, "assets:read"),
         (Scope::AssetsWrite, "assets:write"),
         (Scope::AuditRead, "audit:read"),
@@ -38,6 +39,7 @@ impl Scope {
         (Scope::ProjectsRead, "projects:read"),
         (Scope::ProjectsWrite, "projects:write"),
         (Scope::TicketsCreate, "tickets:create"),
+        (Scope::TicketsImport, "tickets:import"),
         (Scope::TicketsRead, "tickets:read"),
         (Scope::TicketsRespond, "tickets:respond"),
         (Scope::TicketsWrite, "tickets:write"),
@@ -82,8 +84,8 @@ impl Scopes {
                 .map(|(scope, _)| *scope)
                 .collect(),
             "read-write" => {
-                use Scope::{AuditRead, KeysManage, UsersWrite, WorkspaceManage};
-                let kept_back = [KeysManage, UsersWrite, AuditRead, WorkspaceManage];
+                use Scope::{AuditRead, KeysManage, TicketsImport, UsersWrite, WorkspaceManage};
+                let kept_back = [KeysManage, UsersWrite, TicketsImport, AuditRead, WorkspaceManage];
                 Scope::ALL
                     .iter()
                     .map(|(scope, _)| *scope)
@@ -165,7 +167,7 @@ mod tests {
             ["assets:read", "kb:read", "projects:read", "tickets:read", "users:read"]
         );
         assert_eq!(names("read-write").len(), 13);
-        assert_eq!(names("admin").len(), 17);
+        assert_eq!(names("admin").len(), 18);
         assert_eq!(Scopes::of_names(&["tickets:read", "tickets:delete"]), Err("tickets:delete"));
     }
 }

@@ -9,7 +9,7 @@ use super::emails::{self, NewEmail, Outbox, check_address};
 use super::once::{Answer, once};
 use super::tickets::comments::{self, OpensAgain, Said};
 use super::tickets::{notices, references, ticket_id, writes};
-use super::users::record_new;
+use super::users::{name_of, record_new};
 use crate::error::{Error, Kind};
 use crate::pb;
 use crate::store::tickets::{Channel, NewComment, Ticket, Visibility};
@@ -129,6 +129,8 @@ impl Compat {
             author_id,
             channel: Channel::Email,
             created_by: by,
+            external_id: None,
+            created_at: None,
         };
         let said = Said {
             new,
@@ -148,8 +150,7 @@ async fn user_of(tx: &mut Tx, field: &str, address: &str) -> Result<(i64, bool),
     let found = match tx.find_user_by_email(address).await? {
         Some(found) => found,
         None => {
-            let name = address.rsplit_once('@').map_or(address, |(local, _)| local);
-            let new = NewUser::new(name, address, Role::EndUser);
+            let new = NewUser::new(name_of(address), address, Role::EndUser);
             let made = tx.attempt(async |tx| {
                 let user = tx.insert_user(new.clone()).await?;
                 record_new(tx, &user);

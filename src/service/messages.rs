@@ -15,6 +15,7 @@ pub fn actor(actor: Actor) -> pb::AuditActor {
         ActorKind::Key => pb::ActorType::Key,
         ActorKind::Operator => pb::ActorType::Operator,
         ActorKind::System => pb::ActorType::System,
+        ActorKind::User => pb::ActorType::User,
     };
     pb::AuditActor { r#type: kind.into(), id: actor.id, name: actor.name }
 }
@@ -29,7 +30,7 @@ pub fn history_entry(entry: HistoryEntry) -> pb::HistoryEntry {
         actor: Some(actor(entry.actor)),
         request_id: entry.request_id,
         created_at: Some(entry.created_at.into()),
-        external_id: None,
+        external_id: entry.external_id,
     }
 }
 

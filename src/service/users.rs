@@ -9,6 +9,7 @@ use super::once::{Answer, once};
 use super::pages;
 use super::{accept, changes, next_milli, no_more, number};
 use crate::error::{Error, Kind};
+use crate::event_type::EventType;
 use crate::pb;
 use crate::resource::Resource;
 use crate::store::nouns::{Condition, Query};
@@ -129,9 +130,19 @@ fn check_changeable(user: &User) -> Result<(), Error> {
 
 /// Records a new user: the event, and the entry of the audit log.
 pub fn record_new(tx: &mut Tx, user: &User) {
+    record_new_as(tx, EventType::UserCreated, user);
+}
+
+/// The same with an event of another type.
+pub fn record_new_as(tx: &mut Tx, event_type: EventType, user: &User) {
     let message = messages::user(user.clone());
-    tx.record(changes::created(Resource::User, &message));
+    tx.record(changes::created_as(event_type, &message));
     tx.audit(changes::audit(Resource::User, "create", user.id, None, Some(&message)));
+}
+
+/// What somebody is called of whom nothing but an address is known.
+pub fn name_of(address: &str) -> &str {
+    address.rsplit_once('@').map_or(address, |(local, _)| local)
 }
 
 /// The id that a path names. What can be no id is simply not found.

@@ -73,11 +73,13 @@ impl Conclusion<'_> {
               SET value = counters.value + excluded.value RETURNING value \
             ), remembered AS ( \
               INSERT INTO history (workspace_id, id, noun, resource_id, field, from_value, to_value, \
-                actor_type, actor_id, actor_name, request_id, created_at) \
+                actor_type, actor_id, actor_name, request_id, created_at, external_id) \
               SELECT $1, numbered.value - $16 + h.place, h.noun, h.resource_id, h.field, \
-                h.from_value, h.to_value, $4, $5, $6, $17, $7 \
-              FROM numbered, unnest($18, $19, $20, $21, $22) WITH ORDINALITY \
-                AS h (noun, resource_id, field, from_value, to_value, place) \
+                h.from_value, h.to_value, h.actor_type, h.actor_id, h.actor_name, \
+                CASE WHEN h.external_id = '' THEN $17 END, h.created_at, NULLIF(h.external_id, '') \
+              FROM numbered, unnest($18, $19, $20, $21, $22, $27, $28, $29, $30, $31) WITH ORDINALITY \
+                AS h (noun, resource_id, field, from_value, to_value, actor_type, actor_id, actor_name, \
+                  created_at, external_id, place) \
             ), figured AS ( \
               INSERT INTO figures (workspace_id, noun, resource_id, number, row_count) \
               SELECT $1, f.noun, f.resource_id, f.number, f.change \
@@ -99,17 +101,26 @@ impl Conclusion<'_> {
             data.push(event.data_json());
             ids.push(id);
         }
+        let actor = &self.origin.actor;
         let remembered = i64::try_from(self.history.len()).expect("fewer than 2^63 entries");
         let mut of = (Vec::new(), Vec::new(), Vec::new());
         let (mut from, mut to) = (Vec::new(), Vec::new());
+        let mut by = (Vec::new(), Vec::new(), Vec::new());
+        let (mut at, mut external_ids) = (Vec::new(), Vec::new());
         for entry in self.history {
+            let (external_id, who, when) = entry.brought.unwrap_or((String::new(), None, self.now));
+            let who = who.as_ref().unwrap_or(actor);
             of.0.push(entry.noun);
             of.1.push(entry.resource_id);
             of.2.push(entry.field);
             from.push(entry.from);
             to.push(entry.to);
+            by.0.push(actor_number(who.kind));
+            by.1.push(who.id.clone());
+            by.2.push(who.name.clone());
+            at.push(when.0);
+            external_ids.push(external_id);
         }
-        let actor = &self.origin.actor;
         let (facets, changes): (Vec<_>, Vec<_>) = self.counts.facets.into_iter().unzip();
         let figures = self.counts.figures;
         let (nouns, facets): (Vec<_>, Vec<_>) = facets.into_iter().unzip();
@@ -140,6 +151,11 @@ impl Conclusion<'_> {
             array(ArrayType::BigInt, figures.keys().map(|figure| figure.id).collect()),
             array(ArrayType::SmallInt, figures.keys().map(|figure| figure.number).collect()),
             array(ArrayType::BigInt, figures.values().copied().collect()),
+            array(ArrayType::SmallInt, by.0),
+            array(ArrayType::String, by.1),
+            array(ArrayType::String, by.2),
+            array(ArrayType::BigInt, at),
+            array(ArrayType::String, external_ids),
         ];
         statement(DbBackend::Postgres, TEXT, values)
     }

@@ -59,6 +59,7 @@ pub(super) fn actor_number(kind: ActorKind) -> i16 {
         ActorKind::Key => 1,
         ActorKind::Operator => 2,
         ActorKind::System => 3,
+        ActorKind::User => 4,
     }
 }
 
@@ -67,6 +68,7 @@ pub(super) fn actor_kind(number: i16) -> Result<ActorKind, Error> {
         1 => Ok(ActorKind::Key),
         2 => Ok(ActorKind::Operator),
         3 => Ok(ActorKind::System),
+        4 => Ok(ActorKind::User),
         _ => Err(super::unknown_number("events.actor_type", number)),
     }
 }

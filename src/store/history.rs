@@ -2,6 +2,8 @@
 //! [`Tx::update`](super::Tx) does not see fields as the API shows them, so entries come with the event
 //! of the change, which does, and commit with it.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set};
 use serde_json::Value;
 
@@ -14,8 +16,9 @@ use super::nouns::Noun;
 use super::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
 use super::row::Row;
 use super::rows::RowSource;
+use super::sql::Parameters;
 use super::transaction::Transaction;
-use super::{Reader, WorkspaceId};
+use super::{Reader, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Actor, Event, Origin};
@@ -44,6 +47,25 @@ pub struct HistoryEntry {
     pub request_id: Option<String>,
     /// When it changed.
     pub created_at: Timestamp,
+    /// Its id in the system that it was brought from.
+    pub external_id: Option<String>,
+}
+
+/// A field that has changed in another system.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BroughtHistory {
+    /// Its id there; a resource has none twice.
+    pub external_id: String,
+    /// The field.
+    pub field: String,
+    /// What it was.
+    pub from: Value,
+    /// What it became.
+    pub to: Value,
+    /// Who changed it; none stands for who brings it.
+    pub actor: Option<Actor>,
+    /// When it changed.
+    pub created_at: Timestamp,
 }
 
 impl HistoryEntry {
@@ -62,6 +84,8 @@ pub(super) struct PendingHistory {
     pub(super) field: String,
     pub(super) from: String,
     pub(super) to: String,
+    /// Where it was brought from another system: its id there, who made it, and when.
+    pub(super) brought: Option<(String, Option<Actor>, Timestamp)>,
 }
 
 impl PendingHistory {
@@ -73,7 +97,86 @@ impl PendingHistory {
             field: field.clone(),
             from: was.to_string(),
             to: event.now(field).to_string(),
+            brought: None,
         })
+    }
+
+    /// The row of the entry with this id, in a change by `origin` at `now`.
+    fn into_row(
+        self,
+        workspace: WorkspaceId,
+        id: i64,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> history::ActiveModel {
+        let (actor, request_id, created_at, external_id) = match self.brought {
+            Some((external_id, actor, at)) => (actor, None, at, Some(external_id)),
+            None => (None, origin.request_id.clone(), now, None),
+        };
+        let actor = actor.unwrap_or_else(|| origin.actor.clone());
+        history::ActiveModel {
+            workspace_id: Set(workspace.0),
+            id: Set(id),
+            noun: Set(self.noun),
+            resource_id: Set(self.resource_id),
+            field: Set(self.field),
+            from_value: Set(self.from),
+            to_value: Set(self.to),
+            actor_type: Set(actor_number(actor.kind)),
+            actor_id: Set(actor.id),
+            actor_name: Set(actor.name),
+            request_id: Set(request_id),
+            created_at: Set(created_at.0),
+            external_id: Set(external_id),
+        }
+    }
+}
+
+impl Tx {
+    /// Adds the entry of a changed field that the event names to those that commit with this change, for
+    /// each field that `is_remembered`.
+    pub fn remember<N: Noun>(
+        &mut self,
+        row: &N,
+        event: &Event,
+        is_remembered: impl Fn(&str) -> bool,
+    ) {
+        let entries = PendingHistory::of(row, event).filter(|entry| is_remembered(&entry.field));
+        self.history.extend(entries);
+    }
+
+    /// Adds an entry from another system to those that commit with this change.
+    pub fn remember_brought<N: Noun>(&mut self, id: i64, entry: BroughtHistory) {
+        self.history.push(PendingHistory {
+            noun: N::table().noun,
+            resource_id: id,
+            field: entry.field,
+            from: entry.from.to_string(),
+            to: entry.to.to_string(),
+            brought: Some((entry.external_id, entry.actor, entry.created_at)),
+        });
+    }
+
+    /// Those of these external ids that entries of a row have already.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn known_history<N: Noun>(
+        &self,
+        id: i64,
+        external_ids: &[String],
+    ) -> Result<BTreeSet<String>, Error> {
+        if external_ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let _timed = StoreOperation::begin("find_known", "history");
+        let mut parameters = Parameters::new(self.transaction.backend());
+        let (workspace, noun) =
+            (parameters.bind(self.workspace.0), parameters.bind(N::table().noun));
+        let (id, external_ids) = (parameters.bind(id), parameters.bind_in_texts(external_ids));
+        let select = parameters.statement(format!(
+            "SELECT external_id FROM history WHERE workspace_id = {workspace} AND noun = {noun} \
+             AND resource_id = {id} AND external_id {external_ids}"
+        ));
+        Ok(self.transaction.read(select, |row| row.get(0)).await?.into_iter().collect())
     }
 }
 
@@ -154,20 +257,7 @@ pub(super) async fn insert_history(
     let last = advance(transaction, workspace, COUNTER, amount).await?;
     let rows: Vec<_> = (last - amount + 1..)
         .zip(entries)
-        .map(|(id, entry)| history::ActiveModel {
-            workspace_id: Set(workspace.0),
-            id: Set(id),
-            noun: Set(entry.noun),
-            resource_id: Set(entry.resource_id),
-            field: Set(entry.field),
-            from_value: Set(entry.from),
-            to_value: Set(entry.to),
-            actor_type: Set(actor_number(origin.actor.kind)),
-            actor_id: Set(origin.actor.id.clone()),
-            actor_name: Set(origin.actor.name.clone()),
-            request_id: Set(origin.request_id.clone()),
-            created_at: Set(now.0),
-        })
+        .map(|(id, entry)| entry.into_row(workspace, id, origin, now))
         .collect();
     for rows in rows.chunks(INSERT_ROWS_MAX) {
         let insert = history::Entity::insert_many(rows.to_vec()).build(transaction.backend());
@@ -183,7 +273,7 @@ fn owned<N: Noun>() -> Owned {
         owner: "resource_id",
         noun: Some(N::table().noun),
         columns: "t.workspace_id, t.id, t.noun, t.resource_id, t.field, t.from_value, t.to_value, \
-                  t.actor_type, t.actor_id, t.actor_name, t.request_id, t.created_at",
+                  t.actor_type, t.actor_id, t.actor_name, t.request_id, t.created_at, t.external_id",
     }
 }
 
@@ -201,6 +291,7 @@ fn decode(row: &Row<'_>) -> Result<history::Model, Error> {
         actor_name: row.get(9)?,
         request_id: row.get(10)?,
         created_at: row.get(11)?,
+        external_id: row.get(12)?,
     })
 }
 
@@ -214,5 +305,6 @@ fn from_row(row: history::Model) -> Result<HistoryEntry, Error> {
         actor: Actor { kind: actor_kind(row.actor_type)?, id: row.actor_id, name: row.actor_name },
         request_id: row.request_id,
         created_at: Timestamp(row.created_at),
+        external_id: row.external_id,
     })
 }

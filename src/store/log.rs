@@ -289,6 +289,9 @@ pub(super) fn recorded(row: &Row<'_>) -> Result<RecordedEvent, Error> {
 
 /// Leaves only the events that somebody subscribes to.
 fn narrow(text: &mut String, parameters: &mut Parameters, subscription: &Subscription) {
+    for name in subscription.without() {
+        *text += &format!(" AND event_type <> {}", parameters.bind(*name));
+    }
     let Some((types, topics)) = subscription.narrowed() else { return };
     // Topics stand in the row as a list of JSON, in which quotation marks enclose each.
     let topics = topics

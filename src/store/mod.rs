@@ -69,7 +69,7 @@ pub use custom_fields::{
     Bounds, CUSTOM_FIELDS_MAX, CustomField, CustomFieldType, FieldOption, NewCustomField,
 };
 pub use faults::Faults;
-pub use history::HistoryEntry;
+pub use history::{BroughtHistory, HistoryEntry};
 pub use idempotency::{Claim, IdempotentAnswer};
 pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
 pub use latencies::Latencies;

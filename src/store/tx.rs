@@ -131,7 +131,7 @@ impl Tx {
     /// history, an entry to the row's for each field that the event names.
     pub fn record_update<N: Noun>(&mut self, row: &N, event: Event) {
         if N::table().has_history {
-            self.history.extend(PendingHistory::of(row, &event));
+            self.remember(row, &event, |_| true);
         }
         self.record(event);
     }

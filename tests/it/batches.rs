@@ -22,7 +22,7 @@ async fn update(rest: &Rest, items: Value) -> Value {
 }
 
 /// Of each result what its ticket is and became, or the code and the fields that are wrong.
-fn told(results: &Value) -> Vec<String> {
+pub fn told(results: &Value) -> Vec<String> {
     let results = results.as_array().expect("a list").iter();
     let line = |result: &Value| match (&result["data"], &result["error"]) {
         (data, Value::Null) => {

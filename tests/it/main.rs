@@ -75,6 +75,7 @@ mod streams;
 mod ticket_comments;
 mod ticket_feed;
 mod ticket_history;
+mod ticket_imports;
 mod ticket_lists;
 mod ticket_writes;
 mod tickets;

@@ -118,7 +118,8 @@ impl<'a> Contract<'a> {
 
     /// Whether the request is an update, in which absent means unchanged and null cleared.
     pub fn updates(&self, request: &MessageDescriptor) -> bool {
-        options::updates(self.pool, &request.options()).is_some()
+        let is_masked = request.get_field_by_name("update_mask").is_some();
+        is_masked || options::updates(self.pool, &request.options()).is_some()
     }
 }
 

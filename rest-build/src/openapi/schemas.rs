@@ -121,8 +121,8 @@ impl<'a> Schemas<'a> {
         let mut required = Vec::new();
         for field in fields {
             let rules = self.contract.rules(field);
-            // An item that updates a resource names it by its id.
-            let must_stand = purpose == Use::Create || field.name() == "id";
+            // An item that updates a resource names it by its id, or by other keys.
+            let must_stand = purpose == Use::Create || rules.key || field.name() == "id";
             if purpose == Use::Answer || (must_stand && rules.required) {
                 required.push(field.json_name().to_owned());
             }

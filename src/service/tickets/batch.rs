@@ -28,7 +28,8 @@ pub async fn create(
         tx.lock_parents().await?;
     }
     // Before the first is made: whoever makes tickets waits from then on until the batch has ended.
-    let fields = references::fields_of(tx, &message.items).await?;
+    let keys = message.items.iter().flat_map(|item| item.custom_fields.keys());
+    let fields = references::fields_of(tx, keys).await?;
     let mut checked = Vec::with_capacity(message.items.len());
     for (index, item) in message.items.iter().enumerate() {
         checked.push(match batch::judge(&accepted.items, index) {

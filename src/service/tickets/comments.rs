@@ -25,6 +25,8 @@ pub fn new_comment(message: pb::CreateTicketCommentRequest, system_user: i64) ->
         author_id: message.author_id.unwrap_or(system_user),
         channel: Channel::Api,
         created_by: system_user,
+        external_id: None,
+        created_at: None,
     }
 }
 
@@ -45,6 +47,7 @@ pub fn comment(comment: Comment) -> pb::Comment {
 
 from_number! {
     visibility -> Visibility,
+    channel -> Channel,
 }
 
 /// Who opens a ticket again by what they say, unless it was closed for good.

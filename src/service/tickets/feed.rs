@@ -10,8 +10,12 @@ use crate::store::{CursorKey, Followed, Page, PageRequest, Position, Reader, Wor
 use crate::subscription::Subscription;
 
 /// What the feed tells of.
-const TYPES: &[EventType] =
-    &[EventType::TicketCreated, EventType::TicketUpdated, EventType::TicketCommentCreated];
+const TYPES: &[EventType] = &[
+    EventType::TicketCreated,
+    EventType::TicketUpdated,
+    EventType::TicketImported,
+    EventType::TicketCommentCreated,
+];
 
 /// The page of the feed that a request asks for.
 pub async fn page(

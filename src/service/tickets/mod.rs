@@ -5,6 +5,7 @@ mod changes;
 pub(in crate::service) mod comments;
 mod feed;
 mod filters;
+mod imports;
 mod include;
 pub(in crate::service) mod messages;
 pub(in crate::service) mod notices;
@@ -97,7 +98,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
             if message.parent_id.is_some() {
                 tx.lock_parents().await?;
             }
-            let fields = references::fields_of(tx, std::slice::from_ref(message)).await?;
+            let fields = references::fields_of(tx, message.custom_fields.keys()).await?;
             let named = references::check_new(tx, &fields, message).await?;
             let ticket = writes::create(tx, message.clone(), named, by).await?;
             Ok(pb::CreateTicketResponse { ticket: Some(ticket) })
@@ -161,6 +162,24 @@ impl pb::ticket_service_server::TicketService for Tickets {
             spend(self.limiter.as_deref(), &accepted, masks.len()).await?;
             let results = batch::update(tx, &accepted, &masks).await?;
             Ok(pb::BatchUpdateTicketsResponse { results })
+        });
+        Ok(answered.await?)
+    }
+
+    async fn import_tickets(
+        &self,
+        request: Request<pb::ImportTicketsRequest>,
+    ) -> Result<Response<pb::ImportTicketsResponse>, Status> {
+        let mut masks = Vec::new();
+        let accepted = accept(request, |message, violations| {
+            masks = imports::check(message, violations);
+        })?;
+        check_size(&accepted.caller, masks.len())?;
+        let by = accepted.caller.key.system_user_id;
+        let answered = once(&self.store, &accepted, async |tx| {
+            spend(self.limiter.as_deref(), &accepted, masks.len()).await?;
+            let results = imports::import(tx, &accepted, &masks, by).await?;
+            Ok(pb::ImportTicketsResponse { results })
         });
         Ok(answered.await?)
     }
@@ -247,6 +266,7 @@ impl Answer for pb::CreateTicketResponse {}
 impl Answer for pb::UpdateTicketResponse {}
 impl Answer for pb::BatchCreateTicketsResponse {}
 impl Answer for pb::BatchUpdateTicketsResponse {}
+impl Answer for pb::ImportTicketsResponse {}
 impl Answer for pb::CreateTicketCommentResponse {}
 
 /// The id that `42` or `TCK-42` names. What can be no id is simply not found.

@@ -21,12 +21,11 @@ pub struct Named {
     pub custom_fields: CustomValues,
 }
 
-/// The custom fields that new tickets name, and those that they must have a value of.
+/// The custom fields with these keys, and those that new tickets must have a value of.
 pub async fn fields_of(
     tx: &Tx,
-    tickets: &[pb::CreateTicketRequest],
+    keys: impl Iterator<Item = &String>,
 ) -> Result<Vec<CustomField>, Error> {
-    let keys = tickets.iter().flat_map(|new| new.custom_fields.keys());
     let keys: BTreeSet<_> = keys.cloned().collect();
     tx.custom_fields(&Vec::from_iter(keys)).await
 }

@@ -18,7 +18,7 @@ pub fn check_new(message: &pb::CreateTicketRequest, violations: &mut Violations)
             let remedy = "category is required, or categoryConfigId in place of it";
             violations.add("category", "REQUIRED", remedy);
         }
-        (1.., Some(_)) => refuse_both_categories(violations),
+        (1.., Some(_)) => refuse_both_categories("categoryConfigId", violations),
         _ => {}
     }
     changes::check_external(
@@ -32,14 +32,15 @@ pub fn check_new(message: &pb::CreateTicketRequest, violations: &mut Violations)
 pub fn check_update(message: &pb::UpdateTicketRequest, violations: &mut Violations) -> Mask {
     let mask = message.mask(violations);
     if mask.has("category") && message.category_config_id.is_some() {
-        refuse_both_categories(violations);
+        refuse_both_categories("categoryConfigId", violations);
     }
     mask
 }
 
-fn refuse_both_categories(violations: &mut Violations) {
-    let remedy = "categoryConfigId gives the category: send one of the two";
-    violations.add("categoryConfigId", "INVALID_COMBINATION", remedy);
+/// Refuses a category beside one of the workspace's own, which stands in `field`.
+pub fn refuse_both_categories(field: &str, violations: &mut Violations) {
+    let remedy = format!("{field} gives the category: send one of the two");
+    violations.add(field, "INVALID_COMBINATION", remedy);
 }
 
 /// Makes a ticket whose references were checked (see [`references::check_new`]), and answers it as the
@@ -65,6 +66,22 @@ pub async fn update(
     mask: &Mask,
     by: i64,
 ) -> Result<Ticket, Error> {
+    let mut after = wanted(tx, before, message, mask).await?;
+    if after != *before {
+        after.updated_by = by;
+        after = tx.update(before, after).await?;
+        tx.record_update(&after, changes::updated(before, &after));
+    }
+    Ok(after)
+}
+
+/// A ticket as a change wants it, whose references and values were checked.
+pub async fn wanted(
+    tx: &mut Tx,
+    before: &Ticket,
+    message: &pb::UpdateTicketRequest,
+    mask: &Mask,
+) -> Result<Ticket, Error> {
     let mut after = changes::apply(before, message, mask, tx.now())?;
     let mut violations = Violations::default();
     if after.category_config_id != before.category_config_id {
@@ -76,10 +93,5 @@ pub async fn update(
         after.custom_fields = references::custom_fields(tx, was, sent, &mut violations).await?;
     }
     references::check_changed(tx, before, &after, violations).await?;
-    if after != *before {
-        after.updated_by = by;
-        after = tx.update(before, after).await?;
-        tx.record_update(&after, changes::updated(before, &after));
-    }
     Ok(after)
 }

@@ -90,7 +90,7 @@ impl Webhooks {
         if ends.expired > 0 && oldest.is_none_or(|oldest| since < oldest) {
             return Err(ends.refusal());
         }
-        let subscription = Subscription::parse(&webhook.events);
+        let subscription = Subscription::of_endpoint(&webhook.events);
         let most = REPLAYED_EVENTS_MAX + 1;
         let events = reader.list_event_heads(&subscription, since, until, most).await?;
         if events.len() > REPLAYED_EVENTS_MAX {

@@ -20,6 +20,7 @@ pub struct Model {
     pub actor_name: String,
     pub request_id: Option<String>,
     pub created_at: i64,
+    pub external_id: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

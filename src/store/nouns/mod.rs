@@ -8,6 +8,7 @@
 mod conditions;
 pub(in crate::store) mod counts;
 pub(in crate::store) mod figures;
+mod lookup;
 mod merge;
 mod page;
 mod plan;

@@ -16,6 +16,7 @@ use super::row::{changes, column, decode, find_row, rows_where, values};
 use super::table::Side;
 use super::words::insert_beside;
 use super::{Noun, Tx};
+use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
 use crate::preconditions::Precondition;
@@ -130,10 +131,20 @@ impl Tx {
     /// Makes of the row `before` the row `after`, and answers it with its new version and time.
     /// `before` comes from [`Tx::find_for_update`]; if the row has moved on since, it is a
     /// VERSION_CONFLICT.
+    pub async fn update<N: Noun>(&mut self, before: &N, after: N) -> Result<N, Error> {
+        self.update_as_of(before, after, self.now).await
+    }
+
+    /// The same for a change that is not of now.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn update<N: Noun>(&mut self, before: &N, mut after: N) -> Result<N, Error> {
+    pub async fn update_as_of<N: Noun>(
+        &mut self,
+        before: &N,
+        mut after: N,
+        updated_at: Timestamp,
+    ) -> Result<N, Error> {
         let _timed = StoreOperation::begin("update", N::table().name);
-        after.set_version(before.version() + 1, self.now);
+        after.set_version(before.version() + 1, updated_at);
         let updated = N::Entity::update_many()
             .set(changes(self.workspace, before, &after))
             .filter(column::<N>("workspace_id").eq(self.workspace.0))
@@ -147,7 +158,8 @@ impl Tx {
             return Err(Error::new(Kind::VersionConflict, message));
         }
         for side in N::table().sides {
-            if after.side(side) != before.side(side) {
+            let is_dated = side.created_at.is_some() && after.created_at() != before.created_at();
+            if is_dated || after.side(side) != before.side(side) {
                 self.delete_side(&after, side).await.map_err(failed)?;
                 self.insert_side(&after, side).await.map_err(failed)?;
             }

@@ -1,5 +1,7 @@
 //! Comments on tickets. A comment is final: nothing of it ever changes.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set};
 
 use crate::clock::Timestamp;
@@ -13,11 +15,15 @@ use crate::store::newest::Owned;
 use crate::store::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
 use crate::store::row::Row;
 use crate::store::rows::RowSource;
+use crate::store::sql::Parameters;
 use crate::store::stored_enum::stored_enum;
-use crate::store::{Reader, Tx, unknown_number};
+use crate::store::{Reader, Tx, WorkspaceId, unknown_number};
 
 /// The counter that numbers the comments of a workspace.
 const COUNTER: &str = "comments";
+
+/// Rows of one INSERT: well below the databases' bounds on parameters.
+const INSERT_ROWS_MAX: usize = 200;
 
 /// Comments, as they belong to tickets.
 const COMMENTS: Owned = Owned {
@@ -84,9 +90,28 @@ pub struct NewComment {
     pub channel: Channel,
     /// The user that its making is attributed to.
     pub created_by: i64,
+    /// Its id in the system that it is brought from.
+    pub external_id: Option<String>,
+    /// When it was made; none stands for now.
+    pub created_at: Option<Timestamp>,
 }
 
 impl Comment {
+    fn row(&self, workspace: WorkspaceId) -> comment::ActiveModel {
+        comment::ActiveModel {
+            workspace_id: Set(workspace.0),
+            id: Set(self.id),
+            ticket_id: Set(self.ticket_id),
+            body: Set(self.body.clone()),
+            visibility: Set(self.visibility.as_i16()),
+            author_id: Set(self.author_id),
+            channel: Set(self.channel.as_i16()),
+            external_id: Set(self.external_id.clone()),
+            created_at: Set(self.created_at.0),
+            created_by: Set(self.created_by),
+        }
+    }
+
     /// Where it stands among the comments of its ticket.
     pub fn key(&self) -> CursorKey {
         CursorKey::timed(self.created_at, self.id)
@@ -95,37 +120,66 @@ impl Comment {
 
 impl Tx {
     /// Makes a comment on a ticket, which this change holds. What it refers to must exist.
-    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert_comment(&mut self, ticket: i64, new: NewComment) -> Result<Comment, Error> {
+        let mut made = self.insert_comments(ticket, vec![new]).await?;
+        made.pop().ok_or_else(|| Error::internal("a new comment is gone"))
+    }
+
+    /// Makes comments on a ticket, which this change holds; none of them has an external id that another
+    /// one of the ticket has. What they refer to must exist.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn insert_comments(
+        &mut self,
+        ticket: i64,
+        new: Vec<NewComment>,
+    ) -> Result<Vec<Comment>, Error> {
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
         let _timed = StoreOperation::begin("insert", "comments");
         self.locks.take(Lock::Id)?;
         self.take_turn().await?;
-        let made = Comment {
-            id: advance(&self.transaction, self.workspace, COUNTER, 1).await?,
+        let amount = i64::try_from(new.len()).expect("a change has fewer than 2^63 comments");
+        let last = advance(&self.transaction, self.workspace, COUNTER, amount).await?;
+        let made = (last - amount + 1..).zip(new).map(|(id, new)| Comment {
+            id,
             ticket_id: ticket,
             body: new.body,
             visibility: new.visibility,
             author_id: new.author_id,
             channel: new.channel,
-            external_id: None,
-            created_at: self.now,
+            external_id: new.external_id,
+            created_at: new.created_at.unwrap_or(self.now),
             created_by: new.created_by,
-        };
-        let row = comment::ActiveModel {
-            workspace_id: Set(self.workspace.0),
-            id: Set(made.id),
-            ticket_id: Set(ticket),
-            body: Set(made.body.clone()),
-            visibility: Set(made.visibility.as_i16()),
-            author_id: Set(made.author_id),
-            channel: Set(made.channel.as_i16()),
-            external_id: Set(None),
-            created_at: Set(made.created_at.0),
-            created_by: Set(made.created_by),
-        };
-        let insert = comment::Entity::insert(row).build(self.transaction.backend());
-        self.transaction.execute(insert).await.map_err(failed)?;
+        });
+        let made: Vec<_> = made.collect();
+        for made in made.chunks(INSERT_ROWS_MAX) {
+            let rows = made.iter().map(|made| made.row(self.workspace));
+            let insert = comment::Entity::insert_many(rows).build(self.transaction.backend());
+            self.transaction.execute(insert).await.map_err(failed)?;
+        }
         Ok(made)
+    }
+
+    /// Those of these external ids that comments on a ticket have already.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn known_comments(
+        &self,
+        ticket: i64,
+        external_ids: &[String],
+    ) -> Result<BTreeSet<String>, Error> {
+        if external_ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let _timed = StoreOperation::begin("find_known", "comments");
+        let mut parameters = Parameters::new(self.transaction.backend());
+        let (workspace, ticket) = (parameters.bind(self.workspace.0), parameters.bind(ticket));
+        let external_ids = parameters.bind_in_texts(external_ids);
+        let select = parameters.statement(format!(
+            "SELECT external_id FROM comments WHERE workspace_id = {workspace} \
+             AND ticket_id = {ticket} AND external_id {external_ids}"
+        ));
+        Ok(self.transaction.read(select, |row| row.get(0)).await?.into_iter().collect())
     }
 }
 

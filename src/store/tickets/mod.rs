@@ -147,7 +147,8 @@ impl Tx {
 }
 
 impl NewTicket {
-    fn at(self, now: Timestamp) -> Ticket {
+    /// The ticket that it is when it is made, before it has an id.
+    pub fn at(self, now: Timestamp) -> Ticket {
         Ticket {
             id: 0,
             title: self.title,

@@ -259,7 +259,7 @@ pub(super) fn endpoint(row: &Row<'_>) -> Result<StoredEndpoint, Error> {
         endpoint: Endpoint {
             key: (WorkspaceId(row.get(0)?), row.get(1)?),
             url: row.get(2)?,
-            subscription: Subscription::parse(&events),
+            subscription: Subscription::of_endpoint(&events),
             secrets: from_json(&row.get::<String>(4)?)?,
             from_sequence: row.get(6)?,
         },

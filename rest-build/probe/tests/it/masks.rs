@@ -101,6 +101,16 @@ fn without_a_mask_what_is_present_is_changed_and_an_empty_mask_changes_nothing()
 }
 
 #[test]
+fn what_a_mask_does_not_name_can_be_taken_out() {
+    let mut request = request(Some(&["genre"]));
+    (request.genre, request.version) = (Some(1), Some(1));
+    request.tags = vec!["a".to_owned()];
+    let named = mask(&request).0;
+    request.keep_only(&named);
+    assert_eq!((request.genre, request.tags.len(), request.version), (Some(1), 0, Some(1)));
+}
+
+#[test]
 fn a_required_field_that_an_explicit_mask_names_must_be_set() {
     let mut violations = Violations::default();
     request(Some(&["title", "genre", "keeper"])).validate(&mut violations);

@@ -1,0 +1,152 @@
+//! The people of an import, who are users by their e-mail addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use migrations::case_folded;
+use rest::Violations;
+
+use crate::error::{Error, Kind};
+use crate::event::Actor;
+use crate::event_type::EventType;
+use crate::pb;
+use crate::service::users::{name_of, record_new_as};
+use crate::store::users::{NewUser, Role};
+use crate::store::{Tx, User};
+
+/// Who is known by which address.
+pub struct People {
+    /// Ids by folded addresses.
+    ids: BTreeMap<String, i64>,
+    /// Whether somebody is named who is not there yet.
+    are_new: bool,
+    /// Folded addresses of those whom the item under way has made.
+    made: Vec<String>,
+    system_user: i64,
+}
+
+/// The users that an item names.
+pub struct Ids {
+    pub requester: Option<i64>,
+    pub assignee: Option<i64>,
+    pub watchers: Vec<i64>,
+    /// Of each comment.
+    pub authors: Vec<Option<i64>>,
+    /// Of each entry of history.
+    pub actors: Vec<Option<Actor>>,
+}
+
+impl People {
+    /// Finds those that the items name.
+    pub async fn find(
+        tx: &Tx,
+        items: &[pb::TicketImport],
+        system_user: i64,
+    ) -> Result<Self, Error> {
+        let wanted: BTreeSet<_> = items.iter().flat_map(addresses).map(|(_, it)| it).collect();
+        let wanted: BTreeSet<_> = wanted.into_iter().map(case_folded).collect();
+        let wanted: Vec<_> = wanted.into_iter().filter(|address| !address.is_empty()).collect();
+        let ids = tx.find_ids::<User>("email_key", &wanted, None).await?;
+        let are_new = ids.len() < wanted.len();
+        Ok(Self { ids, are_new, made: Vec::new(), system_user })
+    }
+
+    /// Whether somebody is named who is not there yet.
+    pub fn are_new(&self) -> bool {
+        self.are_new
+    }
+
+    /// Notes where an item names the SYSTEM user: nobody speaks in its name.
+    pub fn check(&self, item: &pb::TicketImport, violations: &mut Violations) {
+        for (field, address) in addresses(item) {
+            if self.ids.get(&case_folded(address)) == Some(&self.system_user) {
+                let field = format!("{field}.email");
+                let remedy = format!("{field} is that of the SYSTEM user: use another one");
+                violations.add(field, "SYSTEM_USER", remedy);
+            }
+        }
+    }
+
+    /// The users that an item names; who is not there yet is made.
+    pub async fn of(&mut self, tx: &mut Tx, item: &pb::TicketImport) -> Result<Ids, Error> {
+        self.made.clear();
+        let mut watchers = Vec::with_capacity(item.watchers.len());
+        let requester = self.id(tx, item.requester.as_ref()).await?;
+        let assignee = self.id(tx, item.assignee.as_ref()).await?;
+        for watcher in &item.watchers {
+            watchers.extend(self.id(tx, Some(watcher)).await?);
+        }
+        let mut authors = Vec::with_capacity(item.comments.len());
+        for comment in &item.comments {
+            authors.push(self.id(tx, comment.author.as_ref()).await?);
+        }
+        let mut actors = Vec::with_capacity(item.history.len());
+        for entry in &item.history {
+            actors.push(match &entry.actor {
+                Some(actor) => Some(self.actor(tx, actor).await?),
+                None => None,
+            });
+        }
+        Ok(Ids { requester, assignee, watchers, authors, actors })
+    }
+
+    /// Forgets those whom an item has made that was refused then.
+    pub fn forget_new(&mut self) {
+        for address in self.made.drain(..) {
+            self.ids.remove(&address);
+        }
+    }
+
+    async fn actor(&mut self, tx: &mut Tx, actor: &pb::HistoryActor) -> Result<Actor, Error> {
+        let name = actor.display_name.as_deref();
+        let Some(email) = &actor.email else {
+            return Ok(Actor::user(None, name.unwrap_or_default()));
+        };
+        let name = name.unwrap_or_else(|| name_of(email));
+        let person = pb::Person { email: email.clone(), display_name: Some(name.to_owned()) };
+        Ok(Actor::user(self.id(tx, Some(&person)).await?, name))
+    }
+
+    async fn id(&mut self, tx: &mut Tx, person: Option<&pb::Person>) -> Result<Option<i64>, Error> {
+        let Some(pb::Person { email, display_name }) = person else { return Ok(None) };
+        let key = case_folded(email);
+        if let Some(id) = self.ids.get(&key) {
+            return Ok(Some(*id));
+        }
+        let name = display_name.as_deref().unwrap_or_else(|| name_of(email));
+        let new = NewUser::new(name, email, Role::EndUser);
+        let made = tx.attempt(async |tx| tx.insert_user(new).await).await;
+        let id = match made {
+            Ok(user) => {
+                record_new_as(tx, EventType::UserImported, &user);
+                self.made.push(key.clone());
+                user.id
+            }
+            // Somebody else has made it meanwhile.
+            Err(error) if error.kind == Kind::AlreadyExists => {
+                tx.find_user_by_email(email).await?.ok_or(error)?.id
+            }
+            Err(error) => return Err(error),
+        };
+        self.ids.insert(key, id);
+        Ok(Some(id))
+    }
+}
+
+/// The addresses that an item names, each with the field in which it stands.
+fn addresses(item: &pb::TicketImport) -> impl Iterator<Item = (String, &str)> {
+    let requester = item.requester.iter().map(|it| ("requester".to_owned(), it.email.as_str()));
+    let assignee = item.assignee.iter().map(|it| ("assignee".to_owned(), it.email.as_str()));
+    let watchers = item.watchers.iter().enumerate();
+    let watchers = watchers.map(|(at, it)| (format!("watchers[{at}]"), it.email.as_str()));
+    let comments = item.comments.iter().enumerate();
+    let authors = comments.filter_map(|(at, comment)| {
+        let author = comment.author.as_ref()?;
+        Some((format!("comments[{at}].author"), author.email.as_str()))
+    });
+    let history = item.history.iter().enumerate();
+    let actors = history.filter_map(|(at, entry)| {
+        let email = entry.actor.as_ref()?.email.as_deref()?;
+        Some((format!("history[{at}].actor"), email))
+    });
+    requester.chain(assignee).chain(watchers).chain(authors).chain(actors)
+}
