@@ -6,21 +6,30 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request, Status};
-use tonic_types::StatusExt;
+use tonic::{Request, Status};
 
 use super::ClientArgs;
+use crate::pb::asset_service_client::AssetServiceClient;
+use crate::pb::category_service_client::CategoryServiceClient;
 use crate::pb::event_service_client::EventServiceClient;
 use crate::pb::key_service_client::KeyServiceClient;
+use crate::pb::knowledge_service_client::KnowledgeServiceClient;
+use crate::pb::project_service_client::ProjectServiceClient;
 use crate::pb::ticket_service_client::TicketServiceClient;
+use crate::pb::user_service_client::UserServiceClient;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a connection is asked whether it lives, and how long an answer to that may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// A connection that sends the API key with every call.
 #[derive(Clone)]
 pub struct Client {
-    channel: InterceptedService<Channel, Authorization>,
+    channel: Keyed,
 }
+
+/// A channel whose calls have the API key.
+type Keyed = InterceptedService<Channel, Authorization>;
 
 /// Puts the API key on a call.
 #[derive(Clone)]
@@ -35,12 +44,23 @@ impl Interceptor for Authorization {
 
 /// Connects to the service.
 pub async fn connect(args: &ClientArgs) -> Result<Client, String> {
+    if args.api_key.trim().is_empty() {
+        return Err(
+            "ORQIT_API_KEY is empty: set it, or --api-key, to an API key, which begins with orq_"
+                .to_owned(),
+        );
+    }
     let mut authorization: MetadataValue<Ascii> = format!("Bearer {}", args.api_key)
         .parse()
         .map_err(|_| "ORQIT_API_KEY is not an API key: it has characters that no key has")?;
     authorization.set_sensitive(true);
-    let not_a_url = |_| format!("ORQIT_URL is not a URL: `{}`; write http://host:port", args.url);
-    let mut endpoint = Endpoint::from_shared(args.url.clone()).map_err(not_a_url)?;
+    let not_a_url = |()| format!("ORQIT_URL is not a URL: `{}`; write http://host:port", args.url);
+    if !args.url.starts_with("http://") && !args.url.starts_with("https://") {
+        return Err(not_a_url(()));
+    }
+    let endpoint = Endpoint::from_shared(args.url.clone()).map_err(|_| not_a_url(()))?;
+    let mut endpoint =
+        endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
     if args.url.starts_with("https:") {
         let tls = ClientTlsConfig::new().with_webpki_roots();
         endpoint = endpoint.tls_config(tls).map_err(|error| error.to_string())?;
@@ -54,36 +74,43 @@ pub async fn connect(args: &ClientArgs) -> Result<Client, String> {
 
 impl Client {
     /// TicketService.
-    pub fn tickets(&self) -> TicketServiceClient<InterceptedService<Channel, Authorization>> {
+    pub fn tickets(&self) -> TicketServiceClient<Keyed> {
         TicketServiceClient::new(self.channel.clone())
     }
 
+    /// UserService.
+    pub fn users(&self) -> UserServiceClient<Keyed> {
+        UserServiceClient::new(self.channel.clone())
+    }
+
+    /// AssetService.
+    pub fn assets(&self) -> AssetServiceClient<Keyed> {
+        AssetServiceClient::new(self.channel.clone())
+    }
+
+    /// ProjectService.
+    pub fn projects(&self) -> ProjectServiceClient<Keyed> {
+        ProjectServiceClient::new(self.channel.clone())
+    }
+
+    /// KnowledgeService.
+    pub fn articles(&self) -> KnowledgeServiceClient<Keyed> {
+        KnowledgeServiceClient::new(self.channel.clone())
+    }
+
+    /// CategoryService.
+    pub fn categories(&self) -> CategoryServiceClient<Keyed> {
+        CategoryServiceClient::new(self.channel.clone())
+    }
+
     /// EventService.
-    pub fn events(&self) -> EventServiceClient<InterceptedService<Channel, Authorization>> {
+    pub fn events(&self) -> EventServiceClient<Keyed> {
         EventServiceClient::new(self.channel.clone())
     }
 
     /// KeyService.
-    pub fn keys(&self) -> KeyServiceClient<InterceptedService<Channel, Authorization>> {
+    pub fn keys(&self) -> KeyServiceClient<Keyed> {
         KeyServiceClient::new(self.channel.clone())
-    }
-}
-
-/// Calls, and calls again when the key has spent its rate limit: who waits as long as the refusal says
-/// is admitted.
-pub async fn patiently<R, A>(mut call: impl FnMut() -> A) -> Result<R, Status>
-where
-    A: Future<Output = Result<R, Status>>,
-{
-    loop {
-        let status = match call().await {
-            Err(status) if status.code() == Code::ResourceExhausted => status,
-            answered => return answered,
-        };
-        match status.get_details_retry_info().and_then(|info| info.retry_delay) {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => return Err(status),
-        }
     }
 }
 

@@ -1,81 +1,265 @@
-//! `orqit import tickets`: loads tickets and their history from another system, as a gRPC client.
+//! `orqit import`: brings records from files into the service, by its API.
 //!
-//! Both files are NDJSON, gzipped or not. A line of the first is a ticket, a line of the second a
-//! change of its status. Tickets are found again by their external id, so that a second run, or
-//! one after a run that broke off, makes no duplicates and repeats no change.
+//! Everything is read and checked before the first record is sent; then it is sent in batches that are
+//! made again where they fail on the way, which does nothing twice: every record is known by what it has
+//! from where it comes. What is refused is written beside the file that it was in.
 
-mod events;
+mod batches;
+pub mod calls;
+mod dates;
+mod input;
+mod mapping;
+mod nouns;
+mod presets;
+pub mod progress;
 mod records;
+mod rejected;
+mod replay;
+mod sending;
+mod spool;
 mod tickets;
+mod upserts;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::sync::Semaphore;
+use serde_json::{Map, Value};
 
+use self::input::{Format, Record};
+use self::mapping::{Mapping, Reason};
+use self::presets::Preset;
+use self::progress::{Progress, plain};
+use self::rejected::{Rejected, unwrapped};
+use self::sending::Tally;
+use self::spool::{Checked, Spool, Taken};
 use super::ClientArgs;
-use super::client::{self, Client};
-
-/// How many requests are under way at a time, unless the caller says otherwise.
-const PARALLEL_DEFAULT: usize = 16;
 
 /// What can be imported.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Load tickets, and the changes of their status, from NDJSON files.
-    Tickets(TicketsArgs),
+    /// Bring tickets, with their comments and their history.
+    Tickets(tickets::TicketsArgs),
+    /// Bring users, by their e-mail addresses.
+    Users(ImportArgs),
+    /// Bring assets, by their tags, with who has them.
+    Assets(ImportArgs),
+    /// Bring projects, by their keys.
+    Projects(ImportArgs),
+    /// Bring the tasks of projects that are there, by their numbers and in their order.
+    Tasks(ImportArgs),
+    /// Bring articles of the knowledge base, by their slugs.
+    Articles(ImportArgs),
 }
 
-/// The files and how to load them.
+/// What every import takes.
 #[derive(Debug, Args)]
-pub struct TicketsArgs {
-    /// Tickets, one JSON object a line: externalId, title, type, impact, urgency.
-    file: PathBuf,
-    /// Changes of status in the order they happened, one JSON object a line: incident, state.
+pub struct ImportArgs {
+    /// Files of records: NDJSON, a JSON array or CSV, gzipped or not; `-` is standard input.
+    files: Vec<PathBuf>,
+    /// How the records stand in the files; by default their names and first characters tell.
     #[arg(long)]
-    events: Option<PathBuf>,
-    /// The system that the tickets come from; with externalId it names a ticket for good.
-    #[arg(long, default_value = "servicenow")]
-    source: String,
-    /// What stands before `incident` in the externalId of its ticket.
-    #[arg(long, default_value = "INC")]
-    prefix: String,
-    /// How many requests are under way at a time.
-    #[arg(long, default_value_t = PARALLEL_DEFAULT as u32, value_parser = clap::value_parser!(u32).range(1..=64))]
+    format: Option<Format>,
+    /// A mapping: which member or column is which field, and what values stand for (TOML).
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
+    /// The system whose words the records have; `orqit` unless there is a mapping. A mapping adds to it.
+    #[arg(long)]
+    preset: Option<Preset>,
+    /// Check everything, write what is wrong beside the files, and send nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Send nothing unless everything is right.
+    #[arg(long)]
+    strict: bool,
+    /// How many calls are under way at a time.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
     #[command(flatten)]
     client: ClientArgs,
 }
 
-/// Runs an import.
-pub async fn run(command: Command) -> Result<(), String> {
-    let Command::Tickets(args) = command;
-    let client = client::connect(&args.client).await?;
-    let slots = Arc::new(Semaphore::new(args.parallel as usize));
-    let import = Import { client, slots, source: args.source.clone() };
-    let loaded = tickets::load(&import, &args.file).await?;
-    println!("{}", loaded.report());
-    if let Some(file) = &args.events {
-        let report = events::apply(&import, file, &args.prefix, loaded.tickets).await?;
-        println!("{report}");
+/// Runs an import. The code is 0 where all of it went in, 2 where some of it did not, and 1, by an error,
+/// where it stopped.
+pub async fn run(command: Command) -> Result<ExitCode, String> {
+    match command {
+        Command::Tickets(args) => tickets::run(args).await,
+        Command::Users(args) => records::run::<nouns::Users>(&args).await,
+        Command::Assets(args) => records::run::<nouns::Assets>(&args).await,
+        Command::Projects(args) => records::run::<nouns::Projects>(&args).await,
+        Command::Tasks(args) => records::run::<nouns::Tasks>(&args).await,
+        Command::Articles(args) => records::run::<nouns::Articles>(&args).await,
     }
-    Ok(())
 }
 
-/// What both steps of an import share.
-#[derive(Clone)]
+/// A kind of records that can be imported.
+trait Kind {
+    /// What they are called together.
+    const NAME: &str;
+
+    /// What is sent of a record, in one piece or in several; or everything that is wrong with it.
+    fn check(&self, item: Map<String, Value>) -> Result<Vec<Piece>, Vec<Reason>>;
+
+    /// Tells what the mapping says of the system that the records come from.
+    fn set_source(&mut self, _source: Option<&str>) {}
+
+    /// Whether there is something to import without a file of records.
+    fn needs_no_file(&self) -> bool {
+        false
+    }
+
+    /// What a record is known by, for people.
+    fn known_by(item: &Map<String, Value>) -> Option<String>;
+}
+
+/// A piece of a record, as it is sent.
+struct Piece {
+    key: String,
+    parent: Option<String>,
+    adds: bool,
+    item: Vec<u8>,
+}
+
+/// An import whose files have been read.
 struct Import {
-    client: Client,
-    slots: Arc<Semaphore>,
-    source: String,
+    spool: Spool,
+    /// For each of the files, and one more for events.
+    rejected: Vec<Rejected>,
+    tally: Tally,
+    mapping: Mapping,
 }
 
-/// A bar on stderr when that is a terminal; nothing otherwise.
-fn progress(title: &'static str, len: usize) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{msg:8} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
-            .expect("the template is right");
-    ProgressBar::new(len as u64).with_style(style).with_message(title)
+impl Import {
+    /// Reads and checks the files.
+    fn read<K: Kind>(args: &ImportArgs, kind: &mut K) -> Result<Self, String> {
+        let base = match (args.preset, &args.map) {
+            (Some(preset), _) => preset.mapping(),
+            (None, None) => Preset::Orqit.mapping(),
+            (None, Some(_)) => Mapping::default(),
+        };
+        let mapping = match &args.map {
+            Some(file) => Mapping::load(file)?.over(base),
+            None => base,
+        };
+        kind.set_source(mapping.source.as_deref());
+        if args.files.is_empty() && !kind.needs_no_file() {
+            return Err("name a file to import, or - for standard input".to_owned());
+        }
+        let rejected = args.files.iter().map(|file| Rejected::beside(file));
+        let rejected = rejected.collect::<Result<_, _>>()?;
+        let tally = Tally::new(K::NAME);
+        let mut import = Self { spool: Spool::open()?, rejected, tally, mapping };
+        let progress = Progress::new("checked", None);
+        for (file, path) in args.files.iter().enumerate() {
+            input::read(path, args.format, |record| {
+                progress.add(1);
+                import.take(kind, file, record)
+            })?;
+        }
+        progress.end();
+        Ok(import)
+    }
+
+    fn take<K: Kind>(&mut self, kind: &K, file: usize, record: Record) -> Result<(), String> {
+        self.tally.read += 1;
+        let line = record.line;
+        let members = match record.members {
+            Ok(members) => unwrapped(members),
+            Err(sentence) => {
+                let reason = [Reason::new("", "MALFORMED_RECORD", sentence)];
+                return self.refuse(file, line, None, &reason, "null");
+            }
+        };
+        let raw = Value::Object(members.clone()).to_string();
+        let (item, wrong) = self.mapping.apply(&members);
+        let known_by = K::known_by(&item);
+        let checked = match kind.check(item) {
+            _ if !wrong.is_empty() => Err(wrong),
+            checked => checked,
+        };
+        let pieces = match checked {
+            Ok(pieces) => pieces,
+            Err(reasons) => return self.refuse(file, line, known_by.as_deref(), &reasons, &raw),
+        };
+        for (at, Piece { key, parent, adds, item }) in pieces.into_iter().enumerate() {
+            let raw = if at == 0 { raw.clone() } else { String::new() };
+            let is_part = at > 0;
+            let checked = Checked { file, line, key, parent, adds, is_part, item, raw };
+            if let Taken::Before(other, first) = self.spool.put(&checked)? {
+                let known_by = known_by.unwrap_or_default();
+                let of = if other == file { "" } else { " of an earlier file" };
+                let message = format!(
+                    "`{known_by}` stands on line {first}{of} already, which is the one that is taken"
+                );
+                let reason = [Reason::new("externalId", "DUPLICATE_RECORD", message)];
+                return self.refuse(file, line, Some(&known_by), &reason, &checked.raw);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a record is refused.
+    fn refuse(
+        &mut self,
+        file: usize,
+        line: u64,
+        known_by: Option<&str>,
+        reasons: &[Reason],
+        raw: &str,
+    ) -> Result<(), String> {
+        let is_event = file + 1 == self.rejected.len() && self.tally.has_events;
+        match is_event {
+            true => self.tally.events_refused += 1,
+            false => self.tally.refused += 1,
+        }
+        self.tally.show(line, known_by, reasons);
+        self.rejected[file].put(line, known_by, reasons, raw)
+    }
+
+    /// Ends what is read: with a sentence where nothing more is to be done.
+    fn checked(&mut self, args: &ImportArgs) -> Result<Option<ExitCode>, String> {
+        let wrong = self.tally.refused + self.tally.events_refused;
+        if args.strict && wrong > 0 {
+            let files = self.rejected_files();
+            return Err(format!("{wrong} records are wrong: nothing was sent; mend {files}"));
+        }
+        if !args.dry_run {
+            self.spool.order()?;
+            return Ok(None);
+        }
+        let right = self.tally.read + self.tally.events_read - wrong;
+        println!("dry run: {right} records are right, {wrong} are not; nothing was sent");
+        self.tell_rejected();
+        Ok(Some(self.code()))
+    }
+
+    /// Tells how it went.
+    fn finish(&self) -> ExitCode {
+        println!("{}", self.tally.report());
+        self.tell_rejected();
+        self.code()
+    }
+
+    fn code(&self) -> ExitCode {
+        match self.tally.refused + self.tally.events_refused {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::from(2),
+        }
+    }
+
+    fn tell_rejected(&self) {
+        for rejected in &self.rejected {
+            if let Some(path) = rejected.path() {
+                let (count, path) = (rejected.count, plain(&path.display().to_string()));
+                eprintln!(
+                    "{count} refused records are in {path}: mend them there, and import that file"
+                );
+            }
+        }
+    }
+
+    fn rejected_files(&self) -> String {
+        let files = self.rejected.iter().filter_map(Rejected::path);
+        files.map(|path| plain(&path.display().to_string())).collect::<Vec<_>>().join(", ")
+    }
 }

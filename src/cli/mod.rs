@@ -3,6 +3,7 @@
 mod client;
 mod database;
 mod email_settings;
+mod export;
 mod import;
 mod key;
 mod listen;
@@ -17,6 +18,7 @@ mod whoami;
 mod workspace;
 
 use std::io::IsTerminal;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::field::MakeExt;
@@ -74,9 +76,11 @@ enum Command {
     Whoami(ClientArgs),
     /// Follow the events of a workspace, and forward them to a program of yours.
     Listen(listen::ListenArgs),
-    /// Load records of another system through the API.
+    /// Bring records from files, of this service or of another system.
     #[command(subcommand)]
     Import(import::Command),
+    /// Write the records of a workspace as NDJSON, as `orqit import` reads them.
+    Export(export::ExportArgs),
 }
 
 /// How a client command reaches the service.
@@ -86,12 +90,18 @@ struct ClientArgs {
     #[arg(long, env = "ORQIT_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
     /// The API key.
-    #[arg(long, env = "ORQIT_API_KEY", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ORQIT_API_KEY",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
     api_key: String,
 }
 
 /// Runs the command that the arguments name. An error is a sentence for the operator.
-pub async fn run(cli: Cli) -> Result<(), String> {
+pub async fn run(cli: Cli) -> Result<ExitCode, String> {
     log_to_stderr(&cli.log, cli.log_format)?;
     match cli.command {
         Command::Serve(args) => serve::run(*args).await,
@@ -102,8 +112,10 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::MasterKey(command) => master_key::run(command).await,
         Command::Whoami(args) => whoami::run(&args).await,
         Command::Listen(args) => listen::run(args).await,
-        Command::Import(command) => import::run(command).await,
+        Command::Export(args) => export::run(args).await,
+        Command::Import(command) => return import::run(command).await,
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 /// Logs go to stderr: stdout is for what a command was asked for.

@@ -34,6 +34,8 @@ use crate::resource::Resource;
 use crate::store::tickets::{Comment, Ticket, TicketFilter};
 use crate::store::{CursorKey, Store, User, WorkspaceId};
 
+pub use imports::check as check_import;
+
 /// Answers for tickets.
 #[derive(Clone)]
 pub struct Tickets {
