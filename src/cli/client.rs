@@ -11,6 +11,7 @@ use tonic::{Request, Status};
 use super::ClientArgs;
 use crate::pb::asset_service_client::AssetServiceClient;
 use crate::pb::category_service_client::CategoryServiceClient;
+use crate::pb::custom_field_service_client::CustomFieldServiceClient;
 use crate::pb::event_service_client::EventServiceClient;
 use crate::pb::key_service_client::KeyServiceClient;
 use crate::pb::knowledge_service_client::KnowledgeServiceClient;
@@ -101,6 +102,11 @@ impl Client {
     /// CategoryService.
     pub fn categories(&self) -> CategoryServiceClient<Keyed> {
         CategoryServiceClient::new(self.channel.clone())
+    }
+
+    /// CustomFieldService.
+    pub fn custom_fields(&self) -> CustomFieldServiceClient<Keyed> {
+        CustomFieldServiceClient::new(self.channel.clone())
     }
 
     /// EventService.

@@ -5,7 +5,7 @@ mod members;
 mod outer;
 mod tickets;
 
-use std::io::{BufWriter, Stdout, Write};
+use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
@@ -50,8 +50,8 @@ pub async fn run(args: ExportArgs) -> Result<(), String> {
     let client = client::connect(&args.client).await?;
     let progress = Progress::new("exported", None);
     let outer = Outer::new(client.clone(), progress.clone()).await?;
-    let out = BufWriter::new(std::io::stdout());
-    let mut export = Export { client, progress, outer, out, after: args.after, count: 0 };
+    let (page, after) = (Vec::new(), args.after);
+    let mut export = Export { client, progress, outer, page, after, count: 0 };
     let ended = tokio::select! {
         ended = export.all(args.kind) => ended,
         _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
@@ -73,7 +73,9 @@ struct Export {
     client: Client,
     progress: Progress,
     outer: Outer,
-    out: BufWriter<Stdout>,
+    /// The lines of the page that is read: they are written together, so that none comes twice where an
+    /// export goes on.
+    page: Vec<u8>,
     /// Behind the last page that was written.
     after: Option<String>,
     count: u64,
@@ -248,14 +250,16 @@ impl Export {
 
     fn put(&mut self, record: &Map<String, Value>) -> Result<(), String> {
         let line = serde_json::to_string(record).map_err(|error| error.to_string())?;
-        writeln!(self.out, "{line}").map_err(cannot_write)
+        self.page.extend(line.as_bytes());
+        self.page.push(b'\n');
+        Ok(())
     }
 
+    /// Writes the page.
     fn flush(&mut self) -> Result<(), String> {
-        self.out.flush().map_err(cannot_write)
+        let mut out = std::io::stdout().lock();
+        let written = out.write_all(&self.page).and_then(|()| out.flush());
+        self.page.clear();
+        written.map_err(|error| format!("cannot write: {error}"))
     }
-}
-
-fn cannot_write(error: std::io::Error) -> String {
-    format!("cannot write: {error}")
 }

@@ -27,7 +27,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use self::input::{Format, Record};
-use self::mapping::{Mapping, Reason};
+use self::mapping::{Mapped, Mapping, Reason};
 use self::presets::Preset;
 use self::progress::{Progress, plain};
 use self::rejected::{Rejected, unwrapped};
@@ -154,7 +154,8 @@ impl Import {
             input::read(path, args.format, |record| {
                 progress.add(1);
                 import.take(kind, file, record)
-            })?;
+            })
+            .map_err(nothing_sent)?;
         }
         progress.end();
         Ok(import)
@@ -171,16 +172,19 @@ impl Import {
             }
         };
         let raw = Value::Object(members.clone()).to_string();
-        let (item, wrong) = self.mapping.apply(&members);
+        let Mapped { item, wrong, left_out } = self.mapping.apply(&members);
+        self.tally.leave_out(left_out);
         let known_by = K::known_by(&item);
-        let checked = match kind.check(item) {
-            _ if !wrong.is_empty() => Err(wrong),
-            checked => checked,
-        };
-        let pieces = match checked {
-            Ok(pieces) => pieces,
-            Err(reasons) => return self.refuse(file, line, known_by.as_deref(), &reasons, &raw),
-        };
+        let mut reasons = wrong;
+        let pieces = kind.check(item).unwrap_or_else(|others| {
+            let is_told = |one: &Reason| reasons.iter().any(|told| told.field == one.field);
+            let others: Vec<_> = others.into_iter().filter(|one| !is_told(one)).collect();
+            reasons.extend(others);
+            Vec::new()
+        });
+        if !reasons.is_empty() {
+            return self.refuse(file, line, known_by.as_deref(), &reasons, &raw);
+        }
         for (at, Piece { key, parent, adds, item }) in pieces.into_iter().enumerate() {
             let raw = if at == 0 { raw.clone() } else { String::new() };
             let is_part = at > 0;
@@ -218,6 +222,7 @@ impl Import {
 
     /// Ends what is read: with a sentence where nothing more is to be done.
     fn checked(&mut self, args: &ImportArgs) -> Result<Option<ExitCode>, String> {
+        self.tally.tell_left_out();
         let wrong = self.tally.refused + self.tally.events_refused;
         if args.strict && wrong > 0 {
             let files = self.rejected_files();
@@ -262,4 +267,9 @@ impl Import {
         let files = self.rejected.iter().filter_map(Rejected::path);
         files.map(|path| plain(&path.display().to_string())).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// The sentence of a file that cannot be read.
+fn nothing_sent(sentence: String) -> String {
+    format!("{sentence}; nothing was sent")
 }

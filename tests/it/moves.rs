@@ -50,6 +50,14 @@ async fn everything_of_a_desk_moves_to_another_and_compares_equal() {
             to.rest().post(path, kept).await.data(201);
         }
     }
+    // People stand in values too.
+    let chief = json!({"key": "chief", "label": "Chief", "type": "USER"});
+    for desk in [&from, &to] {
+        desk.rest().post("/custom-fields", chief.clone()).await.data(201);
+    }
+    let user = from.rest().get("/users?q=Jonas").await.data(200)[0]["id"].clone();
+    let chief = json!({"customFields": {"chief": user}});
+    from.rest().patch("/tickets/4", chief).await.data(200);
     // Statuses that are some steps away, and a closed project with tasks.
     let rest = from.rest();
     for (tag, statuses) in

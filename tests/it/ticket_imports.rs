@@ -325,6 +325,17 @@ async fn items_name_what_is_there_by_other_means_than_ids() {
     let ticket = rest.get("/tickets/1").await.data(200);
     assert_eq!((&ticket["category"], &ticket["categoryConfigId"]), (&json!("NETWORK"), &json!(1)));
     assert_eq!(rest.get("/assets/L-1").await.data(200)["openTicketCount"], 1);
+    let chief = json!({"key": "chief", "label": "Chief", "type": "USER"});
+    rest.post("/custom-fields", chief).await.data(201);
+    let person = json!({"email": "boss@example.com", "displayName": "Boss"});
+    let of_person = json!({"customFields": {"site": "A", "chief": person}});
+    let no_person = json!({"customFields": {"site": person, "chief": {"email": "nobody"}}});
+    let results = import(&rest, json!([item("8", of_person.clone()), item("9", no_person)])).await;
+    assert_eq!(told(&results)[0], "6 CREATED 1");
+    assert_eq!(told(&results)[1], "400 VALIDATION_FAILED customFields.chief.email");
+    assert_eq!(told(&import(&rest, json!([item("8", of_person)])).await), ["6 UNCHANGED 1"]);
+    let chief = rest.get("/tickets/6").await.data(200)["customFields"]["chief"].clone();
+    assert_eq!(rest.get(&format!("/users/{chief}")).await.data(200)["displayName"], "Boss");
     let circle = json!([{"externalSource": "old", "externalId": "1", "parent": parent("3")},
         {"externalSource": "old", "externalId": "2", "parent": null, "assetTags": ["L-1"],
          "categoryConfig": "VPN", "customFields": {"site": "C"}, "status": "CANCELLED"}]);

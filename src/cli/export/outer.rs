@@ -19,6 +19,8 @@ pub struct Outer {
     progress: Progress,
     /// The source of tickets that were made here: `orqit:` and the workspace.
     pub source: String,
+    /// The custom fields whose values are users.
+    user_fields: Vec<String>,
     users: Mutex<BTreeMap<i64, Value>>,
     assets: Mutex<BTreeMap<i64, String>>,
     categories: Mutex<BTreeMap<i64, String>>,
@@ -33,8 +35,9 @@ impl Outer {
         let accounts = accounts.await.map_err(|status| sentence(&status))?.into_inner().accounts;
         let slug = accounts.into_iter().next().map(|account| account.slug).unwrap_or_default();
         let source = format!("orqit:{slug}").chars().take(64).collect();
+        let user_fields = user_fields(&client, &progress).await?;
         let (users, assets, categories) = Default::default();
-        Ok(Self { client, progress, source, users, assets, categories })
+        Ok(Self { client, progress, source, user_fields, users, assets, categories })
     }
 
     /// A user as somebody by their address; null for none, and for the SYSTEM user, in whose place another
@@ -55,6 +58,19 @@ impl Outer {
         let person = person.unwrap_or_default();
         remember(&mut *self.users.lock().await, id, person.clone());
         Ok(person)
+    }
+
+    /// The values of custom fields, with users by their addresses.
+    pub async fn custom_fields(
+        &self,
+        mut values: Map<String, Value>,
+    ) -> Result<Map<String, Value>, String> {
+        for key in &self.user_fields {
+            if let Some(value) = values.get_mut(key) {
+                *value = self.person(value.as_i64()).await?;
+            }
+        }
+        Ok(values)
     }
 
     /// Who has changed something, as history is imported.
@@ -125,6 +141,23 @@ impl Outer {
         remember(&mut *self.categories.lock().await, id, name.clone());
         Ok(name)
     }
+}
+
+async fn user_fields(client: &Client, progress: &Progress) -> Result<Vec<String>, String> {
+    let (mut keys, mut cursor) = (Vec::new(), Some("start".to_owned()));
+    while let Some(from) = cursor {
+        let listed = call(progress, || {
+            let (mut client, cursor) = (client.custom_fields(), Some(from.clone()));
+            let request = pb::ListCustomFieldsRequest { cursor, ..Default::default() };
+            async move { client.list_custom_fields(request).await }
+        });
+        let listed = listed.await.map_err(|status| sentence(&status))?.into_inner();
+        let users = listed.custom_fields.into_iter();
+        let users = users.filter(|field| field.r#type() == pb::CustomFieldType::User);
+        keys.extend(users.map(|field| field.key));
+        cursor = listed.meta.and_then(|meta| meta.next_cursor);
+    }
+    Ok(keys)
 }
 
 fn remember<T>(known: &mut BTreeMap<i64, T>, id: i64, value: T) {

@@ -17,6 +17,10 @@ impl Export {
     pub async fn ticket(&mut self, ticket: pb::Ticket) -> Result<(), String> {
         let mut record = self.known_by(&ticket);
         record.extend(kept(&ticket, TICKET));
+        if let Some(Value::Object(values)) = record.remove("customFields") {
+            let values = self.outer.custom_fields(values).await?;
+            record.insert("customFields".to_owned(), Value::Object(values));
+        }
         match ticket.category_config_id {
             Some(id) => {
                 record.remove("category");

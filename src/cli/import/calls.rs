@@ -74,6 +74,7 @@ pub fn reasons(status: &Status) -> Result<Vec<Reason>, String> {
         | Code::FailedPrecondition
         | Code::NotFound
         | Code::OutOfRange => {}
+        Code::ResourceExhausted if code(status) == "PAYLOAD_TOO_LARGE" => {}
         _ => return Err(sentence(status)),
     }
     let wrong = status.get_details_bad_request().map(|wrong| wrong.field_violations);

@@ -106,6 +106,16 @@ enum Kind {
     List,
 }
 
+/// A record in the words of the contract.
+#[derive(Debug, Default)]
+pub struct Mapped {
+    pub item: Map<String, Value>,
+    /// Everything that is wrong with it.
+    pub wrong: Vec<Reason>,
+    /// The members with a value that are left out.
+    pub left_out: Vec<String>,
+}
+
 /// What is wrong with a field of a record.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Reason {
@@ -163,8 +173,8 @@ impl Mapping {
         }
     }
 
-    /// The record in the words of the contract, and everything that is wrong with it.
-    pub fn apply(&self, record: &Map<String, Value>) -> (Map<String, Value>, Vec<Reason>) {
+    /// The record in the words of the contract.
+    pub fn apply(&self, record: &Map<String, Value>) -> Mapped {
         let mut made = Made::new(&self.dates, String::new());
         made.fields(record, &self.fields);
         for (name, list) in [("comments", &self.comments), ("history", &self.history)] {
@@ -173,12 +183,14 @@ impl Mapping {
             }
         }
         made.rest(record, &self.ignore, self.is_open);
-        (made.item, made.wrong)
+        Mapped { item: made.item, wrong: made.wrong, left_out: made.left_out }
     }
 
     /// A record of a file of events, likewise.
-    pub fn apply_to_event(&self, record: &Map<String, Value>) -> (Map<String, Value>, Vec<Reason>) {
-        let Some(events) = &self.events else { return (record.clone(), Vec::new()) };
+    pub fn apply_to_event(&self, record: &Map<String, Value>) -> Mapped {
+        let Some(events) = &self.events else {
+            return Mapped { item: record.clone(), ..Mapped::default() };
+        };
         let mut made = Made::new(&self.dates, String::new());
         made.fields(record, &events.fields);
         made.rest(record, &events.ignore, false);
@@ -187,7 +199,7 @@ impl Mapping {
         {
             ticket.insert_str(0, &events.prefix);
         }
-        (made.item, made.wrong)
+        Mapped { item: made.item, wrong: made.wrong, left_out: made.left_out }
     }
 }
 
@@ -224,7 +236,8 @@ mod tests {
         let row = json!({"Nummer": "7", "Betreff": "Drucker", "Status": "Accepted/Wait - User",
             "Erstellt": "01.07.2024 09:30", "Schlagworte": "a; b ;", "Melder": "jo@example.com",
             "Internes": "x"});
-        let (item, wrong) = mapping.apply(&object(row));
+        let Mapped { item, wrong, left_out } = mapping.apply(&object(row));
+        assert_eq!(left_out, ["Internes"]);
         assert_eq!(wrong, []);
         let expected = json!({"externalId": "7", "title": "Drucker", "description": "Drucker",
             "type": "INCIDENT", "tags": ["a", "b"], "createdAt": "2024-07-01T07:30:00Z",
@@ -237,7 +250,7 @@ mod tests {
         let closed = GERMAN.replace(r#", "*" = "CLOSED""#, "");
         let mapping = Mapping::parse(&closed).expect("a mapping");
         let row = json!({"Nummer": "7", "Status": "Anders", "Farbe": "rot", "Erstellt": "2024"});
-        let (_, wrong) = mapping.apply(&object(row));
+        let wrong = mapping.apply(&object(row)).wrong;
         let told: Vec<_> = wrong.iter().map(|it| (it.field.as_str(), it.code.as_str())).collect();
         let expected = [
             ("createdAt", "INVALID_TIMESTAMP"),

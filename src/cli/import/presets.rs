@@ -34,8 +34,9 @@ mod tests {
 
     fn item(preset: Preset, record: Value) -> (Value, Vec<String>) {
         let record = record.as_object().expect("an object").clone();
-        let (item, wrong) = preset.mapping().apply(&record);
-        (Value::Object(item), wrong.into_iter().map(|reason| reason.message).collect())
+        let mapped = preset.mapping().apply(&record);
+        let wrong = mapped.wrong.into_iter().map(|reason| reason.message);
+        (Value::Object(mapped.item), wrong.collect())
     }
 
     #[test]

@@ -98,8 +98,9 @@ fn note(import: &mut Import, one: Replayed, figures: &mut Figures) -> Result<(),
     let refused = |(id, line, reason): (i64, u64, Reason)| (id, line, vec![reason]);
     let mut of_events: Vec<_> = one.events.into_iter().map(refused).collect();
     if !one.refused.is_empty() {
-        let raw = import.spool.raw(waiting.id)?;
-        import.refuse(waiting.file, waiting.line, known_by.as_deref(), &one.refused, &raw)?;
+        if let Some(raw) = import.spool.refuse(&waiting)? {
+            import.refuse(waiting.file, waiting.line, known_by.as_deref(), &one.refused, &raw)?;
+        }
         of_events = events.iter().map(|(id, line)| (*id, *line, one.refused.clone())).collect();
     }
     for (id, line, reasons) in of_events {

@@ -1,5 +1,7 @@
 //! What was checked is sent, so many calls at a time, and what becomes of it is counted.
 
+use std::collections::BTreeMap;
+
 use tokio::task::JoinSet;
 
 use super::Import;
@@ -9,6 +11,8 @@ use super::spool::Waiting;
 
 /// So many refusals are shown; all of them are in the file.
 const SHOWN_MAX: u64 = 10;
+/// The names of so many members that are left out are kept.
+const LEFT_OUT_MAX: usize = 1_000;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Tally {
     pub events_sent: u64,
     pub events_refused: u64,
     shown: u64,
+    /// Members that are left out, and of how many records.
+    left_out: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -45,6 +51,25 @@ impl Tally {
             Outcome::Created => self.created += 1,
             Outcome::Updated => self.updated += 1,
             Outcome::Unchanged => self.unchanged += 1,
+        }
+    }
+
+    /// Counts the members of a record that are left out.
+    pub fn leave_out(&mut self, members: Vec<String>) {
+        for member in members {
+            if self.left_out.len() < LEFT_OUT_MAX || self.left_out.contains_key(&member) {
+                *self.left_out.entry(member).or_default() += 1;
+            }
+        }
+    }
+
+    /// Tells what is left out: it is lost, and nobody shall find that out later.
+    pub fn tell_left_out(&self) {
+        let left_out = self.left_out.iter().map(|(member, count)| format!("{member} ({count})"));
+        let left_out: Vec<_> = left_out.collect();
+        if !left_out.is_empty() {
+            let members = plain(&left_out.join(", "));
+            eprintln!("left out, as the preset or the mapping has it: {members}");
         }
     }
 
@@ -167,14 +192,12 @@ impl Import {
                 }
                 continue;
             };
-            if !is_bare {
-                let raw = self.spool.raw(waiting.id)?;
-                let known_by = waiting.key.rsplit('\u{1f}').next();
+            let known_by = waiting.key.rsplit('\u{1f}').next();
+            if !is_bare && let Some(raw) = self.spool.refuse(&waiting)? {
                 self.refuse(waiting.file, waiting.line, known_by, &reasons, &raw)?;
             }
             for (id, line) in events {
                 let raw = self.spool.raw_event(id)?;
-                let known_by = waiting.key.rsplit('\u{1f}').next();
                 self.refuse(events_file, line, known_by, &reasons, &raw)?;
             }
         }

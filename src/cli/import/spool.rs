@@ -67,7 +67,7 @@ impl Spool {
             .execute_batch(
                 "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192; \
                  CREATE TABLE records (id INTEGER PRIMARY KEY, file INTEGER, line INTEGER, key TEXT, \
-                   parent TEXT, adds INTEGER, is_part INTEGER, stage INTEGER DEFAULT 0, item BLOB, raw TEXT); \
+                   parent TEXT, adds INTEGER, is_part INTEGER, stage INTEGER DEFAULT 0, is_refused INTEGER DEFAULT 0, item BLOB, raw TEXT); \
                  CREATE UNIQUE INDEX whole ON records (key) WHERE adds = 0; \
                  CREATE INDEX of_key ON records (key, id); \
                  CREATE TABLE events (id INTEGER PRIMARY KEY, line INTEGER, key TEXT, name TEXT, \
@@ -206,10 +206,13 @@ impl Spool {
         self.database.query_row(text, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)
     }
 
-    /// A record as it was read.
-    pub fn raw(&self, id: i64) -> Result<String> {
-        let text = "SELECT raw FROM records WHERE id = ?1";
-        self.database.query_row(text, [id], |row| row.get(0)).map_err(failed)
+    /// Notes that a record, or a part of it, is refused: the record as it was read, the first time.
+    pub fn refuse(&self, record: &Waiting) -> Result<Option<String>> {
+        let Waiting { file, line, key, .. } = record;
+        let text = "UPDATE records SET is_refused = 1 WHERE key = ?1 AND file = ?2 AND line = ?3 \
+                    AND is_part = 0 AND is_refused = 0 RETURNING raw";
+        let mut refused = self.database.prepare_cached(text).map_err(failed)?;
+        refused.query_row(params![key, file, line], |row| row.get(0)).optional().map_err(failed)
     }
 
     /// An event as it was read.

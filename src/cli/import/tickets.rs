@@ -9,11 +9,11 @@ use rest::{Place, Validate, Violations};
 use serde_json::{Map, Value, json};
 
 use super::batches::Batches;
-use super::mapping::Reason;
+use super::mapping::{Mapped, Reason};
 use super::progress::Progress;
 use super::rejected::{Rejected, unwrapped};
 use super::sending::EventIds;
-use super::{Import, ImportArgs, Kind, Piece, input, replay};
+use super::{Import, ImportArgs, Kind, Piece, input, nothing_sent, replay};
 use crate::cli::client;
 use crate::pb;
 use crate::service::tickets::check_import;
@@ -64,7 +64,8 @@ pub async fn run(args: TicketsArgs) -> Result<ExitCode, String> {
         input::read(events, None, |record| {
             progress.add(1);
             import.take_event(source.as_deref(), args.replay, record)
-        })?;
+        })
+        .map_err(nothing_sent)?;
         progress.end();
     }
     if let Some(code) = import.checked(&args.import)? {
@@ -223,7 +224,8 @@ impl Import {
             }
         };
         let raw = Value::Object(members.clone()).to_string();
-        let (mut entry, mut wrong) = self.mapping.apply_to_event(&members);
+        let Mapped { item: mut entry, mut wrong, left_out } = self.mapping.apply_to_event(&members);
+        self.tally.leave_out(left_out);
         let ticket = entry.remove("ticket").and_then(|id| id.as_str().map(str::to_owned));
         let of = entry.remove("externalSource").and_then(|it| it.as_str().map(str::to_owned));
         let of = of.or_else(|| source.map(str::to_owned)).unwrap_or_default();

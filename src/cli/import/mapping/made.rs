@@ -27,6 +27,8 @@ pub struct Made<'a> {
     pub item: Map<String, Value>,
     /// Everything that is wrong with it.
     pub wrong: Vec<Reason>,
+    /// The members with a value that are left out, as the mapping has it.
+    pub left_out: Vec<String>,
     dates: &'a Dates,
     /// Where it stands in another, such as `comments[2].`.
     at: String,
@@ -36,7 +38,8 @@ pub struct Made<'a> {
 impl<'a> Made<'a> {
     /// Nothing yet, of a record that stands at this place in another.
     pub fn new(dates: &'a Dates, at: String) -> Self {
-        Self { item: Map::new(), wrong: Vec::new(), dates, at, used: BTreeSet::new() }
+        let (item, wrong, left_out, used) = Default::default();
+        Self { item, wrong, left_out, dates, at, used }
     }
 
     /// Makes the fields that there are rules for.
@@ -89,15 +92,24 @@ impl<'a> Made<'a> {
             made.fields(row, &list.fields);
             made.rest(row, &list.ignore, false);
             self.wrong.append(&mut made.wrong);
+            self.left_out.append(&mut made.left_out);
             all.push(Value::Object(made.item));
         }
         self.item.insert(name.to_owned(), Value::Array(all));
     }
 
-    /// Takes over what is left, or refuses it by name.
+    /// Takes over what is left, leaves it out where that is said, or refuses it by name.
     pub fn rest(&mut self, record: &Map<String, Value>, ignore: &[String], is_open: bool) {
         for (name, value) in record {
-            if self.used.contains(name.as_str()) || ignore.iter().any(|one| matches(one, name)) {
+            if self.used.contains(name.as_str()) {
+                continue;
+            }
+            if ignore.iter().any(|one| matches(one, name)) {
+                if !value.is_null() {
+                    let list = self.at.split('[').next().unwrap_or_default();
+                    let dot = if list.is_empty() { "" } else { "." };
+                    self.left_out.push(format!("{list}{dot}{name}"));
+                }
                 continue;
             }
             if is_open && !self.item.contains_key(name.as_str()) {

@@ -6,6 +6,7 @@ use migrations::case_folded;
 use rest::{Mask, Patch, Violations};
 
 use super::life;
+use super::people::person_in;
 use crate::clock::Timestamp;
 use crate::pb;
 use crate::service::tickets::writes::refuse_both_categories;
@@ -49,6 +50,9 @@ fn check_item(item: &pb::TicketImport, violations: &mut Violations) -> Mask {
             let remedy = format!("{field} is listed twice; leave one out");
             violations.add(field, "DUPLICATE_ITEM", remedy);
         }
+    }
+    for (key, value) in &item.custom_fields {
+        check_person(&format!("customFields.{key}"), person_in(value).as_ref(), violations);
     }
     for (at, comment) in item.comments.iter().enumerate() {
         check_person(&format!("comments[{at}].author"), comment.author.as_ref(), violations);

@@ -202,7 +202,7 @@ fn new_ticket(
         external_source: Some(item.external_source),
         external_id: Some(item.external_id),
         category_config_id: named.category_config,
-        custom_fields: item.custom_fields,
+        custom_fields: people.custom_fields,
         asset_ids: named.assets,
     }
 }
@@ -259,7 +259,7 @@ fn change(
         tags: item.tags,
         due_at: item.due_at,
         category_config_id: named.category_config,
-        custom_fields: item.custom_fields,
+        custom_fields: people.custom_fields,
         asset_ids: named.assets,
         ..pb::UpdateTicketRequest::default()
     };

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use migrations::case_folded;
+use prost_types::Value;
+use prost_types::value::Kind;
 use rest::Violations;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind as Refusal};
 use crate::event::Actor;
 use crate::event_type::EventType;
 use crate::pb;
@@ -33,6 +35,8 @@ pub struct Ids {
     pub authors: Vec<Option<i64>>,
     /// Of each entry of history.
     pub actors: Vec<Option<Actor>>,
+    /// The values of custom fields, in which people are ids.
+    pub custom_fields: BTreeMap<String, Value>,
 }
 
 impl People {
@@ -42,8 +46,8 @@ impl People {
         items: &[pb::TicketImport],
         system_user: i64,
     ) -> Result<Self, Error> {
-        let wanted: BTreeSet<_> = items.iter().flat_map(addresses).map(|(_, it)| it).collect();
-        let wanted: BTreeSet<_> = wanted.into_iter().map(case_folded).collect();
+        let wanted = items.iter().flat_map(addresses).map(|(_, address)| case_folded(&address));
+        let wanted: BTreeSet<_> = wanted.collect();
         let wanted: Vec<_> = wanted.into_iter().filter(|address| !address.is_empty()).collect();
         let ids = tx.find_ids::<User>("email_key", &wanted, None).await?;
         let are_new = ids.len() < wanted.len();
@@ -58,7 +62,7 @@ impl People {
     /// Notes where an item names the SYSTEM user: nobody speaks in its name.
     pub fn check(&self, item: &pb::TicketImport, violations: &mut Violations) {
         for (field, address) in addresses(item) {
-            if self.ids.get(&case_folded(address)) == Some(&self.system_user) {
+            if self.ids.get(&case_folded(&address)) == Some(&self.system_user) {
                 let field = format!("{field}.email");
                 let remedy = format!("{field} is that of the SYSTEM user: use another one");
                 violations.add(field, "SYSTEM_USER", remedy);
@@ -86,7 +90,16 @@ impl People {
                 None => None,
             });
         }
-        Ok(Ids { requester, assignee, watchers, authors, actors })
+        let mut custom_fields = item.custom_fields.clone();
+        for value in custom_fields.values_mut() {
+            if let Some(person) = person_in(value)
+                && let Some(id) = self.id(tx, Some(&person)).await?
+            {
+                // Ids are far below where a double rounds.
+                value.kind = Some(Kind::NumberValue(id as f64));
+            }
+        }
+        Ok(Ids { requester, assignee, watchers, authors, actors, custom_fields })
     }
 
     /// Forgets those whom an item has made that was refused then.
@@ -122,7 +135,7 @@ impl People {
                 user.id
             }
             // Somebody else has made it meanwhile.
-            Err(error) if error.kind == Kind::AlreadyExists => {
+            Err(error) if error.kind == Refusal::AlreadyExists => {
                 tx.find_user_by_email(email).await?.ok_or(error)?.id
             }
             Err(error) => return Err(error),
@@ -132,8 +145,21 @@ impl People {
     }
 }
 
+/// The person that a value of a custom field is, if it is one.
+pub fn person_in(value: &Value) -> Option<pb::Person> {
+    let Some(Kind::StructValue(person)) = &value.kind else { return None };
+    let text = |name: &str| match person.fields.get(name).and_then(|value| value.kind.as_ref()) {
+        Some(Kind::StringValue(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let is_whole =
+        person.fields.keys().all(|name| matches!(name.as_str(), "email" | "displayName"));
+    let email = text("email").filter(|_| is_whole)?;
+    Some(pb::Person { email, display_name: text("displayName") })
+}
+
 /// The addresses that an item names, each with the field in which it stands.
-fn addresses(item: &pb::TicketImport) -> impl Iterator<Item = (String, &str)> {
+fn addresses(item: &pb::TicketImport) -> impl Iterator<Item = (String, String)> {
     let requester = item.requester.iter().map(|it| ("requester".to_owned(), it.email.as_str()));
     let assignee = item.assignee.iter().map(|it| ("assignee".to_owned(), it.email.as_str()));
     let watchers = item.watchers.iter().enumerate();
@@ -148,5 +174,10 @@ fn addresses(item: &pb::TicketImport) -> impl Iterator<Item = (String, &str)> {
         let email = entry.actor.as_ref()?.email.as_deref()?;
         Some((format!("history[{at}].actor"), email))
     });
-    requester.chain(assignee).chain(watchers).chain(authors).chain(actors)
+    let values = item.custom_fields.iter().filter_map(|(key, value)| {
+        let person = person_in(value)?;
+        Some((format!("customFields.{key}"), person.email))
+    });
+    let named = requester.chain(assignee).chain(watchers).chain(authors).chain(actors);
+    named.map(|(field, email)| (field, email.to_owned())).chain(values)
 }
