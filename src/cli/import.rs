@@ -7,8 +7,11 @@
 mod batches;
 pub mod calls;
 mod dates;
+mod events;
 mod input;
+mod items;
 mod mapping;
+mod noun;
 mod nouns;
 mod presets;
 pub mod progress;

@@ -8,11 +8,11 @@ use tonic_types::StatusExt;
 
 use super::Import;
 use super::calls::{call, code, reasons};
+use super::items::BETWEEN;
 use super::mapping::Reason;
 use super::progress::Progress;
 use super::sending::{Answered, Outcome, Outgoing, Sender};
 use super::spool::Waiting;
-use super::tickets::BETWEEN;
 use crate::cli::client::Client;
 use crate::pb;
 

@@ -6,8 +6,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request, Status};
 
 use super::calls::call;
-use super::records::{Noun, Reference};
-use super::upserts::{Calls, user};
+use super::noun::{Calls, Noun, Reference, user};
 use crate::cli::client::Client;
 use crate::id;
 use crate::pb;

@@ -13,17 +13,10 @@ use tonic::{Code, Status};
 use super::Import;
 use super::calls::{call, reasons};
 use super::mapping::Reason;
-use super::progress::Progress;
-use super::records::{Noun, Reference, message, own_keys};
+use super::noun::{Calls, Noun, Reference, message, own_keys, user};
 use super::sending::{Answered, Outcome, Outgoing, Sender};
 use crate::cli::client::Client;
 use crate::pb;
-
-/// How calls are made.
-pub struct Calls {
-    pub client: Client,
-    pub progress: Progress,
-}
 
 /// What the calls of an import share.
 struct Shared {
@@ -273,13 +266,6 @@ fn path<S: Steps>(from: &str, to: &str) -> Vec<&'static str> {
     }
     steps.reverse();
     steps
-}
-
-/// The user with this address.
-pub async fn user(client: &Client, email: &str) -> Result<Option<pb::User>, Status> {
-    let request = pb::ListUsersRequest { email: Some(email.to_owned()), ..Default::default() };
-    let found = client.users().list_users(request).await?;
-    Ok(found.into_inner().users.into_iter().next())
 }
 
 async fn ticket(client: &Client, source: &str, id: &str) -> Result<Option<i64>, Status> {
