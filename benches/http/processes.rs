@@ -85,12 +85,17 @@ impl Drop for Server {
 }
 
 /// What the command writes to stdout until it ends well.
-pub fn output(mut command: Command) -> Result<String, String> {
+pub fn output(command: Command) -> Result<String, String> {
+    output_with(command, 0)
+}
+
+/// The same of a command that may also end with another code than 0.
+pub fn output_with(mut command: Command, code: i32) -> Result<String, String> {
     let program = format!("{:?}", command.get_program());
     let failed = |why: String| format!("cannot run {program}: {why}");
     let done = command.stderr(Stdio::inherit()).output();
     let done = done.map_err(|error| failed(error.to_string()))?;
-    if !done.status.success() {
+    if !done.status.success() && done.status.code() != Some(code) {
         return Err(failed(done.status.to_string()));
     }
     String::from_utf8(done.stdout).map_err(|error| error.to_string())

@@ -135,7 +135,7 @@ async fn what_is_sent_wins_and_what_is_left_out_stays() {
             {"externalId": "h2", "field": "status", "from": "made", "to": "twice"},
             {"externalId": "h3", "field": "status", "from": "CLOSED", "to": "IN_PROGRESS"},
         ],
-        "comments": [{"externalId": "c1", "body": "Another text."}, {"externalId": "c3", "body": "New."}]});
+        "comments": [{"externalId": "c1", "body": "Another text.", "author": {"email": "late@example.com"}}, {"externalId": "c3", "body": "New."}]});
     assert_eq!(told(&import(&rest, json!([open])).await), ["1 UPDATED 3"]);
     let ticket = rest.get("/tickets/1?include=comments,history").await.data(200);
     for (member, value) in [
@@ -158,6 +158,8 @@ async fn what_is_sent_wins_and_what_is_left_out_stays() {
         all(&ticket["comments"], "body"),
         ["New.", "It was the zebrafuse.", "Internal matter."]
     );
+    // Nobody is made for a comment that is there already.
+    assert_eq!(rest.get("/users?email=late@example.com").await.json()["meta"]["totalCount"], 0);
     let told_fields = rest.get("/tickets/1/history").await.data(200);
     let mut fields: Vec<_> = all(&told_fields, "field");
     fields.sort_by_key(Value::to_string);

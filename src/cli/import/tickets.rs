@@ -32,7 +32,7 @@ pub struct TicketsArgs {
     source: Option<String>,
     /// Create the tickets as new ones, and apply the events of their status one after the other, by the
     /// rules that changes here have, in place of bringing them as history.
-    #[arg(long, requires = "events")]
+    #[arg(long)]
     replay: bool,
 }
 

@@ -17,7 +17,7 @@ use rest::{Mask, Patch, Violations};
 
 use self::life::Life;
 use self::names::{Named, Names};
-use self::past::Past;
+use self::past::{Known, Past};
 use super::{messages, references, writes};
 use crate::error::Error;
 use crate::event_type::EventType;
@@ -112,8 +112,9 @@ impl Import {
         life: Life,
         named: Named,
     ) -> Result<Done, Error> {
-        let people = self.names.people.of(tx, item.item).await?;
-        let past = Past::new(tx, item, before.as_ref(), &people).await?;
+        let known = Known::find(tx, item.item, before.as_ref()).await?;
+        let people = self.names.people.of(tx, item.item, &known).await?;
+        let past = Past::new(item, known, &people, tx.now());
         match before {
             None => {
                 let message = new_ticket(item.item, named, people);

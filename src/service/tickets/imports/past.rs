@@ -33,23 +33,41 @@ pub fn check(item: &pb::TicketImport, now: Timestamp, violations: &mut Violation
     }
 }
 
-impl Past {
-    /// What an item brings of it to a ticket that was `before`, or is new.
-    pub async fn new(
+/// The comments and the entries of history that a ticket has already, by their ids elsewhere.
+#[derive(Default)]
+pub struct Known {
+    pub comments: BTreeSet<String>,
+    pub history: BTreeSet<String>,
+}
+
+impl Known {
+    /// Those of an item, on a ticket that was `before` or is new.
+    pub async fn find(
         tx: &Tx,
-        Item { item, by, .. }: &Item<'_>,
+        item: &pb::TicketImport,
         before: Option<&Ticket>,
-        people: &Ids,
     ) -> Result<Self, Error> {
-        let (mut said, mut changed) = (BTreeSet::new(), BTreeSet::new());
-        if let Some(before) = before {
-            let ids: Vec<_> = item.comments.iter().map(|it| it.external_id.clone()).collect();
-            said = tx.known_comments(before.id, &ids).await?;
-            let ids: Vec<_> = item.history.iter().map(|it| it.external_id.clone()).collect();
-            changed = tx.known_history::<Ticket>(before.id, &ids).await?;
-        }
+        let Some(before) = before else { return Ok(Self::default()) };
+        let said: Vec<_> = item.comments.iter().map(|it| it.external_id.clone()).collect();
+        let changed: Vec<_> = item.history.iter().map(|it| it.external_id.clone()).collect();
+        Ok(Self {
+            comments: tx.known_comments(before.id, &said).await?,
+            history: tx.known_history::<Ticket>(before.id, &changed).await?,
+        })
+    }
+}
+
+impl Past {
+    /// What an item brings beyond what is known, at `now`.
+    pub fn new(
+        Item { item, by, .. }: &Item<'_>,
+        mut known: Known,
+        people: &Ids,
+        now: Timestamp,
+    ) -> Self {
         let comments = item.comments.iter().zip(&people.authors);
-        let comments = comments.filter(|(comment, _)| said.insert(comment.external_id.clone()));
+        let comments =
+            comments.filter(|(comment, _)| known.comments.insert(comment.external_id.clone()));
         let comments = comments.map(|(comment, author)| NewComment {
             body: comment.body.clone(),
             visibility: comment.visibility.map_or(Visibility::Public, comments::visibility),
@@ -61,16 +79,16 @@ impl Past {
         });
         let comments = comments.collect();
         let history = item.history.iter().zip(&people.actors);
-        let history = history.filter(|(entry, _)| changed.insert(entry.external_id.clone()));
+        let history = history.filter(|(entry, _)| known.history.insert(entry.external_id.clone()));
         let history = history.map(|(entry, actor)| BroughtHistory {
             external_id: entry.external_id.clone(),
             field: entry.field.clone(),
             from: json(entry.from.as_ref()),
             to: json(entry.to.as_ref()),
             actor: actor.clone(),
-            created_at: entry.created_at.map_or(tx.now(), Into::into),
+            created_at: entry.created_at.map_or(now, Into::into),
         });
-        Ok(Self { comments, history: history.collect() })
+        Self { comments, history: history.collect() }
     }
 
     /// How many comments it has.

@@ -7,6 +7,7 @@ use prost_types::Value;
 use prost_types::value::Kind;
 use rest::Violations;
 
+use super::past::Known;
 use crate::error::{Error, Kind as Refusal};
 use crate::event::Actor;
 use crate::event_type::EventType;
@@ -70,8 +71,13 @@ impl People {
         }
     }
 
-    /// The users that an item names; who is not there yet is made.
-    pub async fn of(&mut self, tx: &mut Tx, item: &pb::TicketImport) -> Result<Ids, Error> {
+    /// The users that an item names, but for what is known already; who is not there yet is made.
+    pub async fn of(
+        &mut self,
+        tx: &mut Tx,
+        item: &pb::TicketImport,
+        known: &Known,
+    ) -> Result<Ids, Error> {
         self.made.clear();
         let mut watchers = Vec::with_capacity(item.watchers.len());
         let requester = self.id(tx, item.requester.as_ref()).await?;
@@ -81,13 +87,16 @@ impl People {
         }
         let mut authors = Vec::with_capacity(item.comments.len());
         for comment in &item.comments {
-            authors.push(self.id(tx, comment.author.as_ref()).await?);
+            let is_new = |_: &&pb::Person| !known.comments.contains(&comment.external_id);
+            authors.push(self.id(tx, comment.author.as_ref().filter(is_new)).await?);
         }
         let mut actors = Vec::with_capacity(item.history.len());
         for entry in &item.history {
             actors.push(match &entry.actor {
-                Some(actor) => Some(self.actor(tx, actor).await?),
-                None => None,
+                Some(actor) if !known.history.contains(&entry.external_id) => {
+                    Some(self.actor(tx, actor).await?)
+                }
+                _ => None,
             });
         }
         let mut custom_fields = item.custom_fields.clone();
