@@ -11,6 +11,7 @@ use super::entity::audit_log;
 use super::events::{actor_kind, actor_number};
 use super::failure::failed;
 use super::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
+use super::sql::INSERT_ROWS_MAX;
 use super::transaction::Transaction;
 use super::{Reader, Store, WorkspaceId};
 use crate::clock::Timestamp;
@@ -168,8 +169,11 @@ pub(super) async fn insert_audit_logs(
         request_id: Set(origin.request_id.clone()),
         client_ip: Set(origin.client_ip.clone()),
     });
-    let insert = audit_log::Entity::insert_many(rows).build(transaction.backend());
-    transaction.execute(insert).await.map_err(failed)?;
+    let rows: Vec<_> = rows.collect();
+    for rows in rows.chunks(INSERT_ROWS_MAX) {
+        let insert = audit_log::Entity::insert_many(rows.to_vec()).build(transaction.backend());
+        transaction.execute(insert).await.map_err(failed)?;
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use sea_orm::{EntityTrait, QueryTrait, Set};
 use super::WorkspaceId;
 use super::entity::event;
 use super::failure::failed;
+use super::sql::INSERT_ROWS_MAX;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -12,9 +13,6 @@ use crate::event::{Actor, ActorKind, Event};
 
 /// The counter that numbers the events of a workspace.
 pub(super) const SEQUENCE: &str = "events";
-
-/// Rows of one INSERT: well below the databases' bounds on parameters.
-const INSERT_ROWS_MAX: usize = 200;
 
 /// An event that waits for its change to commit.
 #[derive(Debug)]

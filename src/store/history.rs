@@ -16,7 +16,7 @@ use super::nouns::Noun;
 use super::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
 use super::row::Row;
 use super::rows::RowSource;
-use super::sql::Parameters;
+use super::sql::{INSERT_ROWS_MAX, Parameters};
 use super::transaction::Transaction;
 use super::{Reader, Tx, WorkspaceId};
 use crate::clock::Timestamp;
@@ -26,9 +26,6 @@ use crate::metrics::StoreOperation;
 
 /// The counter that numbers the entries of a workspace.
 pub(super) const COUNTER: &str = "history";
-
-/// Rows of one INSERT: well below the databases' bounds on parameters.
-const INSERT_ROWS_MAX: usize = 200;
 
 /// A field that has changed.
 #[derive(Debug, Clone, PartialEq)]

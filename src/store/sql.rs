@@ -7,6 +7,9 @@
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement, Value};
 
+/// Rows of one INSERT: well below the databases' bounds on parameters.
+pub(super) const INSERT_ROWS_MAX: usize = 200;
+
 /// The statement `text` with its parameters.
 pub(super) fn statement<const N: usize>(
     backend: DbBackend,

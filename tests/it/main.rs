@@ -41,6 +41,7 @@ mod grpc;
 mod http_rules;
 mod idempotency;
 mod imports;
+mod imports_at_once;
 mod includes;
 mod key_grants;
 mod keys;

@@ -1,33 +1,29 @@
 //! Tickets brought from another system with their past, through the API.
 
-use std::time::Duration;
-
 use orqit::pb;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::batches::told;
-use crate::support::receiver::Receiver;
 use crate::support::requests::vpn_with;
 use crate::support::rest::Rest;
-use crate::support::server::{Options, Orqit, with_key};
+use crate::support::server::{Orqit, with_key};
 
-const IMPORT: &str = "/tickets/import";
+pub const IMPORT: &str = "/tickets/import";
 const SCOPES: &[&str] = &["tickets:import", "tickets:read", "tickets:write", "users:read"];
 
-async fn import(rest: &Rest, items: Value) -> Value {
+pub async fn import(rest: &Rest, items: Value) -> Value {
     rest.post(IMPORT, json!({ "items": items })).await.data(200)
 }
 
 /// An item with further members, or others.
-fn item(id: &str, more: Value) -> Value {
+pub fn item(id: &str, more: Value) -> Value {
     let mut item = vpn_with(json!({"externalSource": "old", "externalId": id}));
     item.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     item
 }
 
 /// A ticket with a whole life: closed, with two comments and two changes.
-fn printer() -> Value {
+pub fn printer() -> Value {
     item(
         "INC-1",
         json!({
@@ -60,7 +56,7 @@ fn printer() -> Value {
 }
 
 /// The values of a member of each row.
-fn all(rows: &Value, member: &str) -> Vec<Value> {
+pub fn all(rows: &Value, member: &str) -> Vec<Value> {
     rows.as_array().expect("a list").iter().map(|row| row[member].clone()).collect()
 }
 
@@ -412,87 +408,4 @@ async fn over_grpc_a_mask_says_what_is_cleared() {
     }
     let ticket = orqit.rest(&key).get("/tickets/1").await.data(200);
     assert_eq!((&ticket["impact"], &ticket["priority"]), (&Value::Null, &json!("CRITICAL")));
-}
-
-/// The same tickets, people, comments and history from two servers at the same moment, while others make
-/// users and tickets.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_imports_at_once_bring_everything_once() {
-    let orqit = Orqit::start().await;
-    let replica = orqit.replica(Options::default()).await;
-    let key = orqit.key(&["admin"]).await;
-    let items: Vec<_> = (0..20)
-        .map(|id| {
-            let person = |n: u32| json!({"email": format!("p{n}@example.com")});
-            item(&id.to_string(), json!({"requester": person(id), "assignee": person(id / 2),
-                "comments": [{"externalId": "c", "body": "Said.", "author": person(id + 1)}],
-                "history": [{"externalId": "h", "field": "status", "from": "OPEN", "to": "PENDING"}]}))
-        })
-        .collect();
-    let mut running = JoinSet::new();
-    for round in 0..8 {
-        let server = if round % 2 == 0 { &orqit } else { &replica };
-        let (rest, items) = (server.rest(&key), items.clone());
-        running.spawn(async move { told(&import(&rest, json!(items)).await) });
-        let rest = server.rest(&key);
-        running.spawn(async move {
-            let user =
-                json!({"displayName": "Other", "email": format!("other{round}@example.com")});
-            rest.post("/users", user).await.data(201);
-            rest.post("/tickets", vpn_with(json!({"parentId": null}))).await.data(201);
-            Vec::new()
-        });
-    }
-    let mut created = 0;
-    while let Some(lines) = running.join_next().await {
-        let lines = lines.expect("results");
-        assert!(
-            lines.iter().all(|line| line.contains("CREATED") || line.contains("UNCHANGED")),
-            "{lines:?}"
-        );
-        created += lines.iter().filter(|line| line.contains("CREATED")).count();
-    }
-    assert_eq!(created, 20);
-    let rest = orqit.rest(&key);
-    assert_eq!(rest.get("/tickets?externalSource=old").await.json()["meta"]["totalCount"], 20);
-    assert_eq!(rest.get("/users?role=END_USER").await.json()["meta"]["totalCount"], 21 + 8);
-    let tickets =
-        rest.get("/tickets?externalSource=old&perPage=100&include=history").await.data(200);
-    assert!(all(&tickets, "commentCount").iter().all(|count| *count == 1));
-    assert!(
-        all(&tickets, "history").iter().all(|history| history.as_array().map(Vec::len) == Some(1))
-    );
-}
-
-#[tokio::test]
-async fn webhooks_get_an_import_only_where_they_name_it() {
-    let orqit = Orqit::start().await;
-    let rest = orqit.rest_as(&["admin"]).await;
-    let (named, all_of_it) = (Receiver::start().await, Receiver::start().await);
-    rest.post("/webhooks", json!({"url": named.url(), "events": ["ticket.imported"]}))
-        .await
-        .data(201);
-    rest.post("/webhooks", json!({"url": all_of_it.url(), "events": ["*", "ticket.*", "user.*"]}))
-        .await
-        .data(201);
-    import(&rest, json!([printer()])).await;
-    rest.post("/tickets", vpn_with(json!({}))).await.data(201);
-    let received = named.wait(1).await;
-    assert_eq!(received[0].json()["type"], "ticket.imported");
-    let others = all_of_it.wait(1).await;
-    assert_eq!(others[0].json()["type"], "ticket.created");
-    let replay = json!({"since": "2020-01-01T00:00:00Z"});
-    let replayed = async |id: u32| {
-        rest.post(&format!("/webhooks/{id}/replay"), replay.clone()).await.data(202)
-    };
-    assert_eq!(replayed(1).await["count"], 1);
-    let streamed = rest.get("/events?types=ticket.*").await.data(200);
-    assert_eq!(all(&streamed, "type"), ["ticket.imported", "ticket.created"]);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(
-        all_of_it
-            .received()
-            .iter()
-            .all(|one| !one.json()["type"].as_str().expect("text").ends_with(".imported"))
-    );
 }

@@ -15,15 +15,12 @@ use crate::store::newest::Owned;
 use crate::store::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
 use crate::store::row::Row;
 use crate::store::rows::RowSource;
-use crate::store::sql::Parameters;
+use crate::store::sql::{INSERT_ROWS_MAX, Parameters};
 use crate::store::stored_enum::stored_enum;
 use crate::store::{Reader, Tx, WorkspaceId, unknown_number};
 
 /// The counter that numbers the comments of a workspace.
 const COUNTER: &str = "comments";
-
-/// Rows of one INSERT: well below the databases' bounds on parameters.
-const INSERT_ROWS_MAX: usize = 200;
 
 /// Comments, as they belong to tickets.
 const COMMENTS: Owned = Owned {
