@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prost::Message;
+use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::Import;
@@ -95,10 +96,12 @@ impl Sender for Batches {
                     let all = batch.into_iter().zip(results);
                     answered.extend(all.map(|((_, outgoing), result)| told(outgoing, result)));
                 }
-                // Fewer at a time, from now on.
-                Err(status) if batch.len() > 1 && is_too_many(&status) => {
+                Err(status) if batch.len() > 1 && is_too_much(&status) => {
                     let second = batch.split_off(batch.len() / 2);
-                    self.batch.fetch_min(batch.len(), Ordering::Relaxed);
+                    if has_too_many(&status) {
+                        // Fewer at a time, from now on.
+                        self.batch.fetch_min(batch.len(), Ordering::Relaxed);
+                    }
                     left.extend([second, batch]);
                 }
                 Err(status) => {
@@ -111,10 +114,15 @@ impl Sender for Batches {
     }
 }
 
-fn is_too_many(status: &tonic::Status) -> bool {
+/// Whether half of a call may be taken where the whole is not.
+fn is_too_much(status: &Status) -> bool {
+    has_too_many(status) || code(status) == "PAYLOAD_TOO_LARGE"
+}
+
+/// Whether a call has more tickets than the limits of the key admit.
+fn has_too_many(status: &Status) -> bool {
     let wrong = status.get_details_bad_request().map(|wrong| wrong.field_violations);
-    let is_of_items = wrong.into_iter().flatten().any(|wrong| wrong.reason == "TOO_MANY_ITEMS");
-    is_of_items || code(status) == "PAYLOAD_TOO_LARGE"
+    wrong.into_iter().flatten().any(|wrong| wrong.reason == "TOO_MANY_ITEMS")
 }
 
 impl Batches {
