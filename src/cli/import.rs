@@ -167,22 +167,13 @@ impl Import {
     fn take<K: Kind>(&mut self, kind: &K, file: usize, record: Record) -> Result<(), String> {
         self.tally.read += 1;
         let line = record.line;
-        let members = match record.members {
-            Ok(members) => unwrapped(members),
-            Err(sentence) => {
-                let reason = [Reason::new("", "MALFORMED_RECORD", sentence)];
-                return self.refuse(file, line, None, &reason, "null");
-            }
-        };
-        let raw = Value::Object(members.clone()).to_string();
+        let Some((members, raw)) = self.members(file, record)? else { return Ok(()) };
         let Mapped { item, wrong, left_out } = self.mapping.apply(&members);
         self.tally.leave_out(left_out);
         let known_by = K::known_by(&item);
         let mut reasons = wrong;
         let pieces = kind.check(item).unwrap_or_else(|others| {
-            let is_told = |one: &Reason| reasons.iter().any(|told| told.field == one.field);
-            let others: Vec<_> = others.into_iter().filter(|one| !is_told(one)).collect();
-            reasons.extend(others);
+            add_reasons(&mut reasons, others);
             Vec::new()
         });
         if !reasons.is_empty() {
@@ -203,6 +194,25 @@ impl Import {
             }
         }
         Ok(())
+    }
+
+    /// The members of a record, and the record as JSON; none where it is refused for being none.
+    fn members(
+        &mut self,
+        file: usize,
+        record: Record,
+    ) -> Result<Option<(Map<String, Value>, String)>, String> {
+        match record.members {
+            Ok(members) => {
+                let members = unwrapped(members);
+                let raw = Value::Object(members.clone()).to_string();
+                Ok(Some((members, raw)))
+            }
+            Err(sentence) => {
+                let reason = [Reason::new("", "MALFORMED_RECORD", sentence)];
+                self.refuse(file, record.line, None, &reason, "null").map(|()| None)
+            }
+        }
     }
 
     /// Notes that a record is refused.
@@ -275,4 +285,11 @@ impl Import {
 /// The sentence of a file that cannot be read.
 fn nothing_sent(sentence: String) -> String {
     format!("{sentence}; nothing was sent")
+}
+
+/// Adds reasons to those of a record, but for fields of which something is said already.
+fn add_reasons(reasons: &mut Vec<Reason>, others: Vec<Reason>) {
+    let is_told = |one: &Reason| reasons.iter().any(|told| told.field == one.field);
+    let others: Vec<_> = others.into_iter().filter(|one| !is_told(one)).collect();
+    reasons.extend(others);
 }

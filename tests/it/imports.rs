@@ -322,6 +322,39 @@ async fn bad_input_is_told_by_its_line_and_its_remedy_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_made_is_refused_for_what_it_lacks() {
+    let desk = Desk::open(&[]).await;
+    let users = [
+        json!({"email": "ana@example.com", "displayName": "Ana", "status": "SUSPENDED"}),
+        json!({"email": "ben@example.com", "phone": "1"}),
+        json!({"email": "cem@example.com", "displayName": "Cem", "role": 3, "colour": "red"}),
+        json!({"displayName": "Dora"}),
+    ];
+    desk.write("users.ndjson", lines(users));
+    let ended = desk.run(&["import", "users", "users.ndjson"]).await;
+    ended.assert(2, "users: 1 created, 0 updated, 0 unchanged, 3 refused");
+    let rejected = desk.read("users.ndjson.rejected.ndjson");
+    let refused = rejected.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    let mut refused: Vec<(i64, Vec<Value>)> = refused
+        .map(|it: Value| {
+            let reasons = it["reasons"].as_array().expect("a list").iter();
+            let fields = reasons.map(|reason| reason["field"].clone()).collect();
+            (it["line"].as_i64().expect("a line"), fields)
+        })
+        .collect();
+    refused.sort_by_key(|(line, _)| *line);
+    let fields = |names: &[&str]| names.iter().map(|name| json!(name)).collect::<Vec<_>>();
+    let expected =
+        [(2, fields(&["displayName"])), (3, fields(&["colour", "role"])), (4, fields(&["email"]))];
+    for ((line, mut fields), (expected_line, expected)) in refused.into_iter().zip(expected) {
+        fields.sort_by_key(Value::to_string);
+        assert_eq!((line, fields), (expected_line, expected), "{rejected}");
+    }
+    let ana = desk.rest().get("/users?email=ana@example.com").await.data(200);
+    assert_eq!(ana[0]["status"], "SUSPENDED");
+}
+
+#[tokio::test]
 async fn events_become_history_by_their_own_ids_however_often_they_come() {
     let desk = Desk::open(&[]).await;
     let incident = |id: u32, state: &str| {

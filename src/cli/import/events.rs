@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 
 use super::items::{BETWEEN, PIECE_BYTES_MAX, PIECE_ROWS_MAX, key, read};
 use super::mapping::{Mapped, Reason};
-use super::rejected::unwrapped;
 use super::sending::EventIds;
-use super::{Import, input};
+use super::{Import, add_reasons, input};
 use crate::pb;
 
 impl Import {
@@ -20,14 +19,7 @@ impl Import {
     ) -> Result<(), String> {
         self.tally.events_read += 1;
         let (file, line) = (self.rejected.len() - 1, record.line);
-        let members = match record.members {
-            Ok(members) => unwrapped(members),
-            Err(sentence) => {
-                let reason = [Reason::new("", "MALFORMED_RECORD", sentence)];
-                return self.refuse(file, line, None, &reason, "null");
-            }
-        };
-        let raw = Value::Object(members.clone()).to_string();
+        let Some((members, raw)) = self.members(file, record)? else { return Ok(()) };
         let Mapped { item: mut entry, mut wrong, left_out } = self.mapping.apply_to_event(&members);
         self.tally.leave_out(left_out);
         let ticket = entry.remove("ticket").and_then(|id| id.as_str().map(str::to_owned));
@@ -41,21 +33,16 @@ impl Import {
         // As an entry of the history of its ticket.
         let item = json!({"externalSource": of, "externalId": id, "history": [entry]});
         let read = read(item.as_object().cloned().unwrap_or_default());
-        let entry = match read {
-            Ok(mut item) if wrong.is_empty() => item.history.pop().unwrap_or_default(),
-            Ok(_) => pb::HistoryImport::default(),
-            Err(reasons) => {
-                let reasons = reasons.into_iter().map(|reason| Reason {
-                    field: reason.field.replace("history[0].", ""),
-                    message: reason.message.replace("history[0].", ""),
-                    ..reason
-                });
-                if wrong.is_empty() {
-                    wrong.extend(reasons);
-                }
-                pb::HistoryImport::default()
-            }
-        };
+        let entry = read.map(|mut item| item.history.pop().unwrap_or_default());
+        let entry = entry.unwrap_or_else(|reasons| {
+            let reasons = reasons.into_iter().map(|reason| Reason {
+                field: reason.field.replace("history[0].", ""),
+                message: reason.message.replace("history[0].", ""),
+                ..reason
+            });
+            add_reasons(&mut wrong, reasons.collect());
+            pb::HistoryImport::default()
+        });
         if !wrong.is_empty() {
             return self.refuse(file, line, ticket.as_deref(), &wrong, &raw);
         }

@@ -29,7 +29,7 @@ pub trait Noun: Clone + Send + Sync + 'static {
     const REFERENCES: &[(&str, &str, Reference)];
     /// Whether one is made after the other, in the order of the file.
     const IN_ORDER: bool = false;
-    type Update: ReadJson + Validate + Default + Send;
+    type Update: ReadJson + Validate + Default + Clone + Send + Sync;
     type Create: ReadJson + Validate + Default + Send;
     type Resource: Serialize + Send;
     type Status: Steps;

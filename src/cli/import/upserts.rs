@@ -148,7 +148,7 @@ impl<N: Noun> Upserts<N> {
             is_field(name) && !value.is_null() && (*name != "status" || is_new_status(value))
         });
         let fields = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let new = message::<N::Create>(&fields).unwrap_or_default();
+        let new = message::<N::Create>(&fields).map_err(Refused::Record)?;
         match N::create(&self.shared.calls, keys, new).await {
             Ok(made) => Ok(made.as_ref().map(object).unwrap_or_default()),
             // An answer that was lost, or somebody else.
@@ -169,10 +169,10 @@ impl<N: Noun> Upserts<N> {
         outcome: &mut Outcome,
     ) -> Result<Map<String, Value>, Refused> {
         let id = now.get("id").and_then(Value::as_i64).unwrap_or_default().to_string();
-        let changed = call(&self.shared.calls.progress, || async {
-            let update = message::<N::Update>(&change).unwrap_or_default();
-            let fields = change.keys().cloned().collect();
-            N::update(&self.shared.calls.client, id.clone(), fields, update).await
+        let update = message::<N::Update>(&change).map_err(Refused::Record)?;
+        let fields: Vec<_> = change.keys().cloned().collect();
+        let changed = call(&self.shared.calls.progress, || {
+            N::update(&self.shared.calls.client, id.clone(), fields.clone(), update.clone())
         });
         let changed = changed.await?;
         if *outcome == Outcome::Unchanged {
