@@ -81,13 +81,17 @@ struct Export {
     count: u64,
 }
 
-/// Reads the pages of a list, and hands each record of them to a method of the export; the list goes on
-/// behind each page that was written.
+/// Reads the pages of a list in the order of creation, and hands each record of them to a method of the
+/// export; the list goes on behind each page that was written.
 macro_rules! each_page {
-    ($export:ident, $service:ident.$rpc:ident($request:expr), $rows:ident, |$row:ident| $write:expr) => {
+    ($export:ident, $service:ident.$rpc:ident($request:ident).$rows:ident, |$row:ident| $write:expr) => {
         loop {
-            let cursor = Some($export.after.clone().unwrap_or_else(|| "start".to_owned()));
-            let request = ($request)(cursor);
+            let request = pb::$request {
+                cursor: Some($export.after.clone().unwrap_or_else(|| "start".to_owned())),
+                per_page: Some(PAGE),
+                sort: Some("createdAt".to_owned()),
+                ..Default::default()
+            };
             let listed = call(&$export.progress, || {
                 let (mut client, request) = ($export.client.$service(), request.clone());
                 async move { client.$rpc(request).await }
@@ -109,109 +113,48 @@ macro_rules! each_page {
 
 impl Export {
     async fn all(&mut self, kind: Kind) -> Result<(), String> {
-        let (per_page, sort) = (Some(PAGE), Some("createdAt".to_owned()));
         match kind {
             Kind::Tickets => {
-                each_page!(
-                    self,
-                    tickets.list_tickets(|cursor| pb::ListTicketsRequest {
-                        cursor,
-                        per_page,
-                        sort: sort.clone(),
-                        ..Default::default()
-                    }),
-                    tickets,
-                    |ticket| self.ticket(ticket).await?
-                )
+                each_page!(self, tickets.list_tickets(ListTicketsRequest).tickets, |ticket| self
+                    .ticket(ticket)
+                    .await?)
             }
             Kind::Comments => {
-                each_page!(
-                    self,
-                    tickets.list_tickets(|cursor| pb::ListTicketsRequest {
-                        cursor,
-                        per_page,
-                        sort: sort.clone(),
-                        ..Default::default()
-                    }),
-                    tickets,
-                    |ticket| self.comments(&ticket).await?
-                )
+                each_page!(self, tickets.list_tickets(ListTicketsRequest).tickets, |ticket| self
+                    .comments(&ticket)
+                    .await?)
             }
             Kind::Users => {
-                each_page!(
-                    self,
-                    users.list_users(|cursor| pb::ListUsersRequest {
-                        cursor,
-                        per_page,
-                        sort: sort.clone(),
-                        ..Default::default()
-                    }),
-                    users,
-                    |user| if user.role() != pb::UserRole::System {
-                        self.put(&kept(&user, USER))?
-                    }
-                )
+                each_page!(self, users.list_users(ListUsersRequest).users, |user| if user.role()
+                    != pb::UserRole::System
+                {
+                    self.put(&kept(&user, USER))?
+                })
             }
             Kind::Assets => {
-                each_page!(
-                    self,
-                    assets.list_assets(|cursor| pb::ListAssetsRequest {
-                        cursor,
-                        per_page,
-                        sort: sort.clone(),
-                        ..Default::default()
-                    }),
-                    assets,
-                    |asset| {
-                        let mut record = kept(&asset, ASSET);
-                        let holder = self.outer.person(asset.assigned_user_id).await?;
-                        record.insert("assignedUser".to_owned(), holder);
-                        self.put(&record)?
-                    }
-                )
+                each_page!(self, assets.list_assets(ListAssetsRequest).assets, |asset| {
+                    let mut record = kept(&asset, ASSET);
+                    let holder = self.outer.person(asset.assigned_user_id).await?;
+                    record.insert("assignedUser".to_owned(), holder);
+                    self.put(&record)?
+                })
             }
             Kind::Projects => {
-                each_page!(
-                    self,
-                    projects.list_projects(|cursor| pb::ListProjectsRequest {
-                        cursor,
-                        per_page,
-                        sort: sort.clone(),
-                        ..Default::default()
-                    }),
-                    projects,
-                    |project| {
-                        let mut record = kept(&project, PROJECT);
-                        record.insert("lead".to_owned(), self.outer.person(project.lead_id).await?);
-                        self.put(&record)?
-                    }
-                )
+                each_page!(self, projects.list_projects(ListProjectsRequest).projects, |project| {
+                    let mut record = kept(&project, PROJECT);
+                    record.insert("lead".to_owned(), self.outer.person(project.lead_id).await?);
+                    self.put(&record)?
+                })
             }
             Kind::Tasks => {
-                each_page!(
-                    self,
-                    projects.list_projects(|cursor| pb::ListProjectsRequest {
-                        cursor,
-                        per_page,
-                        sort: sort.clone(),
-                        ..Default::default()
-                    }),
-                    projects,
-                    |project| self.tasks(&project).await?
-                )
+                each_page!(self, projects.list_projects(ListProjectsRequest).projects, |project| {
+                    self.tasks(&project).await?
+                })
             }
             Kind::Articles => {
-                each_page!(
-                    self,
-                    articles.list_articles(|cursor| pb::ListArticlesRequest {
-                        cursor,
-                        per_page,
-                        sort: sort.clone(),
-                        ..Default::default()
-                    }),
-                    articles,
-                    |article| self.put(&kept(&article, ARTICLE))?
-                )
+                each_page!(self, articles.list_articles(ListArticlesRequest).articles, |article| {
+                    self.put(&kept(&article, ARTICLE))?
+                })
             }
         }
     }

@@ -123,6 +123,9 @@ struct Piece {
     item: Vec<u8>,
 }
 
+/// The members of a record, and the record as JSON.
+type Whole = (Map<String, Value>, String);
+
 /// An import whose files have been read.
 struct Import {
     spool: Spool,
@@ -196,12 +199,8 @@ impl Import {
         Ok(())
     }
 
-    /// The members of a record, and the record as JSON; none where it is refused for being none.
-    fn members(
-        &mut self,
-        file: usize,
-        record: Record,
-    ) -> Result<Option<(Map<String, Value>, String)>, String> {
+    /// The members of a record; none where it is refused for being none.
+    fn members(&mut self, file: usize, record: Record) -> Result<Option<Whole>, String> {
         match record.members {
             Ok(members) => {
                 let members = unwrapped(members);

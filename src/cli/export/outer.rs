@@ -18,7 +18,7 @@ pub struct Outer {
     client: Client,
     progress: Progress,
     /// The source of tickets that were made here: `orqit:` and the workspace.
-    pub source: String,
+    source: String,
     /// The custom fields whose values are users.
     user_fields: Vec<String>,
     users: Mutex<BTreeMap<i64, Value>>,
@@ -88,6 +88,11 @@ impl Outer {
             }
             _ => json!({ "displayName": name }),
         })
+    }
+
+    /// The id of a comment, or of an entry of history, elsewhere: where it has none yet, by its number here.
+    pub fn id(&self, external_id: Option<&str>, number: i64) -> String {
+        external_id.map_or_else(|| format!("{}:{number}", self.source), str::to_owned)
     }
 
     /// What a ticket is known by elsewhere.

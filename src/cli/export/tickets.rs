@@ -76,9 +76,7 @@ impl Export {
             let listed = listed.await.map_err(|status| sentence(&status))?.into_inner();
             for entry in listed.history {
                 let actor = self.outer.actor(entry.actor.as_ref()).await?;
-                let external_id = entry.external_id.clone();
-                let external_id =
-                    external_id.unwrap_or_else(|| format!("{}:{}", self.outer.source, entry.id));
+                let external_id = self.outer.id(entry.external_id.as_deref(), entry.id);
                 let mut record = kept(&entry, &["field", "from", "to", "createdAt"]);
                 record.insert("externalId".to_owned(), Value::from(external_id));
                 record.insert("actor".to_owned(), actor);
@@ -110,9 +108,7 @@ impl Export {
             let listed = listed.await.map_err(|status| sentence(&status))?.into_inner();
             let mut comments = Vec::with_capacity(listed.comments.len());
             for comment in listed.comments.into_iter().rev() {
-                let external_id = comment.external_id.clone();
-                let external_id =
-                    external_id.unwrap_or_else(|| format!("{}:{}", self.outer.source, comment.id));
+                let external_id = self.outer.id(comment.external_id.as_deref(), comment.id);
                 let mut record = kept(&comment, &["body", "visibility", "channel", "createdAt"]);
                 record.insert("externalId".to_owned(), Value::from(external_id));
                 let author = self.outer.person(Some(comment.author_id)).await?;
