@@ -20,7 +20,7 @@ pub fn code(api: &Api) -> Result<TokenStream, String> {
             let routed = Routed { api, rpc, route, index, number };
             functions.extend(routed.reader()?);
             functions.extend(if rpc.streams {
-                streams::frame(&routed)
+                streams::frame(api, rpc, &routed.function("frame"))
             } else {
                 routed.writer()?
             });
@@ -54,7 +54,7 @@ fn service_bindings(api: &Api, service: &Service, first: usize) -> TokenStream {
     }
 }
 
-/// One HTTP rule of an RPC, and where it stands in the table.
+/// An HTTP rule of an RPC, and its place in the table.
 pub struct Routed<'a> {
     pub api: &'a Api,
     pub rpc: &'a Rpc,
@@ -210,7 +210,7 @@ impl Routed<'_> {
         })
     }
 
-    /// Whether the keys of the body are the update mask.
+    /// Returns true if the keys of the body are the update mask.
     fn derives_mask(&self, input: &Message) -> bool {
         let rule = &self.route.rule;
         matches!(rule.method.as_str(), "PATCH" | "PUT") && rule.body == "*" && input.is_patch()

@@ -12,7 +12,7 @@ use crate::options::{self, EventKind};
 pub struct EventType {
     pub value: EnumValueDescriptor,
     pub kind: EventKind,
-    /// Its comment: what happened.
+    /// The comment, which tells what happened.
     pub about: String,
 }
 
@@ -26,7 +26,7 @@ pub fn of(pool: &DescriptorPool, descriptor: &EnumDescriptor) -> Vec<EventType> 
     types.collect()
 }
 
-/// What each catalogue among the enums of a package knows of its types.
+/// Generates the facts that each catalogue among the enums of a package has of its types.
 pub fn code(pool: &DescriptorPool, package: &str) -> TokenStream {
     let enums = pool.all_enums().filter(|found| found.package_name() == package);
     let catalogues = enums.filter_map(|found| {
@@ -56,10 +56,10 @@ fn catalogue(descriptor: &EnumDescriptor, types: &[EventType]) -> TokenStream {
     });
     quote! {
         impl #path {
-            /// Every type that is sent.
+            /// The types that are sent.
             pub const ALL: &'static [Self] = &[#(Self::#variants),*];
 
-            /// Its name in payloads and subscriptions, such as `ticket.updated`.
+            /// Returns the name in payloads and subscriptions, such as `ticket.updated`.
             pub fn name(self) -> &'static str {
                 match self {
                     #(Self::#variants => #kinds,)*
@@ -75,7 +75,7 @@ fn catalogue(descriptor: &EnumDescriptor, types: &[EventType]) -> TokenStream {
                 }
             }
 
-            /// What happened.
+            /// Returns the description of the event.
             pub fn about(self) -> &'static str {
                 match self {
                     #(Self::#variants => #abouts,)*
@@ -83,7 +83,7 @@ fn catalogue(descriptor: &EnumDescriptor, types: &[EventType]) -> TokenStream {
                 }
             }
 
-            /// Whether webhooks get it only where they name it.
+            /// Returns true if webhooks get it only where they name it.
             pub fn is_only_by_name(self) -> bool {
                 match self {
                     #(Self::#variants => #only_by_name,)*

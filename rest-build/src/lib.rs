@@ -1,10 +1,12 @@
 //! Generates REST bindings from protobuf descriptors with HTTP rules; called from a `build.rs`.
 //!
 //! The way through it: `model` turns descriptors into plain structs with the help of
-//! `options`, and the other modules turn those into code that stands on the crate `rest`. It
+//! `options`, `checks` refuses what they cannot mean, and the other modules turn those into code that stands on the crate `rest`. It
 //! compiles no `.proto` file, and makes no type for a message: that is for prost.
 
 mod bindings;
+mod checks;
+mod enumeration;
 mod enums;
 mod events;
 mod merge;
@@ -25,7 +27,7 @@ use std::path::Path;
 use prost_reflect::DescriptorPool;
 use quote::quote;
 
-/// Why there is no code: a sentence that names the element of the `.proto` file.
+/// The reason why there is no code: a sentence that names the element of the `.proto` file.
 #[derive(Debug)]
 pub struct Error(pub String);
 
@@ -55,6 +57,7 @@ pub fn generate(descriptors: &[u8], package: &str, out_dir: &Path) -> Result<(),
 pub fn code(descriptors: &[u8], package: &str) -> Result<String, Error> {
     let pool = DescriptorPool::decode(descriptors).map_err(|error| Error(error.to_string()))?;
     let api = model::Api::new(&pool, package)?;
+    checks::check(&api)?;
     let (rpcs, bindings, enums) = (rpcs::code(&api), bindings::code(&api)?, enums::code(&api));
     let (writers, readers, merges) = (write::code(&api), read::code(&api)?, merge::code(&api)?);
     let (validators, services) = (validate::code(&api), services::code(&api));

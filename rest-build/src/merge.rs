@@ -11,7 +11,7 @@ use crate::model::{Api, Field, Message, Shape};
 use crate::names;
 use crate::validate::updatable;
 
-/// `Merge` for each request that updates a resource.
+/// Generates `Merge` for each request that updates a resource.
 pub fn code(api: &Api) -> Result<TokenStream, String> {
     let mut code = TokenStream::new();
     for (name, request) in &api.messages {
@@ -53,7 +53,7 @@ fn merge(
     }))
 }
 
-/// None where the two are of different types.
+/// Generates the merge of a field; none where the two are of different types.
 fn merge_field(field: &Field, target: &Field) -> Option<TokenStream> {
     let (name, proto) = (names::snake(&field.proto), &field.proto);
     if field.is_merged() && field.kind == target.kind && field.shape == target.shape {

@@ -9,9 +9,9 @@ use prost_reflect::{
     ServiceDescriptor,
 };
 
-use crate::enums::Enum;
+use crate::enumeration::Enum;
+use crate::names;
 use crate::options::{self, EventStream, HttpRule, Policy, Rules};
-use crate::streams;
 
 /// The services of a package with all messages and enums that they use, by full name.
 pub struct Api {
@@ -34,16 +34,16 @@ pub struct Rpc {
     pub output: String,
     pub policy: Option<Policy>,
     pub routes: Vec<Route>,
-    /// Whether it answers a stream of messages.
+    /// True if it answers a stream of messages.
     pub streams: bool,
-    /// How REST writes them, where each is not a document by itself.
+    /// The format in which REST writes them, where each is not a document by itself.
     pub event_stream: Option<EventStream>,
 }
 
-/// One HTTP rule, with the variables of its template.
+/// An HTTP rule, with the variables of its template.
 pub struct Route {
     pub rule: HttpRule,
-    /// Field paths, such as `id` or `book.name`, in the order of the template.
+    /// The field paths of the variables, such as `id` or `book.name`, in the order of the template.
     pub variables: Vec<String>,
 }
 
@@ -53,9 +53,9 @@ pub struct Message {
     pub fields: Vec<Field>,
     /// The resource that it updates.
     pub updates: Option<String>,
-    /// Whether it shows figures that change without a version.
+    /// True if it shows figures that change without a version.
     pub has_figures: bool,
-    /// Whether its JSON is its only field, a list.
+    /// True if its JSON is its only field, a list.
     pub is_list: bool,
 }
 
@@ -68,16 +68,16 @@ pub struct Field {
     pub rules: Rules,
 }
 
-/// How many values a field has, and how prost keeps them.
+/// The number of values that a field has, and the type in which prost keeps them.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Shape {
     /// A value that is its default when absent.
     Implicit,
-    /// `Option`.
+    /// The field is an `Option`.
     Optional,
-    /// `Vec`.
+    /// The field is a `Vec`.
     List,
-    /// `BTreeMap`.
+    /// The field is a `BTreeMap`.
     Map,
     /// A member of the oneof with this name.
     Member(String),
@@ -146,7 +146,7 @@ impl Api {
         routes.flat_map(|route| &route.variables).map(String::as_str).collect()
     }
 
-    /// Whether the message is an item of a list whose items are judged one by one.
+    /// Returns true if the message is an item of a list whose items are judged one by one.
     pub fn is_item(&self, full_name: &str) -> bool {
         let fields = self.messages.values().flat_map(|message| &message.fields);
         let mut judged = fields.filter(|field| field.rules.judged);
@@ -165,7 +165,8 @@ impl Api {
         }
     }
 
-    /// Whether a route makes a resource: it names none, or GET lists what is made on the same path.
+    /// Returns true if a route makes a resource: it names none, or GET lists what is made on the
+    /// same path.
     pub fn makes(&self, route: &Route) -> bool {
         let rpcs = self.services.iter().flat_map(|service| &service.rpcs);
         let mut routes = rpcs.flat_map(|rpc| &rpc.routes).map(|route| &route.rule);
@@ -206,7 +207,7 @@ impl Api {
             }
             self.add_message(&message)?;
         }
-        let rpc = Rpc {
+        Ok(Rpc {
             name: method.name().to_owned(),
             input: method.input().full_name().to_owned(),
             output: method.output().full_name().to_owned(),
@@ -214,34 +215,7 @@ impl Api {
             routes: rules.into_iter().map(Route::new).collect(),
             streams: method.is_server_streaming(),
             event_stream: options::event_stream(pool, &method.options()),
-        };
-        let found = streams::check(self, &rpc)
-            .and_then(|()| self.check_judged(&rpc))
-            .and_then(|()| self.check_lists(&rpc));
-        found.map_err(|wrong| format!("{}: {wrong}", method.full_name()))?;
-        Ok(rpc)
-    }
-
-    /// Items can be judged of one list alone, which stands in the request itself.
-    fn check_judged(&self, rpc: &Rpc) -> Result<(), String> {
-        let is_judged = |field: &&Field| field.rules.judged;
-        let lists: Vec<_> = self.message(&rpc.input).fields.iter().filter(is_judged).collect();
-        let fits = |field: &&Field| field.shape == Shape::List && field.message().is_some();
-        let below = self.below([rpc.input.clone()]);
-        let all = below.iter().flat_map(|name| &self.message(name).fields).filter(is_judged);
-        if lists.len() > 1 || !lists.iter().all(fits) || all.count() > lists.len() {
-            return Err("`judged` is for one list of messages in the request itself".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Only an answer has a list that may be absent.
-    fn check_lists(&self, rpc: &Rpc) -> Result<(), String> {
-        let below = self.below([rpc.input.clone()]);
-        match below.iter().find(|name| self.message(name).is_list) {
-            Some(name) => Err(format!("{name} is a (list), which no request may have")),
-            None => Ok(()),
-        }
+        })
     }
 
     fn add_message(&mut self, message: &MessageDescriptor) -> Result<(), String> {
@@ -251,7 +225,7 @@ impl Api {
         let pool = message.parent_pool();
         let fields: Result<_, _> = message.fields().map(|field| Field::new(&field)).collect();
         let entry = Message {
-            name: name_in_package(message.full_name(), message.package_name()),
+            name: names::in_package(message.full_name(), message.package_name()),
             fields: fields?,
             updates: options::updates(pool, &message.options()),
             has_figures: options::has_figures(pool, &message.options()),
@@ -296,7 +270,7 @@ impl Message {
         self.fields.iter().find(|field| field.proto == proto)
     }
 
-    /// Whether it changes the fields of a mask.
+    /// Returns true if it changes the fields of a mask.
     pub fn is_patch(&self) -> bool {
         self.field("update_mask").is_some_and(|field| field.kind == Kind::FieldMask)
     }
@@ -332,17 +306,18 @@ impl Field {
         }
     }
 
-    /// Whether it is a map to text: each entry can be a query parameter, named by field and key.
+    /// Returns true if it is a map to text: each entry can be a query parameter, named by field and
+    /// key.
     pub fn is_text_map(&self) -> bool {
         self.shape == Shape::Map && self.kind == Kind::String
     }
 
-    /// Whether an update merges it entry by entry: it is a map to any JSON.
+    /// Returns true if an update merges it entry by entry: it is a map to any JSON.
     pub fn is_merged(&self) -> bool {
         self.shape == Shape::Map && self.kind == Kind::Value
     }
 
-    /// Whether it can stand in a path or a query parameter.
+    /// Returns true if it can stand in a path or a query parameter.
     pub fn is_text(&self) -> bool {
         use Kind::{ListValue, Message, Struct, Value};
         self.shape != Shape::Map && !matches!(self.kind, Message(_) | Struct | Value | ListValue)
@@ -382,8 +357,4 @@ impl Kind {
 
 fn is_well_known(message: &MessageDescriptor) -> bool {
     !matches!(Kind::new(&ProtoKind::Message(message.clone())), Kind::Message(_))
-}
-
-pub fn name_in_package(full_name: &str, package: &str) -> String {
-    full_name[package.len()..].trim_start_matches('.').to_owned()
 }

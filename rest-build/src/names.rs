@@ -42,7 +42,7 @@ pub fn enum_names(name_in_package: &str) -> Ident {
     format_ident!("{}_NAMES", name_in_package.replace('.', "_").to_shouty_snake_case())
 }
 
-/// What the values of an enum begin with.
+/// Returns the prefix of an enum's values.
 pub fn enum_prefix(enum_name: &str) -> String {
     format!("{}_", enum_name.to_shouty_snake_case())
 }
@@ -57,4 +57,9 @@ pub fn server_module(service: &str) -> Ident {
         name.push(letter.to_ascii_lowercase());
     }
     format_ident!("{name}_server")
+}
+
+/// Returns the name of an element within its package.
+pub fn in_package(full_name: &str, package: &str) -> String {
+    full_name[package.len()..].trim_start_matches('.').to_owned()
 }

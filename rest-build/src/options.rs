@@ -1,4 +1,4 @@
-//! What options say: HTTP rules, policies, and the rules of fields.
+//! The options of the contract: HTTP rules, policies, and the rules of fields.
 //!
 //! Options of ours are read by name, so that the generator needs no code for them.
 
@@ -14,18 +14,18 @@ pub struct Policy {
     pub idempotency_key: IdempotencyKeyUse,
     /// The capability that the workspace's plan must have.
     pub capability: Option<String>,
-    /// Whether each call spends from a budget of its client's address.
+    /// True if each call spends from a budget of its client's address.
     pub limited_by_address: bool,
-    /// Whether a precondition is about the resource that the path names.
+    /// True if a precondition is about the resource that the path names.
     pub guarded: bool,
-    /// Another name of the scope.
+    /// The other name of the scope.
     pub ability: Option<String>,
     /// The path on which it can do without an Idempotency-Key.
     pub keyless_path: Option<String>,
 }
 
 impl Policy {
-    /// What a call on this path does with an Idempotency-Key.
+    /// Returns the use of an Idempotency-Key on this path.
     pub fn idempotency_key_on(&self, path: &str) -> &IdempotencyKeyUse {
         match self.keyless_path.as_deref() == Some(path) {
             true => &IdempotencyKeyUse::Optional,
@@ -48,7 +48,7 @@ pub enum IdempotencyKeyUse {
     Required,
 }
 
-/// One `google.api.http` rule.
+/// A `google.api.http` rule.
 #[derive(Debug, PartialEq, Eq)]
 pub struct HttpRule {
     pub method: String,
@@ -70,18 +70,49 @@ pub struct Rules {
     pub maximum: Option<i64>,
     pub one_of: Vec<String>,
     pub unique: bool,
-    /// Whether a string may be written as a JSON integer.
+    /// True if a string may be written as a JSON integer.
     pub takes_number: bool,
-    /// Whether the items of a list are judged one by one.
+    /// True if the items of a list are judged one by one.
     pub judged: bool,
-    /// Whether a resource is known by the field.
+    /// True if a resource is known by the field.
     pub key: bool,
-    /// Whether a string is one line of text.
+    /// True if a string is one line of text.
     pub line: bool,
-    /// Whether a string is a date.
-    pub date: bool,
+    /// The form that a string has, if it is bound to one.
+    pub format: Option<Format>,
     /// A value for the documentation.
     pub example: Option<serde_json::Value>,
+}
+
+/// A form of strings, as the rules name it.
+#[derive(Debug, Clone, Copy)]
+pub enum Format {
+    Date,
+    Address,
+    TimeZone,
+    Language,
+}
+
+impl Format {
+    fn of(rules: &DynamicMessage) -> Option<Self> {
+        let forms = [
+            ("date", Self::Date),
+            ("address", Self::Address),
+            ("time_zone", Self::TimeZone),
+            ("language", Self::Language),
+        ];
+        forms.into_iter().find(|(name, _)| bool_of(rules, name)).map(|(_, form)| form)
+    }
+
+    /// Returns the name in Rust.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Date => "Date",
+            Self::Address => "Address",
+            Self::TimeZone => "TimeZone",
+            Self::Language => "Language",
+        }
+    }
 }
 
 /// An RPC's `(orqit.v1.event_stream)`: the names of fields.
@@ -178,7 +209,7 @@ pub fn rules(pool: &DescriptorPool, options: &DynamicMessage) -> Rules {
         judged: bool_of(rules, "judged"),
         key: bool_of(rules, "key"),
         line: bool_of(rules, "line"),
-        date: bool_of(rules, "date"),
+        format: Format::of(rules),
         example: example(&string_of(rules, "example")),
     }
 }
@@ -195,7 +226,8 @@ fn example(text: &str) -> Option<serde_json::Value> {
     })
 }
 
-/// How REST writes the messages of a stream; `None` where each is a document by itself.
+/// Reads the format in which REST writes the messages of a stream; `None` where each is a document
+/// by itself.
 pub fn event_stream(pool: &DescriptorPool, options: &DynamicMessage) -> Option<EventStream> {
     let stream = extension(pool, options, "orqit.v1.event_stream")?;
     let stream = stream.as_message()?;
@@ -210,13 +242,13 @@ pub fn updates(pool: &DescriptorPool, options: &DynamicMessage) -> Option<String
     resource.as_str().map(str::to_owned)
 }
 
-/// Whether a resource shows figures that change without a version.
+/// Returns true if a resource shows figures that change without a version.
 pub fn has_figures(pool: &DescriptorPool, options: &DynamicMessage) -> bool {
     let figures = extension(pool, options, "orqit.v1.has_figures");
     figures.and_then(|figures| figures.as_bool()).unwrap_or_default()
 }
 
-/// Whether the JSON of a message is its only field, a list.
+/// Returns true if the JSON of a message is its only field, a list.
 pub fn is_list(pool: &DescriptorPool, options: &DynamicMessage) -> bool {
     let list = extension(pool, options, "orqit.v1.list");
     list.and_then(|list| list.as_bool()).unwrap_or_default()
@@ -230,9 +262,9 @@ pub fn step(pool: &DescriptorPool, options: &DynamicMessage) -> Option<Vec<Strin
     Some(names.map(str::to_owned).collect())
 }
 
-/// What a type of events tells of.
+/// The facts of a type of events.
 pub struct EventKind {
-    /// Its name in payloads, such as `ticket.updated`.
+    /// The name in payloads, such as `ticket.updated`.
     pub name: String,
     /// The message that its payload shows.
     pub object: String,
@@ -240,11 +272,11 @@ pub struct EventKind {
     pub topics: Vec<String>,
     /// The message whose fields its payload has beside.
     pub beside: Option<String>,
-    /// Whether webhooks get it only by its name.
+    /// True if webhooks get it only by its name.
     pub only_by_name: bool,
 }
 
-/// What an enum's value says of a type of events, if it is one.
+/// Reads the type of events that an enum's value is, if it is one.
 pub fn event(pool: &DescriptorPool, options: &DynamicMessage) -> Option<EventKind> {
     let event = extension(pool, options, "orqit.v1.event")?;
     let event = event.as_message()?;

@@ -1,4 +1,5 @@
-//! Which fields of a request come from the path and the query, and which the body cannot set.
+//! The parameters of a request: the fields that come from the path and the query, and those that
+//! the body cannot set.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -34,8 +35,8 @@ impl Parameter<'_> {
         }
     }
 
-    /// Whether the fields of this message are parameters. A message within itself would have
-    /// parameters without end: they stop at four steps.
+    /// Returns true if the fields of this message are parameters. A message within itself would
+    /// have parameters without end: they stop at four steps.
     fn may_open(&self) -> bool {
         self.field.shape == Shape::Optional && self.proto.split('.').count() < 4
     }

@@ -3,11 +3,12 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use crate::enums;
 use crate::model::{Api, Field, Kind, Message, Shape};
 use crate::names;
 use crate::write;
 
-/// `ReadJson` for each message that is in a body.
+/// Generates `ReadJson` for each message that is in a body.
 pub fn code(api: &Api) -> Result<TokenStream, String> {
     let mut roots = Vec::new();
     for rpc in api.services.iter().flat_map(|service| &service.rpcs) {
@@ -76,8 +77,8 @@ fn read_field(api: &Api, owner: &Message, field: &Field) -> TokenStream {
     }
     let (one, element) = match &field.kind {
         Kind::Enum(kind) => {
-            let names = names::enum_names(&api.enums[kind].name);
-            let read = |json| quote!(::rest::read::enumeration(#json, &#names, at, violations));
+            let names = enums::names_of(api, field, kind);
+            let read = |json| quote!(::rest::read::enumeration(#json, #names, at, violations));
             let (one, element) = (read(quote!(value)), read(quote!(json)));
             (one, quote!(|json, at, violations| #element))
         }

@@ -10,12 +10,12 @@ use crate::options::{Access, IdempotencyKeyUse, Policy};
 pub fn code(api: &Api) -> TokenStream {
     let rpcs = all(api).map(|(service, found)| rpc(api, service, found));
     quote! {
-        /// All RPCs of the package.
+        /// The RPCs of the package.
         pub static RPCS: &[::rest::Rpc] = &[#(#rpcs),*];
     }
 }
 
-/// All RPCs with their services, in the order of the table.
+/// Returns all RPCs with their services, in the order of the table.
 pub fn all(api: &Api) -> impl Iterator<Item = (&Service, &Rpc)> {
     api.services.iter().flat_map(|service| service.rpcs.iter().map(move |rpc| (service, rpc)))
 }

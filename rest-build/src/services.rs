@@ -8,7 +8,7 @@ use crate::model::{Api, Service};
 use crate::names;
 use crate::streams;
 
-/// `Services`, with a field for each service.
+/// Generates `Services`, with a field for each service.
 pub fn code(api: &Api) -> TokenStream {
     let services: Vec<_> = api.services.iter().map(Names::of).collect();
     let fields: Vec<_> = services.iter().map(|names| &names.field).collect();
@@ -30,7 +30,7 @@ pub fn code(api: &Api) -> TokenStream {
     quote! {
         #(#guarded)*
 
-        /// All services, each by what answers it.
+        /// The services, each by what answers it.
         pub struct Services<#(#types),*> {
             #(#[doc = #docs] pub #fields: ::std::sync::Arc<#types>,)*
         }
@@ -64,7 +64,7 @@ pub fn code(api: &Api) -> TokenStream {
     }
 }
 
-/// What a service is called in the generated code.
+/// The names of a service in the generated code.
 struct Names {
     field: Ident,
     service: Ident,

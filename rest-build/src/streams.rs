@@ -4,57 +4,15 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::bindings::Routed;
-use crate::model::{Api, Field, Kind, Route, Rpc, Service, Shape};
+use crate::model::{Api, Rpc, Service, Shape};
 use crate::names;
 use crate::write::member;
 
-/// Refuses what a stream cannot be: opened otherwise than by GET, or an `event_stream` whose fields are
-/// not there or of another kind.
-pub fn check(api: &Api, rpc: &Rpc) -> Result<(), String> {
-    let opens = |route: &Route| route.rule.method == "GET" && route.rule.response_body.is_empty();
-    if rpc.streams && !rpc.routes.iter().all(opens) {
-        return Err("a stream needs an HTTP rule that is `get` and has no response_body".to_owned());
-    }
-    let Some(stream) = &rpc.event_stream else { return Ok(()) };
-    let output = api.message(&rpc.output);
-    let named: Vec<_> = std::iter::once(&stream.data).chain(&stream.checkpoint).collect();
-    let oneof = output.fields.first().map(|field| &field.shape);
-    let is_told = |field: &Field| {
-        matches!(field.shape, Shape::Member(_))
-            && Some(&field.shape) == oneof
-            && named.contains(&&field.proto)
-    };
-    let is_alone = output.fields.len() == named.len() && output.fields.iter().all(is_told);
-    let event = output.field(&stream.data).and_then(Field::message);
-    let Some(event) = event.filter(|_| rpc.streams && is_alone) else {
-        let named = named.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
-        return Err(format!(
-            "(event_stream) needs a stream whose message has a oneof of {} alone",
-            named.join(" and ")
-        ));
-    };
-    let event = api.message(&event);
-    let within = |field: &Option<String>, kind: Kind| {
-        let is_it = |found: &Field| found.kind == kind && found.shape == Shape::Implicit;
-        field.as_deref().is_none_or(|field| event.field(field).is_some_and(is_it))
-    };
-    let is_int64 = |field: &str| output.field(field).is_some_and(|it| it.kind == Kind::Int64);
-    if !within(&stream.id, Kind::Int64) || !stream.checkpoint.as_deref().is_none_or(is_int64) {
-        return Err("(event_stream) needs an int64 for `id` and `checkpoint`".to_owned());
-    }
-    if !within(&stream.event, Kind::String) {
-        return Err("(event_stream) needs a string for `event`".to_owned());
-    }
-    Ok(())
-}
-
 /// The function that makes a frame of a message.
-pub fn frame(routed: &Routed) -> TokenStream {
-    let (function, api) = (routed.function("frame"), routed.api);
-    let output = api.message(&routed.rpc.output);
+pub fn frame(api: &Api, rpc: &Rpc, function: &Ident) -> TokenStream {
+    let output = api.message(&rpc.output);
     let path = names::path(&output.name);
-    let Some(stream) = &routed.rpc.event_stream else {
+    let Some(stream) = &rpc.event_stream else {
         return quote! {
             fn #function(format: ::rest::StreamFormat, message: &#path) -> ::rest::stream::Frame {
                 ::rest::stream::message(format, message)

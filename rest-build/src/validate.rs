@@ -1,15 +1,17 @@
 //! Emits what checks messages of either protocol: `Validate` from the rules of fields, and `Patch`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 
+use crate::enums;
 use crate::model::{Api, Field, Kind, Message, Shape};
 use crate::names;
 use crate::options::Rules;
 use crate::read;
 use crate::write;
 
-/// `Validate` for each message that is in a request, and `Patch` for those with an update mask.
+/// Generates `Validate` for each message that is in a request, and `Patch` for those with an update
+/// mask.
 pub fn code(api: &Api) -> TokenStream {
     let rpcs = api.services.iter().flat_map(|service| &service.rpcs);
     let requests = api.below(rpcs.map(|rpc| rpc.input.clone()));
@@ -148,7 +150,7 @@ fn validate(api: &Api, full_name: &str, updatable: &[&Field]) -> TokenStream {
     }
 }
 
-/// What a request for a page of a list has, told as one.
+/// Generates the page parameters of a request for a page of a list.
 fn page_parameters(message: &Message) -> Option<TokenStream> {
     let has = |name: &str, kind: &Kind| {
         let field = message.field(name);
@@ -181,7 +183,8 @@ fn page_parameters(message: &Message) -> Option<TokenStream> {
     })
 }
 
-/// Text of a path is an id: one that cannot be one is not found, like any other that is nowhere.
+/// Generates the check of a path's text, which is an id: one that cannot be an id is not found,
+/// like any other that does not exist.
 fn check_presence(owner: &Message, field: &Field) -> TokenStream {
     check_with(owner, field, None)
 }
@@ -246,10 +249,10 @@ fn check_value(api: &Api, field: &Field, rules: &TokenStream) -> Option<TokenStr
             |value, at, violations| ::rest::validate::string(value, #rules, at, violations)
         },
         Kind::Enum(name) => {
-            let names = names::enum_names(&api.enums[name].name);
+            let names = enums::names_of(api, field, name);
             quote! {
                 |value, at, violations|
-                    ::rest::validate::enumeration(*value, &#names, at, violations)
+                    ::rest::validate::enumeration(*value, #names, at, violations)
             }
         }
         Kind::Message(_) => quote!(::rest::Validate::check),
@@ -277,9 +280,12 @@ fn rules(rules: &Rules) -> TokenStream {
     let max_items = (max_items > 0).then(|| quote!(max_items: #max_items,));
     let one_of = (!one_of.is_empty()).then(|| quote!(one_of: &[#(#one_of),*],));
     let line = rules.line.then(|| quote!(line: true,));
-    let date = rules.date.then(|| quote!(date: true,));
+    let format = rules.format.map(|format| {
+        let format = format_ident!("{}", format.name());
+        quote!(format: Some(::rest::Format::#format),)
+    });
     let lengths = quote!(#min_length #max_length #max_items);
-    let said = quote!(#required #lengths #minimum #maximum #one_of #line #date);
+    let said = quote!(#required #lengths #minimum #maximum #one_of #line #format);
     if said.is_empty() {
         quote!(&::rest::Rules::DEFAULT)
     } else {

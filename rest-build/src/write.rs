@@ -6,7 +6,7 @@ use quote::quote;
 use crate::model::{Api, Field, Kind, Message, Shape};
 use crate::names;
 
-/// `Serialize` for each message that is in an answer.
+/// Generates `Serialize` for each message that is in an answer.
 pub fn code(api: &Api) -> TokenStream {
     let rpcs = api.services.iter().flat_map(|service| &service.rpcs);
     let roots = rpcs.flat_map(|rpc| {
@@ -95,7 +95,7 @@ pub fn member(owner: &Message, oneof: &str, field: &Field) -> (proc_macro2::Iden
     (names::snake(oneof), quote!(#path::#variant))
 }
 
-/// What wraps a reference to a value that does not serialize by itself.
+/// Returns the adapter of a reference to a value that does not serialize by itself.
 fn adapter(api: &Api, kind: &Kind) -> Option<TokenStream> {
     Some(match kind {
         Kind::Enum(name) => {

@@ -225,6 +225,20 @@ fn one_list_of_a_request_can_be_judged() {
 }
 
 #[test]
+fn a_field_may_only_have_values_of_its_enum() {
+    let rpc = r#"(Req) returns (Res) { option (google.api.http) = {post: "/v1" body: "*"}; }"#;
+    let field = |value: &str| {
+        format!(
+            r#"enum Stage {{ STAGE_UNSPECIFIED = 0; STAGE_NEW = 1; STAGE_OLD = 2; }}
+            Stage stage = 1 [(orqit.v1.rules).one_of = "{value}"];"#
+        )
+    };
+    assert!(generate(rpc, &field("NEW"), "").is_ok());
+    let sentence = "refused.v1.S.Do: stage may be YOUNG, which its enum does not have";
+    assert_eq!(refusal(rpc, &field("YOUNG"), ""), sentence);
+}
+
+#[test]
 fn a_step_leads_to_a_value_of_its_enum() {
     let step = |to: &str| {
         format!(

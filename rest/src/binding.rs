@@ -1,4 +1,4 @@
-//! One route bound to one method of a service.
+//! The binding of one route to one method of a service.
 //!
 //! A binding reads the request, calls the service and writes the answer. It does not stop at a
 //! wrong field: the [`Violations`] go to the service in the request's extensions, so that it can
@@ -25,7 +25,7 @@ pub struct Binding {
     pub rpc: &'static Rpc,
     /// The one of its routes that this is.
     pub route: &'static Route,
-    /// Whether the request has a body; for others, bytes of a body are a wrong field.
+    /// True if the request has a body; for others, bytes of a body are a wrong field.
     pub takes_body: bool,
     answer: Arc<dyn Fn(Call) -> Answer + Send + Sync>,
 }
@@ -39,11 +39,11 @@ pub struct Call {
     pub query: Option<String>,
     /// The whole body, decompressed.
     pub body: Bytes,
-    /// What the service sees as the request's metadata.
+    /// The metadata of the request, as the service sees it.
     pub metadata: MetadataMap,
-    /// What layers before left for the service.
+    /// The extensions that layers before have left for the service.
     pub extensions: Extensions,
-    /// How a stream is written, if the answer is one.
+    /// The format of a stream, if the answer is one.
     pub stream_format: StreamFormat,
 }
 
@@ -52,7 +52,7 @@ pub struct Call {
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// What it says.
+    /// The content.
     pub content: Content,
     /// The version of the resource, if it has one.
     pub version: Option<i64>,
@@ -60,7 +60,7 @@ pub struct Reply {
     pub metadata: MetadataMap,
 }
 
-/// What an answer says.
+/// The content of an answer.
 pub enum Content {
     /// The complete envelope, as JSON.
     Whole(Bytes),
@@ -68,7 +68,7 @@ pub enum Content {
     Stream(Frames),
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug)]
 pub enum Refusal {
     /// The body is not one JSON object: a sentence for the caller. The service was not called.

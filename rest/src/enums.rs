@@ -7,9 +7,10 @@ use crate::violations::Wrong;
 /// The names of an enum, written down by the generator.
 #[derive(Debug)]
 pub struct EnumNames {
-    /// What the proto names begin with, such as `TICKET_STATUS_`.
+    /// The prefix of the proto names, such as `TICKET_STATUS_`.
     pub prefix: &'static str,
-    /// Number and short name, such as `(1, "OPEN")`, by ascending number; without the zero value.
+    /// The number and the short name of each value, such as `(1, "OPEN")`, by ascending number;
+    /// without the zero value.
     pub values: &'static [(i32, &'static str)],
 }
 
@@ -37,7 +38,7 @@ impl EnumNames {
         self.number(name).ok_or_else(|| self.wrong())
     }
 
-    /// What is wrong with a value that this enum lacks.
+    /// Returns the violation of a value that this enum lacks.
     pub fn wrong(&self) -> Wrong {
         let names: Vec<_> = self.values.iter().map(|(_, name)| *name).collect();
         Wrong::new("INVALID_ENUM", format!("must be one of {}", names.join(", ")))
@@ -48,7 +49,7 @@ impl EnumNames {
 pub trait Steps {
     /// The names of the statuses.
     const NAMES: &'static EnumNames;
-    /// Each status with those that may follow it; one that is not here is final.
+    /// The statuses, each with those that may follow it; one that is not here is final.
     const STEPS: &'static [(i32, &'static [i32])];
 
     /// The statuses that may follow this one.

@@ -8,10 +8,10 @@ use std::borrow::Cow;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadEscape;
 
-/// What an escape or a plus sign means, which depends on where the text stands.
+/// The part of a URL that a text is in, on which the meaning of escapes and plus signs depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UrlPart {
-    /// One segment of a path: `+` is a plus.
+    /// A segment of a path: `+` is a plus.
     Segment,
     /// Several segments of a path: `%2F` stays, so that it can be told from the slash between two.
     Segments,

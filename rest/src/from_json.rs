@@ -1,4 +1,4 @@
-//! JSON values as the types of fields.
+//! The conversion of JSON values to the types of fields.
 //!
 //! What a wrong one is called stands here and in [`crate::text`]; which field it is for does not.
 
@@ -65,7 +65,8 @@ impl FromJson for u64 {
     }
 }
 
-/// Many writers of JSON send 64-bit integers as strings, because JavaScript would round them.
+/// Reads a 64-bit integer, also from a string: many writers of JSON send it so, because JavaScript
+/// would round it.
 fn integer_or_digits<T: TryFrom<i128> + FromText>(json: &Json) -> Result<T, Wrong> {
     match json {
         Json::String(digits) => T::from_text(digits),
@@ -74,7 +75,7 @@ fn integer_or_digits<T: TryFrom<i128> + FromText>(json: &Json) -> Result<T, Wron
 }
 
 fn integer<T: TryFrom<i128>>(json: &Json) -> Result<T, Wrong> {
-    /// Up to here every integer is a float of its own: 2^53.
+    /// The number up to which every integer is a float of its own: 2^53.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let too_big = || out_of_range(&integer_name::<T>());
     let integer = match json {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
-/// How deep objects and arrays may nest.
+/// The depth to which objects and arrays may nest.
 pub const MAX_DEPTH: usize = 64;
 
 /// A JSON value.
@@ -32,7 +32,7 @@ pub enum Json {
 pub enum Number {
     /// An integer of at most 64 bits.
     Integer(i128),
-    /// Anything with a fraction or an exponent, and integers beyond 64 bits; always finite.
+    /// A number with a fraction or an exponent, or an integer beyond 64 bits; always finite.
     Float(f64),
 }
 

@@ -1,4 +1,4 @@
-//! What the generated REST bindings stand on: routes, JSON rules, query parameters, violations,
+//! The runtime of the generated REST bindings: routes, JSON rules, query parameters, violations,
 //! streams.
 //!
 //! It knows no service and no store; `rest-build` writes code against it. It keeps no state and
@@ -39,5 +39,5 @@ pub use rpc::{Access, IdempotencyKeyUse, Policy, Route, Rpc};
 pub use stream::{Guard, Guarded, StreamFormat, StreamGuard};
 pub use text::FromText;
 pub use time::{format_timestamp, parse_timestamp};
-pub use validate::{PageParameters, Rules, Validate};
+pub use validate::{Format, PageParameters, Rules, Validate};
 pub use violations::{Violation, Violations, Wrong};

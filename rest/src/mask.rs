@@ -1,4 +1,4 @@
-//! Which fields an update changes, whichever way the request says so.
+//! Masks: the fields that an update changes, whichever way the request names them.
 //!
 //! It does not look at values: a field that is in the mask and not set is to be cleared.
 
@@ -55,12 +55,12 @@ pub fn merge_entries<K: Ord + Clone>(
 }
 
 impl Mask {
-    /// Whether the update changes the field with this proto name.
+    /// Returns true if the update changes the field with this proto name.
     pub fn has(&self, field: &str) -> bool {
         self.fields.contains(&field)
     }
 
-    /// Whether it changes nothing.
+    /// Returns true if it changes nothing.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
@@ -77,7 +77,7 @@ impl Mask {
         FieldMask { paths }
     }
 
-    /// What an explicit mask names, of the fields that can be updated.
+    /// Makes the mask of the names in an explicit mask, of the fields that can be updated.
     pub fn explicit(
         mask: &FieldMask,
         fields: &'static [Field],

@@ -1,4 +1,4 @@
-//! Where in a request a value stands, as the caller writes it: `lines[2].dueAt`.
+//! The place of a value in a request, as the caller writes it: `lines[2].dueAt`.
 //!
 //! A place is a chain of borrowed steps on the stack; it becomes text only when something is wrong.
 

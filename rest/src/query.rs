@@ -130,7 +130,7 @@ impl Query {
         self.many_by(field, violations, T::LISTS_BY_COMMA, T::from_text)
     }
 
-    /// The same of strings that are names, of which a comma is never a part.
+    /// Returns the values of strings that are names, of which a comma is never a part.
     pub fn many_names(&self, field: usize, violations: &mut Violations) -> Option<Vec<String>> {
         self.many_by(field, violations, true, String::from_text)
     }
@@ -194,7 +194,7 @@ fn entry<'n>(maps: &[Field], name: &'n str) -> Option<(usize, &'n str)> {
     })
 }
 
-/// Whether `name` means the field; each step of a nested name may be in either spelling.
+/// Returns true if `name` means the field; each step of a nested name may be in either spelling.
 fn is_called(field: &Field, name: &str) -> bool {
     let (mut json, mut proto) = (field.json.split('.'), field.proto.split('.'));
     let fits = |step| {

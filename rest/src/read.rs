@@ -1,4 +1,4 @@
-//! From a JSON tree to a message: names are matched, values converted, and whatever is wrong is
+//! The reading of messages from JSON trees: names are matched, values converted, and every fault is
 //! noted with its place. It never stops at the first.
 //!
 //! The generated code knows the fields and their types; how a name is matched, a list walked or a
@@ -29,7 +29,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// Whether a caller who writes `name` means this field.
+    /// Returns true if a caller who writes `name` means this field.
     pub fn is_called(&self, name: &str) -> bool {
         name == self.json || name == self.proto
     }
@@ -69,14 +69,14 @@ impl<T: ReadJson> ReadJson for Box<T> {
     }
 }
 
-/// What the body of one route may hold, beside the fields of its message.
+/// The members that the body of one route may hold beside the fields of its message.
 #[derive(Debug)]
 pub struct Body {
-    /// Whether an empty body is refused.
+    /// True if an empty body is refused.
     pub required: bool,
-    /// Fields of the message that do not come from the body.
+    /// The fields of the message that do not come from the body.
     pub elsewhere: &'static [Field],
-    /// Fields that the resource has but that cannot be changed.
+    /// The fields that the resource has but that cannot be changed.
     pub read_only: &'static [Field],
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn object<T: ReadJson>(
     named
 }
 
-/// What is wrong with a field that is named a second time.
+/// Returns the violation of a field that is named a second time.
 pub(crate) fn twice(field: &Field) -> Wrong {
     if field.json == field.proto {
         return given_twice();
@@ -154,7 +154,7 @@ pub(crate) fn twice(field: &Field) -> Wrong {
     Wrong::new("DUPLICATE_FIELD", remedy)
 }
 
-/// What is wrong with a name that stands there a second time.
+/// Returns the violation of a name that stands there a second time.
 pub(crate) fn given_twice() -> Wrong {
     Wrong::new("DUPLICATE_FIELD", "must be given only once")
 }

@@ -1,4 +1,4 @@
-//! Which binding answers a method and a path.
+//! The router: finds the binding that answers a method and a path.
 //!
 //! A trie over the raw path's segments, which are compared as they are: case, doubled and trailing
 //! slashes matter, and an escaped letter is another letter. The path decides first (a literal
@@ -15,12 +15,12 @@ pub struct Routes {
     routes: Vec<(Template, Binding)>,
 }
 
-/// What a method and a path lead to.
+/// The match of a method and a path.
 #[derive(Debug)]
 pub enum Match<'r> {
-    /// This binding, with the values of its template's variables.
+    /// The binding, with the values of its template's variables.
     Found {
-        /// What answers.
+        /// The binding that answers.
         binding: &'r Binding,
         /// The decoded values, in the order of the template.
         captures: Vec<String>,
@@ -30,7 +30,7 @@ pub enum Match<'r> {
         /// The value of the `Allow` header.
         allow: &'r str,
     },
-    /// There is no such path.
+    /// The path does not exist.
     NotFound,
     /// The path names a route, but a value in it has a bad percent escape or is not UTF-8.
     BadEscape,
@@ -41,20 +41,20 @@ struct Node {
     literals: Vec<(&'static str, Node)>,
     one: Option<Box<Node>>,
     rest: Option<Box<Node>>,
-    /// What ends here, by verb; the empty verb is none.
+    /// The routes that end here, by verb; the empty verb is none.
     ends: Vec<(&'static str, End)>,
 }
 
 /// A path that exists.
 #[derive(Debug, Default)]
 struct End {
-    /// Methods, and the index of what answers them.
+    /// The methods, each with the index of what answers it.
     methods: Vec<(&'static str, usize)>,
     allow: String,
 }
 
 impl Routes {
-    /// Builds the trie; a sentence that names both when two bindings have the same route.
+    /// Builds the trie; the error is a sentence that names both bindings of the same route.
     pub fn new(bindings: Vec<Binding>) -> Result<Self, String> {
         let mut routes = Self { root: Node::default(), routes: Vec::with_capacity(bindings.len()) };
         for binding in bindings {
@@ -92,7 +92,7 @@ impl Routes {
         self.end(path).map(|end| end.allow.as_str())
     }
 
-    /// All bindings, in the order given.
+    /// Returns all bindings, in the order given.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.routes.iter().map(|(_, binding)| binding)
     }

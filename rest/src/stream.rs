@@ -14,12 +14,13 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use tonic::Status;
 use tonic::codegen::tokio_stream::Stream;
 
-/// What the layers demand of a stream for as long as it is open. A stream is polled by one task.
+/// A guard of a stream, by which the layers decide whether it stays open. A stream is polled by one
+/// task.
 pub trait Guard: Send {
-    /// Ready with the reason once the stream must end, whatever its service would still send.
+    /// Resolves with the reason once the stream must end, whatever its service would still send.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Status>;
 
-    /// Ready while a message may be sent.
+    /// Resolves while a message may be sent.
     fn poll_may_send(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Notes that the stream ends by an error, and gives the status that the client is told.
@@ -115,7 +116,7 @@ impl<M: Unpin> Stream for Guarded<M> {
     }
 }
 
-/// What REST writes of one message; empty for a message that says nothing.
+/// The bytes that REST writes of one message; empty for a message that says nothing.
 pub type Frame = Bytes;
 
 /// The frames of a stream over REST.
@@ -133,7 +134,7 @@ pub fn frames<M: Unpin + Send + 'static>(
     Box::pin(frames.filter(move |frame| !is_empty(frame)))
 }
 
-/// How REST writes a stream.
+/// The format in which REST writes a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StreamFormat {
     /// Server-Sent Events.

@@ -10,11 +10,11 @@ use crate::escape::{self, BadEscape, UrlPart};
 pub(crate) struct Template {
     pub segments: Vec<Segment>,
     variables: Vec<Variable>,
-    /// What follows the colon of the last segment; empty for none.
+    /// The verb behind the colon of the last segment; empty for none.
     pub verb: &'static str,
 }
 
-/// What one step of a template fits.
+/// A segment of a template, which fits one step of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Segment {
     /// This text only.

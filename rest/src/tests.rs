@@ -1,4 +1,4 @@
-//! What the runtime promises by itself, part by part; the rest is tested through the probe.
+//! Tests of the runtime by itself, part by part; the rest is tested through the probe.
 
 use prost_types::Timestamp;
 

@@ -1,4 +1,4 @@
-//! Values from text: what stands in a path, in a query parameter, or in a JSON string.
+//! The parsing of values from text: in a path, in a query parameter, or in a JSON string.
 //!
 //! It does no percent-decoding, and it trims nothing: ` 1` is not a number.
 
@@ -14,7 +14,7 @@ use crate::violations::Wrong;
 
 /// A type whose values can be written as text.
 pub trait FromText: Sized {
-    /// Whether a parameter that may be given several times may also list its values with commas.
+    /// True if a parameter that may be given several times may also list its values with commas.
     const LISTS_BY_COMMA: bool = true;
 
     /// The value that `text` writes.
@@ -124,7 +124,7 @@ pub(crate) fn out_of_range(of: &str) -> Wrong {
     Wrong::new("OUT_OF_RANGE", format!("must fit {of}"))
 }
 
-/// What an integer of this type is called in a message.
+/// Returns the name of an integer type in a message.
 pub(crate) fn integer_name<T>() -> String {
     format!("an integer of {} bits", size_of::<T>() * 8)
 }

@@ -8,7 +8,7 @@ use prost_types::{Duration, Timestamp};
 
 use crate::violations::Wrong;
 
-/// Seconds since 1970-01-01T00:00:00Z of the instants that RFC 3339 can write: years 1 to 9999.
+/// The seconds since 1970-01-01T00:00:00Z of the instants that RFC 3339 can write: years 1 to 9999.
 pub(crate) const SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// The most seconds of a duration, in either direction: about 10,000 years.
@@ -16,8 +16,9 @@ pub(crate) const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// RFC 3339 in UTC with exactly milliseconds and `Z`, such as `2026-01-31T09:30:00.000Z`; what is
-/// below a millisecond is cut off. `None` outside the years 1 to 9999.
+/// Formats an instant as RFC 3339 in UTC with exactly milliseconds and `Z`, such as
+/// `2026-01-31T09:30:00.000Z`; what is below a millisecond is cut off. `None` outside the years 1
+/// to 9999.
 pub fn format_timestamp(timestamp: &Timestamp) -> Option<[u8; 24]> {
     if !SECONDS.contains(&timestamp.seconds) {
         return None;
@@ -118,7 +119,7 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar: Howard Hinnant's
+/// Returns the days from 1970-01-01 to a date of the proleptic Gregorian calendar: Howard Hinnant's
 /// `days_from_civil`, with years that begin in March so that the leap day comes last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };

@@ -49,7 +49,7 @@ pub struct PageParameters<'m> {
     pub page: Option<i32>,
     /// The most rows of the page.
     pub per_page: Option<i32>,
-    /// Where the page before ended.
+    /// The cursor at which the page before ended.
     pub cursor: Option<&'m str>,
 }
 
@@ -63,7 +63,7 @@ impl<T: Validate> Validate for Box<T> {
 /// The bounds of one field.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// It must have a value.
+    /// True if it must have a value.
     pub required: bool,
     /// The fewest characters (Unicode scalar values) of a string.
     pub min_length: usize,
@@ -79,12 +79,49 @@ pub struct Rules {
     pub one_of: &'static [&'static str],
     /// The string is one line of text.
     pub line: bool,
-    /// The string is a date.
-    pub date: bool,
+    /// The form that the string has, if it is bound to one.
+    pub format: Option<Format>,
+}
+
+/// A form of strings.
+#[derive(Debug, Clone, Copy)]
+pub enum Format {
+    /// A date as RFC 3339 writes it, of a year from 1 to 9999.
+    Date,
+    /// An e-mail address: one `@` with something on both sides, no blanks and no control characters.
+    Address,
+    /// A time zone as IANA names them; whether there is one of that name is not looked up.
+    TimeZone,
+    /// A language tag of BCP 47: parts of 1 to 8 letters and digits, the first of 2 or more letters.
+    Language,
+}
+
+impl Format {
+    /// Notes a string that does not have the form.
+    fn check(self, value: &str, at: &Place<'_>, violations: &mut Violations) {
+        let (has_form, code, remedy) = match self {
+            Self::Date => (is_date(value), "INVALID_DATE", "must be a date such as \"2026-11-23\""),
+            Self::Address => {
+                let remedy = "must be an address such as name@host";
+                (is_address(value), "INVALID_EMAIL", remedy)
+            }
+            Self::TimeZone => {
+                let remedy = "must be an IANA name such as Europe/Lisbon";
+                (is_time_zone(value), "INVALID_VALUE", remedy)
+            }
+            Self::Language => {
+                let remedy = "must be a BCP 47 tag such as pt-PT";
+                (is_language(value), "INVALID_VALUE", remedy)
+            }
+        };
+        if !has_form {
+            violations.note(at, Wrong::new(code, remedy));
+        }
+    }
 }
 
 impl Rules {
-    /// What holds for a field that says nothing.
+    /// The rules of a field that says nothing.
     pub const DEFAULT: Self = Self {
         required: false,
         min_length: 0,
@@ -94,7 +131,7 @@ impl Rules {
         maximum: None,
         one_of: &[],
         line: false,
-        date: false,
+        format: None,
     };
 
     fn lengths(&self) -> String {
@@ -188,7 +225,7 @@ pub fn judged<T: Validate>(
     }
 }
 
-/// No element may equal an earlier one. Lists beyond `max_items` are not looked at.
+/// Notes each element that equals an earlier one. Lists beyond `max_items` are not looked at.
 pub fn unique<T: PartialEq>(
     elements: &[T],
     rules: &Rules,
@@ -246,9 +283,8 @@ pub fn string(value: &str, rules: &Rules, at: &Place<'_>, violations: &mut Viola
     if rules.line && value.contains(char::is_control) {
         violations.note(at, Wrong::new("INVALID_VALUE", "must be one line of text"));
     }
-    if rules.date && !is_date(value) {
-        let remedy = "must be a date such as \"2026-11-23\"";
-        violations.note(at, Wrong::new("INVALID_DATE", remedy));
+    if let Some(format) = rules.format {
+        format.check(value, at, violations);
     }
     if !rules.one_of.is_empty() && !rules.one_of.contains(&value) {
         let remedy = format!("must be one of {}", rules.one_of.join(", "));
@@ -256,9 +292,32 @@ pub fn string(value: &str, rules: &Rules, at: &Place<'_>, violations: &mut Viola
     }
 }
 
-/// Whether a text is a date as RFC 3339 writes it, of a year from 1 to 9999.
+/// Returns true if a text is a date as RFC 3339 writes it, of a year from 1 to 9999.
 pub fn is_date(text: &str) -> bool {
     text.len() == 10 && time::parse_timestamp(&format!("{text}T00:00:00Z")).is_ok()
+}
+
+/// Returns true if a text is an e-mail address, as [`Format::Address`] has it.
+pub fn is_address(text: &str) -> bool {
+    let parts = text.split_once('@');
+    let whole = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let one = text.matches('@').count() == 1;
+    whole && one && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn is_time_zone(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-+".contains(&byte))
+}
+
+fn is_language(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let shaped = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    (2..=8).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && parts.all(shaped)
 }
 
 /// The range of an integer.
@@ -306,7 +365,7 @@ pub fn duration(value: &prost_types::Duration, at: &Place<'_>, violations: &mut 
     }
 }
 
-/// Free JSON: as many elements as the body has room for.
+/// The rules of free JSON: as many elements as the body has room for.
 const FREE: Rules = Rules { max_items: usize::MAX, ..Rules::DEFAULT };
 
 /// The strings of a `google.protobuf.Struct`.

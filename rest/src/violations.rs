@@ -1,4 +1,4 @@
-//! Everything that is wrong with a request, collected so that it can be told at once.
+//! The violations of a request, collected so that all can be told at once.
 //!
 //! It does not decide what is wrong, and it renders nothing.
 
@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 
 use crate::place::Place;
 
-/// One wrong field.
+/// A wrong field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The field's path as the caller writes it, such as `tags[3]`.
     pub field: String,
     /// A stable code, such as `INVALID_ENUM`.
     pub code: &'static str,
-    /// What is wrong and what would be right, as a sentence.
+    /// The fault and its remedy, as a sentence.
     pub message: String,
 }
 
-/// What is wrong with a value, told before it is known where the value stands.
+/// A fault of a value, before it is known where the value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
     /// A stable code, such as `WRONG_TYPE`.
@@ -82,7 +82,8 @@ impl Violations {
         }
     }
 
-    /// What is wrong with the item at this index, from 0, of the list whose items are judged.
+    /// Returns the violations of the item at this index, from 0, of the list whose items are
+    /// judged.
     pub fn item(&mut self, index: usize) -> &mut Self {
         self.of_items.entry(index).or_default()
     }
@@ -94,17 +95,17 @@ impl Violations {
         items
     }
 
-    /// Whether something was already said of `field`.
+    /// Returns true if something was already said of `field`.
     pub fn names(&self, field: &str) -> bool {
         self.found.iter().any(|violation| violation.field == field)
     }
 
-    /// Whether nothing is wrong but what may be wrong with items.
+    /// Returns true if nothing is wrong but what may be wrong with items.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// Whether nothing is wrong at all.
+    /// Returns true if nothing is wrong at all.
     pub(crate) fn is_blank(&self) -> bool {
         self.is_empty() && self.of_items.values().all(Self::is_blank)
     }

@@ -1,5 +1,5 @@
-//! From a message to JSON: the adapters that generated `Serialize` implementations put round
-//! values, and the envelope.
+//! The writing of messages as JSON: the adapters that generated `Serialize` implementations put
+//! round values, and the envelope.
 //!
 //! Nothing here allocates per field. Every key is always written; what is not set is null.
 
@@ -97,7 +97,7 @@ impl Serialize for Duration<'_> {
     }
 }
 
-/// Field names, joined by commas.
+/// The adapter of field names, joined by commas.
 pub struct FieldMask<'a>(pub &'a prost_types::FieldMask);
 
 impl fmt::Display for FieldMask<'_> {
@@ -116,7 +116,7 @@ impl Serialize for FieldMask<'_> {
     }
 }
 
-/// Bytes in base64, standard alphabet, padded.
+/// The adapter of bytes in base64, standard alphabet, padded.
 pub struct Base64<'a>(pub &'a Vec<u8>);
 
 impl Serialize for Base64<'_> {
@@ -166,7 +166,7 @@ pub struct Value<'a>(pub &'a prost_types::Value);
 
 impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// Below this every whole float is exact: 2^53.
+        /// The number below which every whole float is exact: 2^53.
         const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
         match &self.0.kind {
             None | Some(Kind::NullValue(_)) => serializer.serialize_none(),

@@ -1,6 +1,6 @@
 //! The generator's probe: an API that uses what Orqit's does not. Its tests are all it is for.
 
-/// What `build.rs` generates.
+/// The code that `build.rs` generates.
 #[allow(clippy::all, clippy::pedantic, missing_docs)]
 pub mod pb {
     tonic::include_proto!("probe.v1");

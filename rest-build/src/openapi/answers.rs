@@ -1,4 +1,4 @@
-//! What an operation answers when it succeeds: the envelope, its headers, an example.
+//! The answers of operations that succeed: the envelope, its headers, an example.
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};

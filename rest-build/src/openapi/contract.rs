@@ -1,4 +1,4 @@
-//! What the descriptors say of the API: RPCs with their routes and policies, rules, comments.
+//! The contract in the descriptors: RPCs with their routes and policies, rules, comments.
 //!
 //! It reads; what a document makes of it stands in the modules beside.
 
@@ -29,20 +29,20 @@ pub struct Rpc {
     pub routes: Vec<Route>,
 }
 
-/// One HTTP rule.
+/// An HTTP rule.
 pub struct Route {
     /// The HTTP method in lower case, such as `get`.
     pub verb: String,
     /// The path template as it stands in the rule.
     pub template: String,
-    /// Empty, `*`, or the field that is the body.
+    /// The body: empty, `*`, or the field that is the body.
     pub body: String,
-    /// Empty, or the field of the response that is the data.
+    /// The data: empty, or the field of the response that is the data.
     pub response_body: String,
 }
 
 impl<'a> Contract<'a> {
-    /// What these descriptors say.
+    /// Reads the contract of these descriptors.
     pub fn new(pool: &'a DescriptorPool) -> Self {
         let methods = pool.services().flat_map(|it| it.methods().collect::<Vec<_>>());
         let rules = methods.flat_map(|method| options::http_rules(pool, &method.options()));
@@ -50,7 +50,7 @@ impl<'a> Contract<'a> {
         Self { pool, gets }
     }
 
-    /// Every RPC that has an HTTP rule, in the order of the files.
+    /// Returns every RPC that has an HTTP rule, in the order of the files.
     pub fn rpcs(&self) -> Vec<Rpc> {
         let services: Vec<_> = self.pool.services().collect();
         let methods = services.iter().flat_map(|service| {
@@ -84,7 +84,7 @@ impl<'a> Contract<'a> {
         (field(&stream.data), stream.checkpoint.as_deref().and_then(field))
     }
 
-    /// Whether a client can resume a stream after the last event that it has seen.
+    /// Returns true if a client can resume a stream after the last event that it has seen.
     pub fn resumes(&self, rpc: &Rpc) -> bool {
         self.event_stream(rpc).is_some_and(|stream| stream.id.is_some())
     }
@@ -93,7 +93,8 @@ impl<'a> Contract<'a> {
         options::event_stream(self.pool, &rpc.method.options())
     }
 
-    /// Whether a route reads or changes a resource that has a version, and so an entity tag.
+    /// Returns true if a route reads or changes a resource that has a version, and so an entity
+    /// tag.
     pub fn is_versioned(&self, rpc: &Rpc, route: &Route) -> bool {
         if rpc.policy.guarded {
             return true;
@@ -116,7 +117,7 @@ impl<'a> Contract<'a> {
         options::is_list(self.pool, &message.options()).then(|| message.fields().next()).flatten()
     }
 
-    /// Whether the request is an update, in which absent means unchanged and null cleared.
+    /// Returns true if the request is an update, in which absent means unchanged and null cleared.
     pub fn updates(&self, request: &MessageDescriptor) -> bool {
         let is_masked = request.get_field_by_name("update_mask").is_some();
         is_masked || options::updates(self.pool, &request.options()).is_some()
@@ -178,8 +179,8 @@ fn paragraph(lines: &[&str]) -> String {
     if shaped { lines.join("\n") } else { lines.join(" ") }
 }
 
-/// What the comment of a declaration says, without the name that it opens with: "Ticket is one
-/// piece of work." becomes "One piece of work."
+/// Returns the comment of a declaration, without the name that it opens with: "Ticket is one piece
+/// of work." becomes "One piece of work."
 pub fn about(name: &str, comment: &str) -> String {
     let Some(about) = comment.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')) else {
         return comment.to_owned();
@@ -201,4 +202,9 @@ pub fn summary(comment: &str) -> String {
 /// A comment in one line, as a table or a list wants it.
 pub fn one_line(comment: &str) -> String {
     comment.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns true if a field holds messages of this full name.
+pub fn is(field: &FieldDescriptor, message: &str) -> bool {
+    matches!(field.kind(), Kind::Message(kind) if kind.full_name() == message)
 }

@@ -1,4 +1,4 @@
-//! Which refusals an operation can answer: the codes, their HTTP status, and when they occur.
+//! The refusals that an operation can answer: the codes, their HTTP status, and when they occur.
 //!
 //! The codes themselves and what they mean come from the enum ErrorReason; a code that it has and
 //! that this module does not know stops the build.
@@ -12,35 +12,35 @@ use serde_json::{Map, Value, json};
 use super::contract::{self, Access, Contract, IdempotencyKeyUse, Route, Rpc};
 use super::schemas::reference;
 
-/// When an operation can answer a code.
+/// The condition under which an operation can answer a code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,
-    /// It needs a key.
+    /// The operation needs a key.
     Key,
-    /// It needs a scope.
+    /// The operation needs a scope.
     Scope,
-    /// It takes a body.
+    /// The operation takes a body.
     Body,
-    /// It creates a resource or changes one.
+    /// The operation creates a resource or changes one.
     Write,
-    /// It reads or changes a resource that has a version.
+    /// The operation reads or changes a resource that has a version.
     Versioned,
     /// The workspace's plan must include it.
     Capability,
-    /// It takes an `Idempotency-Key`.
+    /// The operation takes an `Idempotency-Key`.
     Idempotent,
-    /// It cannot do without an `Idempotency-Key`.
+    /// The operation cannot do without an `Idempotency-Key`.
     IdempotencyRequired,
-    /// It is a method with one of these names.
+    /// The method has one of these names.
     Of(&'static [&'static str]),
-    /// It answers a page of a list.
+    /// The operation answers a page of a list.
     Page,
-    /// It answers a stream.
+    /// The operation answers a stream.
     Stream,
     /// A credential is looked at, also one that is reported.
     Credential,
-    /// It takes an id of this kind of resource in its path.
+    /// The operation takes an id of this kind of resource in its path.
     Id,
     /// Only where no operation is, or of an item among others.
     Nowhere,
@@ -107,7 +107,7 @@ const CODES: [(&str, u16, When); 39] = [
     ("DEADLINE_EXCEEDED", 504, When::Always),
 ];
 
-/// Each refusing status with the name of its response and the headers that it alone has.
+/// The refusing statuses, each with the name of its response and the headers that it alone has.
 const STATUSES: [(u16, &str, &[&str]); 15] = [
     (400, "BadRequest", &[]),
     (401, "Unauthorized", &["WWW-Authenticate"]),
@@ -130,7 +130,7 @@ const STATUSES: [(u16, &str, &[&str]); 15] = [
 pub struct Code {
     pub name: String,
     pub status: u16,
-    /// When it is answered, in a line.
+    /// The occasion on which it is answered, in a line.
     pub meaning: String,
     when: When,
 }
@@ -207,7 +207,8 @@ fn occurs(contract: &Contract, code: &Code, rpc: &Rpc, route: &Route) -> bool {
     }
 }
 
-/// Whether an RPC, its service or what it answers is the resource that a `…_NOT_FOUND` code names.
+/// Returns true if an RPC, its service or its answer is the resource that a `…_NOT_FOUND` code
+/// names.
 fn names(method: &MethodDescriptor, code: &str) -> bool {
     let output = method.output();
     let answered = output.fields().filter_map(|field| match field.kind() {
@@ -341,7 +342,7 @@ fn error_properties(codes: &[Code]) -> Value {
     })
 }
 
-/// One wrong field of a refused request.
+/// Returns the schema of one wrong field of a refused request.
 pub fn violation() -> Value {
     json!({
         "type": "object",

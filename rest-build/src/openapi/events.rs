@@ -10,7 +10,7 @@ use crate::events::{self, EventType};
 
 /// The message that is the payload of every type.
 const PAYLOAD: &str = "Event";
-/// What a receiver has to know of any delivery.
+/// The part of each delivery's documentation that is the same for all.
 const DELIVERY: &str = "Sent to each endpoint that subscribes to the type, or to one of its topics. Verify `X-Orqit-Signature` or `webhook-signature` by the endpoint's secret before you believe it. Answer with any 2xx within 15 seconds; every other answer is tried again. An event can come more than once and out of order: tell them apart by `id`, order them by `sequence`.";
 
 /// The webhooks of the document, by the names of their types. They name their schemas in `schemas`.

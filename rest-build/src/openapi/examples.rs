@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::contract::{self, Contract};
 
-/// How deep an example goes into messages that contain themselves.
+/// The depth to which an example goes into messages that contain themselves.
 const DEPTH_MAX: usize = 4;
 const INSTANT: &str = "2026-01-15T09:30:00.000Z";
 
@@ -40,7 +40,8 @@ fn object(contract: &Contract, message: &MessageDescriptor, depth: usize) -> Val
         .into()
 }
 
-/// `whole` is the field that the answer is about: it is never left empty.
+/// Returns the example of an answer's field; `whole` is the field that the answer is about, which
+/// is never left empty.
 fn answered(contract: &Contract, field: &FieldDescriptor, depth: usize, whole: bool) -> Value {
     if let Some(example) = contract.rules(field).example {
         return example;

@@ -25,19 +25,20 @@ use schemas::Schemas;
 
 const CONVENTIONS: &str = include_str!("conventions.md");
 
-/// Where the service is reached; who serves the document puts its own address in the place.
+/// The address of the service in the document; whoever serves the document puts its own in its
+/// place.
 pub const SERVER: &str = "http://127.0.0.1:8080";
 
-/// What the descriptors do not say.
+/// The texts that the descriptors do not have.
 #[derive(Debug, Clone)]
 pub struct Info<'a> {
     /// The name of the API.
     pub title: &'a str,
     /// The version of the API.
     pub version: &'a str,
-    /// What the API is, in markdown; the conventions and the table of codes follow it.
+    /// The description of the API, in markdown; the conventions and the table of codes follow it.
     pub description: &'a str,
-    /// Whom to turn to.
+    /// The contact.
     pub contact: &'a str,
     /// The SPDX identifier of the licence.
     pub license: &'a str,
@@ -91,7 +92,7 @@ fn describe(info: &Info, codes: &[Code]) -> Value {
     })
 }
 
-/// What operations of a service are listed under: `Ticket` for TicketService.
+/// Returns the tag under which operations of a service are listed: `Ticket` for TicketService.
 fn tag_name(service: &ServiceDescriptor) -> String {
     let name = service.name();
     name.strip_suffix("Service").unwrap_or(name).to_title_case()
@@ -138,7 +139,7 @@ fn parameters() -> Value {
     })
 }
 
-/// What every answer to a key says of its limits.
+/// The headers by which every answer to a key tells its limits.
 const RATE_LIMIT_HEADERS: [&str; 6] = [
     "RateLimit-Policy",
     "RateLimit",

@@ -6,12 +6,12 @@ use heck::{ToKebabCase, ToLowerCamelCase, ToUpperCamelCase};
 use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
-use super::contract::{self, Access, Contract, IdempotencyKeyUse, Route, Rpc};
+use super::contract::{self, Access, Contract, IdempotencyKeyUse, Route, Rpc, is};
 use super::errors::{self, Code};
 use super::examples;
 use super::schemas::Schemas;
 
-/// One operation on its way into the document.
+/// An operation on its way into the document.
 pub struct Operation<'a> {
     pub contract: &'a Contract<'a>,
     pub rpc: &'a Rpc,
@@ -197,7 +197,8 @@ impl<'a> Operation<'a> {
         parameters
     }
 
-    /// Each operation has an example of its own: a key is for one request.
+    /// Returns the header parameter, with an example of its own for each operation: a key is for
+    /// one request.
     fn idempotency_key(&self, required: bool) -> Value {
         json!({
             "name": "Idempotency-Key",
@@ -289,8 +290,4 @@ impl<'a> Operation<'a> {
             _ => schemas.add(name, schema),
         }
     }
-}
-
-pub fn is(field: &FieldDescriptor, message: &str) -> bool {
-    matches!(field.kind(), Kind::Message(kind) if kind.full_name() == message)
 }

@@ -8,17 +8,24 @@ use std::collections::BTreeMap;
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
+use super::contract::is;
 use super::contract::{self, Contract, Rules};
-use super::operations::is;
+use crate::options::Format;
 
 /// The most characters of a string that says nothing of its length.
 const LENGTH_MAX: u32 = 65_536;
 /// The most elements of a list that says nothing of its size.
 const ITEMS_MAX: u32 = 100;
-/// Anything but U+0000, which no database keeps.
+/// The pattern of any text without U+0000, which no database keeps.
 const NO_NUL: &str = r"^[^\u0000]*$";
-/// Anything but control characters.
+/// The pattern of a text without control characters.
 const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+/// An e-mail address.
+const ADDRESS: &str = r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$";
+/// The form of an IANA time zone.
+const TIME_ZONE: &str = "^[A-Za-z0-9/_+-]*$";
+/// The form of a BCP 47 language tag.
+const LANGUAGE: &str = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$";
 
 /// The named schemas of a document, made as they are asked for.
 pub struct Schemas<'a> {
@@ -26,7 +33,7 @@ pub struct Schemas<'a> {
     named: BTreeMap<String, Value>,
 }
 
-/// What the schema of a field is for.
+/// The use of a field's schema.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Answer,
@@ -46,7 +53,7 @@ impl<'a> Schemas<'a> {
         self.named.into_iter().collect()
     }
 
-    /// Names a schema, and gives the reference to it.
+    /// Adds a schema under a name, and returns the reference to it.
     pub fn add(&mut self, name: &str, schema: Value) -> Value {
         self.named.insert(name.to_owned(), schema);
         reference(name)
@@ -189,6 +196,10 @@ impl<'a> Schemas<'a> {
             Kind::Double => json!({ "type": "number", "format": "double" }),
             Kind::String => string(field, rules, purpose),
             Kind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
+            // A request that may not have every value says which it may have.
+            Kind::Enum(_) if !rules.one_of.is_empty() && purpose != Use::Answer => {
+                json!({ "type": "string", "enum": rules.one_of })
+            }
             Kind::Enum(descriptor) => self.enumeration(&descriptor),
             Kind::Message(message) => self.nested(&message, purpose),
             kind => integer(&kind, rules, purpose),
@@ -236,7 +247,7 @@ impl<'a> Schemas<'a> {
     }
 }
 
-/// Where a status leads.
+/// Returns the sentence that tells where a status leads.
 fn leads(to: &[String]) -> String {
     match to {
         [] => " It is final.".to_owned(),
@@ -255,7 +266,7 @@ pub fn reference(name: &str) -> Value {
 }
 
 fn string(field: &FieldDescriptor, rules: &Rules, purpose: Use) -> Value {
-    if rules.date {
+    if let Some(Format::Date) = rules.format {
         return json!({ "type": "string", "format": "date" });
     }
     if purpose == Use::Answer {
@@ -271,7 +282,13 @@ fn string(field: &FieldDescriptor, rules: &Rules, purpose: Use) -> Value {
         "type": kind,
         "minLength": rules.min_length.max(least),
         "maxLength": or_default(rules.max_length, LENGTH_MAX),
-        "pattern": if rules.line { LINE } else { NO_NUL },
+        "pattern": match rules.format {
+            Some(Format::Address) => ADDRESS,
+            Some(Format::TimeZone) => TIME_ZONE,
+            Some(Format::Language) => LANGUAGE,
+            Some(Format::Date) | None if rules.line => LINE,
+            Some(Format::Date) | None => NO_NUL,
+        },
     })
 }
 

@@ -111,7 +111,7 @@ async fn a_key_of_a_map_must_fit_its_type() {
 async fn what_is_not_set_is_null_and_lists_are_empty() {
     let data = send("POST", "/v1/echo", r#"{"everything": {}}"#).await.data();
     let fields = data.as_object().expect("an object");
-    assert_eq!(fields.len(), 32);
+    assert_eq!(fields.len(), 38);
     for name in ["ratio", "colour", "point", "extra", "any", "at", "span", "word", "paint", "shade"]
     {
         assert_eq!(fields[name], Value::Null, "{name}");
@@ -159,4 +159,19 @@ async fn a_list_has_as_many_items_as_its_rule_says() {
     let times = |count: usize| json!(vec!["2026-01-31T09:30:00Z"; count]);
     assert!(echo("times", times(100)).await.data().is_object());
     assert_eq!(echo("times", times(101)).await.violations(), ["everything.times TOO_MANY_ITEMS"]);
+}
+
+#[tokio::test]
+async fn json_has_the_same_values_of_an_enum_as_messages() {
+    for sent in ["RED", "COLOUR_RED", "BELOW"] {
+        echo("tint", json!(sent)).await.data();
+    }
+    for sent in [json!("PLAIN"), json!("GREEN"), json!("COLOUR_UNSPECIFIED")] {
+        assert_eq!(echo("tint", sent).await.violations(), ["everything.tint INVALID_ENUM"]);
+    }
+    echo("tints", json!(["PLAIN"])).await.data();
+    assert_eq!(
+        echo("tints", json!(["RED"])).await.violations(),
+        ["everything.tints[0] INVALID_ENUM"]
+    );
 }

@@ -158,3 +158,66 @@ fn nothing_is_said_twice_of_a_field() {
     new_book("").validate(&mut violations);
     assert_eq!(violations.as_slice().len(), 1);
 }
+
+#[test]
+fn a_string_has_the_form_that_its_rules_name() {
+    type Form = (fn(&mut pb::Everything, String), &'static str, &'static str, Texts, Texts);
+    type Texts = &'static [&'static str];
+    let forms: [Form; 4] = [
+        (
+            |of, text| of.day = Some(text),
+            "day",
+            "INVALID_DATE: everything.day must be a date such as \"2026-11-23\"",
+            &["2026-11-23", "2024-02-29", "0001-01-01"],
+            &["", "2026-02-29", "2026-1-1", "2026-11-23T00:00:00Z", "0000-01-01"],
+        ),
+        (
+            |of, text| of.address = Some(text),
+            "address",
+            "INVALID_EMAIL: everything.address must be an address such as name@host",
+            &["a@b", "ana.sousa+x@example.com", "élan@bücher.example"],
+            &["", "a", "a@", "@b", "a@b@c", "a b@c", "a@b\n", "a\u{a0}@b"],
+        ),
+        (
+            |of, text| of.zone = Some(text),
+            "zone",
+            "INVALID_VALUE: everything.zone must be an IANA name such as Europe/Lisbon",
+            &["Europe/Lisbon", "Etc/GMT+1", "America/Port-au-Prince"],
+            &["Europe Lisbon", "Zürich"],
+        ),
+        (
+            |of, text| of.tongue = Some(text),
+            "tongue",
+            "INVALID_VALUE: everything.tongue must be a BCP 47 tag such as pt-PT",
+            &["pt", "pt-PT", "zh-Hant-TW", "de-1996"],
+            &["", "p", "pt-", "pt_PT", "p1", "pt-abcdefghi"],
+        ),
+    ];
+    for (set, field, refusal, right, wrong) in forms {
+        let of = |text: &str| {
+            let mut everything = pb::Everything::default();
+            set(&mut everything, text.to_owned());
+            violations(&echo(everything))
+        };
+        for text in right {
+            assert!(of(text).is_empty(), "{field} {text}");
+        }
+        for text in wrong {
+            assert_eq!(of(text), [refusal], "{field} {text:?}");
+        }
+    }
+}
+
+#[test]
+fn an_enum_has_one_of_the_values_that_its_rules_name() {
+    let of = |tint: i32, tints: &[i32]| {
+        let (tint, tints) = (Some(tint), tints.to_vec());
+        violations(&echo(pb::Everything { tint, tints, ..Default::default() }))
+    };
+    assert!(of(1, &[2, 2]).is_empty() && of(-3, &[]).is_empty());
+    let tint = "INVALID_ENUM: everything.tint must be one of BELOW, RED";
+    assert_eq!(of(2, &[]), [tint]);
+    assert_eq!(of(0, &[]), [tint]);
+    let tints = "INVALID_ENUM: everything.tints[1] must be one of PLAIN";
+    assert_eq!(of(1, &[2, 1]), [tints]);
+}
