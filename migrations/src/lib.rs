@@ -50,7 +50,7 @@ pub use words::{joined, with_words, words};
 /// The lock that replicas take in turn while they migrate: any number that nobody else takes.
 const MIGRATION_LOCK: i64 = 0x6f72_7169_745f_6d67;
 
-/// All steps, in order.
+/// The migrator of all steps, in order.
 pub struct Migrator;
 
 #[async_trait::async_trait]

@@ -1,5 +1,5 @@
-//! Users. `email_key` is the address by which it is unique whatever its case: in lower case here, and
-//! folded since `m0015_folded_emails`.
+//! The table of users. `email_key` is the address by which it is unique whatever its case: in lower
+//! case here, and folded since `m0015_folded_emails`.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, small_integer, text};

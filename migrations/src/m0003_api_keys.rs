@@ -1,4 +1,5 @@
-//! API keys. The key id is unique over all workspaces, for it is what finds the workspace.
+//! The table of API keys. The key id is unique over all workspaces, for it is what finds the
+//! workspace.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, big_integer_null, binary, integer, text, text_null};

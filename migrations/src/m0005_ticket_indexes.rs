@@ -26,7 +26,7 @@ const INDEXES: [&[&str]; 13] = [
     &["requester_id", "created_at", "id", "facet"],
 ];
 
-/// Most tickets have none of these, and need no entry then.
+/// The indexes of columns that most tickets leave NULL, which need no entry then.
 const PARTIAL_INDEXES: [&[&str]; 3] = [
     &["parent_id", "created_at", "id"],
     &["external_source", "created_at", "id"],

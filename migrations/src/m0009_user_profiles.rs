@@ -1,4 +1,4 @@
-//! What is known of a user beside name and address.
+//! The profile of a user: columns beside name and address.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::text_null;

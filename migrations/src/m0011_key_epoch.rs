@@ -1,5 +1,5 @@
-//! By which a process that accepts keys learns of the changes that another one made: the epoch is
-//! raised with every change, `key_changes` tells what changed, and each watcher notes how far it is.
+//! The key epoch, which tells every process that a key has changed: it is raised with every change,
+//! `key_changes` tells what changed, and each watcher notes how far it is.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, integer, text, text_null};

@@ -1,5 +1,5 @@
-//! What the requests of keys leave behind: the log of them, when each key was last used, and the
-//! figures of each endpoint by hour and day.
+//! The usage of keys: the log of their requests, the last use of each, and the figures of each
+//! endpoint by hour and day.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, binary, small_integer, text, text_null};
@@ -18,7 +18,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Each index ends in the order of the list, so that a filter's newest rows are its last.
+/// Creates the request log. Each index ends in the order of the list, so that a filter's newest
+/// rows are its last.
 async fn create_request_logs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let mut request_logs = Table::create()
         .table("request_logs")
@@ -48,7 +49,7 @@ async fn create_request_logs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     add_counter(manager, "request_logs", "request_logs").await
 }
 
-/// Beside the keys, not in them: a use is no change of a key.
+/// Creates the table of uses, beside the keys and not in them: a use is no change of a key.
 async fn create_api_key_uses(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let api_key_uses = Table::create()
         .table("api_key_uses")

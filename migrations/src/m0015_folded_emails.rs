@@ -1,5 +1,5 @@
-//! Addresses are compared by Unicode's case folding, no longer in lower case: `ς` and `σ` are one
-//! letter. Two users whose addresses become one are told, and nothing is changed.
+//! Case folding of addresses, by Unicode and no longer by lower case: `ς` and `σ` are one letter.
+//! Two users whose addresses become one are told, and nothing is changed.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Users are listed, counted and versioned like every other noun: what their lists are in order of
-//! and filtered by, folded where it is text.
+//! The lists of users, who are counted and versioned like every other noun: columns of their orders
+//! and filters, folded where they are text.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, small_integer, text, text_null};
@@ -11,7 +11,8 @@ use crate::schema::{add_column, bytewise, workspace_index};
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// Each of them ends in what a list shows without fetching the row.
+/// The indexes of user lists, each of which ends in the columns that a list shows without fetching
+/// the row.
 const INDEXES: [&[&str]; 6] = [
     &["created_at", "id", "facet"],
     &["updated_at", "id", "facet"],

@@ -1,6 +1,7 @@
-//! Indexes of tickets without which every list is as quick: a list by status is merged from the facets
-//! of that status, one by due date or priority walks along that order, and an external id is asked for
-//! with its source. A new ticket costs as much in its indexes as in everything else.
+//! Removes indexes of tickets without which every list is as quick: a list by status is merged from
+//! the facets of that status, one by due date or priority walks along that order, and an external
+//! id is asked for with its source. A new ticket costs as much in its indexes as in everything
+//! else.
 
 use sea_orm_migration::prelude::*;
 

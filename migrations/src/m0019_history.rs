@@ -1,4 +1,4 @@
-//! What has changed of a resource: an entry for each field of each change, numbered within the
+//! The history of a resource: an entry for each field of each change, numbered within the
 //! workspace. Values are JSON.
 
 use sea_orm_migration::prelude::*;

@@ -1,4 +1,4 @@
-//! Comments on tickets. `external_id` is of comments that were brought from elsewhere.
+//! The table of comments. `external_id` is of comments that were brought from elsewhere.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, small_integer, text, text_null};

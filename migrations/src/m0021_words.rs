@@ -1,4 +1,4 @@
-//! What tickets and users are searched by: the words of their texts, folded, beside each row.
+//! The words of the texts of tickets and users, folded, by which they are searched.
 //!
 //! `words_a` are of the text that counts most where results are ranked, `words_b` of the others, and
 //! `words_c` of what is said about the row later. PostgreSQL derives a tsvector from them, and SQLite
@@ -15,10 +15,10 @@ use crate::words::{joined, words};
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// SQLite: so many rows wait until they are taken into the index together, which costs each of them a
-/// tenth of what it would cost alone; a search looks through those that wait.
+/// The number of rows that wait until SQLite takes them into the index together, which costs each
+/// of them a tenth of what it would cost alone; a search looks through those that wait.
 const PENDING_ROWS: u32 = 128;
-/// SQLite: a row with so many characters does not wait.
+/// The characters of a row with which it does not wait (SQLite).
 const PENDING_CHARS: u32 = 16_384;
 /// The rows that are read at a time while those that are there get their words.
 const ROWS_AT_ONCE: i64 = 500;

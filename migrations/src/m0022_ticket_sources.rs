@@ -1,4 +1,4 @@
-//! Tickets are listed by the way that they came in.
+//! The lists of tickets by their source.
 
 use sea_orm_migration::prelude::*;
 

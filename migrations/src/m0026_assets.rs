@@ -20,7 +20,7 @@ const INDEXES: [&[&str]; 6] = [
     &["facet", "updated_at", "id"],
 ];
 
-/// Filters whose column is NULL in the rows that have no such value.
+/// The filters whose column is NULL in the rows that have no such value.
 const FILTERS: [&str; 4] =
     ["assigned_user_id", "manufacturer_key", "location_key", "serial_number_key"];
 
@@ -109,7 +109,7 @@ async fn create_tags(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_index(by_tag).await
 }
 
-/// The same of a ticket and the assets that it names.
+/// Creates the table of the assets that a ticket names.
 async fn create_ticket_assets(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     add_column(manager, "tickets", text("asset_ids").default("[]")).await?;
     let mut ticket_assets = Table::create()

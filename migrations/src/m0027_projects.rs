@@ -20,7 +20,8 @@ const PROJECT_INDEXES: [&[&str]; 6] = [
     &["facet", "updated_at", "id"],
 ];
 
-/// Tasks are listed within their project alone: along these where that is shorter than its tasks.
+/// The indexes of tasks, which are listed within their project alone: along these where that is
+/// shorter than its tasks.
 const TASK_INDEXES: [&[&str]; 6] = [
     &["project_id", "created_at", "id", "facet"],
     &["created_at", "id", "facet"],

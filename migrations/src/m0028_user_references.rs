@@ -1,5 +1,5 @@
-//! Who gives a user another address holds up nobody who refers to the user: PostgreSQL takes the columns
-//! of a unique index for part of a key unless the index has a condition.
+//! A condition on the unique index of addresses: without one, PostgreSQL takes its columns for part
+//! of a key, and who changes an address holds up everybody who refers to the user.
 
 use sea_orm_migration::prelude::*;
 

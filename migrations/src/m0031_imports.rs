@@ -1,4 +1,4 @@
-//! What comments and history are known by in the system that they were brought from: none is brought
+//! The ids of comments and history in the system from which they were brought: none is brought
 //! twice to what it belongs to.
 
 use sea_orm_migration::prelude::*;

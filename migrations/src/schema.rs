@@ -1,4 +1,5 @@
-//! What the steps say more than once: keys within a workspace, and references that cannot leave it.
+//! The parts that several steps share: keys within a workspace, and references that cannot leave
+//! it.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

@@ -17,7 +17,7 @@ pub const WORD_LENGTH_MAX: usize = 64;
 /// and description need no more than the rest.
 pub const ADDED_BYTES_MAX: usize = 200_000;
 
-/// What a lexeme has beside its word: the number of its workspace.
+/// The bytes of a lexeme beside its word: the number of its workspace.
 const LEXEME_BYTES: usize = 8;
 
 /// The zero width space, which separates words, unlike the other format characters.
@@ -52,8 +52,8 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// Words as they are stored: each between spaces, so that the beginning and the end of one can be
-/// looked for in the text.
+/// Joins words as they are stored: each between spaces, so that the beginning and the end of one
+/// can be looked for in the text.
 pub fn joined<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let mut text = String::new();
     for word in words {
