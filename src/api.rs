@@ -1,4 +1,4 @@
-//! What answers the RPCs of a server: the services of Orqit, or those of a test of the stack.
+//! The services that answer the RPCs of a server: those of Orqit, or those of a test of the stack.
 
 use std::sync::Arc;
 
@@ -34,20 +34,20 @@ use crate::webhooks::address::Allowed;
 use crate::webhooks::vault::Vault;
 use crate::{email, service, webhooks};
 
-/// Services, as each protocol reaches them.
+/// The services of a server, as each protocol reaches them.
 pub struct Api {
-    /// Their REST routes.
+    /// The REST routes.
     pub bindings: Vec<Binding>,
-    /// Adds their gRPC servers and answers the names of their services.
+    /// Adds their gRPC servers and returns the names of their services.
     pub add_servers: AddServers,
 }
 
-/// What makes the services, once the server has what they share.
+/// A function that makes the services, once the server has what they share.
 pub type MakeApi = Box<dyn FnOnce(Shared) -> Api + Send>;
 
 type AddServers = Box<dyn FnOnce(&mut RoutesBuilder) -> Vec<&'static str> + Send>;
 
-/// What services have in common with the server around them.
+/// The parts that services share with the server around them.
 pub struct Shared {
     pub store: Store,
     pub ring: Arc<KeyRing>,
@@ -56,14 +56,14 @@ pub struct Shared {
     pub clock: Clock,
     /// The catalogue of events, as it is answered.
     pub event_types: Arc<[pb::EventTypeInfo]>,
-    /// What keeps the secrets of webhooks, and where those may be.
+    /// The vault that seals the secrets of webhooks; it also checks where webhooks may be.
     pub vault: Arc<Vault>,
     pub allowed: Arc<Allowed>,
-    /// Where e-mails are put.
+    /// The outbox for new e-mails.
     pub outbox: Outbox,
 }
 
-/// All services of Orqit.
+/// Makes all services of Orqit.
 pub fn orqit(shared: Shared) -> Api {
     let Shared { store, ring, leaks, limiter, clock, event_types, vault, allowed, outbox } = shared;
     let services = pb::Services {
@@ -98,7 +98,7 @@ pub fn orqit(shared: Shared) -> Api {
     }
 }
 
-/// What sends webhooks and e-mails.
+/// Makes the dispatcher, which sends webhooks and e-mails.
 pub fn dispatcher(
     store: &Store,
     clock: &Clock,

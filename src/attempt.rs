@@ -1,4 +1,4 @@
-//! An attempt to send something: what came of it, and when it is made again.
+//! An attempt to send something, its result, and the time of the next one.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use crate::clock::Timestamp;
 use crate::config::{ANSWER_KEPT_BYTES, RETRY_AFTER_MAX};
 use crate::store::webhooks::SentAttempt;
 
-/// What came of an attempt.
+/// The result of an attempt.
 pub struct Sent {
     /// The attempt.
     pub attempt: SentAttempt,
-    /// Whether what was sent has arrived.
+    /// True if the receiver has taken what was sent.
     pub is_success: bool,
-    /// Whether whoever refused it said that it is for good.
+    /// True if the refusal is final.
     pub is_final: bool,
-    /// How long the receiver wants to be left alone.
+    /// The pause that the receiver asks for.
     pub retry_after: Option<Duration>,
 }
 
@@ -35,7 +35,7 @@ pub fn kept_text(bytes: &[u8]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule(Vec<Duration>);
 
-/// How far a pause may be longer or shorter than the schedule has it, in parts of a hundred.
+/// The most by which a pause differs from the schedule, in percent.
 const JITTER_PERCENT: u32 = 20;
 
 impl Default for Schedule {
@@ -52,9 +52,9 @@ impl Schedule {
         Self(pauses)
     }
 
-    /// When to try again after so many failures, the last of which ended at `ended`; none when that was
-    /// the last attempt. `chance` is 0 to 1, and spreads those that failed together; never before
-    /// `retry_after`.
+    /// Returns the time of the next try after so many failures, the last of which ended at `ended`;
+    /// none when that was the last attempt. `chance` is 0 to 1, and spreads those that failed
+    /// together; never before `retry_after`.
     pub fn next(
         &self,
         failures: usize,
@@ -70,7 +70,7 @@ impl Schedule {
     }
 }
 
-/// What `Retry-After` asks for: a number of seconds, or a date.
+/// Parses `Retry-After`: a number of seconds, or a date.
 pub fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -22,15 +22,15 @@ use crate::layers::resolve::Target;
 use crate::rpc::Demand;
 use crate::trail::Trail;
 
-/// What a body is charged beside its bytes: the state of its request.
+/// The bytes that a body is charged beside its own, for the state of its request.
 const REQUEST_BYTES: usize = 4 * 1024;
 
 /// Reads bodies.
 #[derive(Clone)]
 pub struct Bodies {
-    /// How long one may take to arrive.
+    /// The time within which a body must arrive.
     pub within: Duration,
-    /// What all of them together hold.
+    /// The bytes that all bodies together hold.
     pub held: HeldBytes,
 }
 
@@ -107,7 +107,7 @@ pub fn bytes_max(target: Option<&Target>) -> usize {
     }
 }
 
-/// What gzip packed, of at most `max` bytes.
+/// Decompresses a gzip body of at most `max` bytes.
 pub fn gunzip(raw: &[u8], max: usize) -> Result<Bytes, Error> {
     let mut plain = Vec::with_capacity(raw.len().saturating_mul(4).min(max));
     let mut bounded = MultiGzDecoder::new(raw).take(max as u64 + 1);

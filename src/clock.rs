@@ -1,4 +1,4 @@
-//! Where time comes from, so that a test can advance it.
+//! The clock of the service, which a test can advance.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,8 +25,8 @@ impl Timestamp {
         self.plus_millis(i64::try_from(duration.as_millis()).map_or(i64::MIN, |millis| -millis))
     }
 
-    /// RFC 3339 in UTC with milliseconds and `Z`, as answers have it; empty outside the years 1 to
-    /// 9999.
+    /// Formats the time as RFC 3339 in UTC with milliseconds and `Z`, as answers have it; empty
+    /// outside the years 1 to 9999.
     pub fn to_rfc3339(self) -> String {
         let text = rest::format_timestamp(&self.into());
         text.and_then(|text| String::from_utf8(text.to_vec()).ok()).unwrap_or_default()
@@ -50,13 +50,13 @@ impl Date {
         Self(Timestamp(instant.0.div_euclid(DAY_MILLIS) * DAY_MILLIS))
     }
 
-    /// When it begins.
+    /// Returns the instant at which the date begins.
     pub fn start(self) -> Timestamp {
         self.0
     }
 }
 
-/// As RFC 3339 writes it.
+/// The date as RFC 3339 writes it.
 impl std::fmt::Display for Date {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = self.0.to_rfc3339();
@@ -70,12 +70,12 @@ pub enum Clock {
     /// The machine's clock.
     #[default]
     System,
-    /// A clock that stands still until a test advances it.
+    /// A clock that a test advances by hand.
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `start`.
+    /// Makes a clock that shows `start` until it is advanced.
     pub fn manual(start: Timestamp) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(start.0)))
     }
@@ -89,7 +89,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on; the machine's clock stays as it is.
+    /// Advances a manual clock; the machine's clock stays as it is.
     pub fn advance_millis(&self, millis: i64) {
         if let Self::Manual(now) = self {
             now.fetch_add(millis, Ordering::SeqCst);
@@ -97,7 +97,8 @@ impl Clock {
     }
 }
 
-/// Milliseconds since 1970. A machine whose clock is set before that counts as standing there.
+/// Returns the milliseconds since 1970. A machine whose clock is set before that counts as standing
+/// there.
 fn since_1970(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
@@ -110,7 +111,7 @@ impl From<Timestamp> for prost_types::Timestamp {
 }
 
 impl From<prost_types::Timestamp> for Timestamp {
-    /// To the millisecond: what is finer is dropped.
+    /// Converts to milliseconds; a finer part is dropped.
     fn from(time: prost_types::Timestamp) -> Self {
         Self(time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos / 1_000_000)))
     }

@@ -14,7 +14,7 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 100;
 /// The most bytes of a refused body that are read and dropped, so that its sender gets to read why.
 pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long a refused body is read and dropped.
+/// The time for which a refused body is read and dropped.
 pub const DRAIN_REFUSED_WITHIN: Duration = Duration::from_secs(2);
 /// The bytes of an answer that a stream of HTTP/2 gives at a time. Answers that have no more than one
 /// such piece do not count among those that are held.
@@ -36,29 +36,29 @@ pub const KEY_FINGERPRINTS_MAX: usize = 1_000_000;
 pub const MAX_ACTIVE_KEYS_DEFAULT: i32 = 10;
 /// The most keys that callers may make in a new workspace within an hour.
 pub const KEY_CREATIONS_PER_HOUR_DEFAULT: i32 = 5;
-/// What a key may send a minute over all, and in one endpoint group, unless it says otherwise.
+/// The requests that a key may send a minute over all, and in one endpoint group, by default.
 pub const LIMITS_DEFAULT: (i32, i32) = (60, 30);
 /// Changes of keys that are kept for watchers that fall behind; one that is further behind forgets
 /// all that it has cached.
 pub const KEY_CHANGES_KEPT: i64 = 10_000;
-/// How often a server looks whether another process has changed a key.
+/// The pause between two looks at whether another process has changed a key.
 pub const KEY_EPOCH_POLLED: Duration = Duration::from_millis(100);
-/// How long a server accepts keys from memory after it last looked.
+/// The time for which a server accepts keys from memory after it last looked.
 pub const KEY_LEASE: Duration = Duration::from_secs(2);
-/// How long who has changed a key waits beyond the lease for a server that does not answer: more
-/// than clocks of two machines differ in rate over that time.
+/// The time beyond the lease for which a process that changed a key waits for a server that does
+/// not answer: more than the clocks of two machines differ in rate over that time.
 pub const KEY_LEASE_MARGIN: Duration = Duration::from_millis(200);
-/// How long the answer to a request with an idempotency key is kept.
+/// The time for which the answer to a request with an idempotency key is kept.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
-/// How long a request waits for another one with the same idempotency key.
+/// The longest time that a request waits for another one with the same idempotency key.
 pub const IDEMPOTENCY_WAIT: Duration = Duration::from_secs(2);
-/// How long a start waits for another server of the same SQLite file to stop.
+/// The longest time that a start waits for another server of the same SQLite file to stop.
 pub const SERVER_LOCK_WAIT: Duration = Duration::from_secs(5);
-/// How often it looks whether that has stopped.
+/// The pause between two looks at whether it has stopped.
 pub const SERVER_LOCK_POLLED: Duration = Duration::from_millis(50);
 /// The failed attempts that a client address has at once; see `attempts`.
 pub const FAILED_ATTEMPTS_BURST: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
-/// How long until a client address has one of them back.
+/// The time until a client address has one of them back.
 pub const FAILED_ATTEMPT_BACK_EVERY: Duration = Duration::from_secs(2);
 /// The most client networks whose failed attempts are told apart.
 pub const FAILED_ATTEMPT_NETWORKS_MAX: usize = 100_000;
@@ -71,53 +71,54 @@ pub const PAGED_ROWS_MAX: i64 = 100_000;
 /// The most bytes of a page as a message of protobuf, so that it fits the 4 MiB that clients of gRPC
 /// take by default.
 pub const PAGE_BYTES_MAX: usize = 7 * 512 * 1024;
-/// Pages by number of so many items are answered however many bytes they have.
+/// The number of items of a page by number that are answered however many bytes they have.
 pub const PER_PAGE_ALWAYS: u32 = 20;
 /// The items of a page unless the caller says otherwise.
 pub const PER_PAGE_DEFAULT: u32 = 20;
-/// How long after closing a ticket may be opened again.
+/// The time after closing within which a ticket may be opened again.
 pub const REOPEN_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How long a window of the rate limits lasts, in milliseconds; `limits/spend.lua` has it too.
+/// The length of a window of the rate limits, in milliseconds; `limits/spend.lua` has it too.
 pub const RATE_LIMIT_WINDOW_MS: u32 = 60_000;
 /// The most endpoint groups that have a rate limit of their own.
 pub const ENDPOINT_GROUPS_MAX: usize = 8;
-/// How often Redis is tried while it is away.
+/// The pause between two tries to reach Redis while it is away.
 pub const REDIS_RETRY_EVERY: Duration = Duration::from_secs(1);
-/// The most events of a workspace that are kept in memory for those who follow its log.
+/// The most events of a workspace that are kept in memory for the followers of its log.
 pub const FEED_EVENTS_MAX: usize = 256;
 /// The most bytes of them, for one workspace and for all together.
 pub const FEED_BYTES_PER_WORKSPACE: usize = 1024 * 1024;
 pub const FEED_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// What a stream that is behind reads of the log at a time.
+/// The number of events that a stream that is behind reads of the log at a time.
 pub const FEED_PAGE_EVENTS: u32 = 16;
 pub const FEED_PAGE_BYTES: usize = 64 * 1024;
-/// How often a stream tells how far it has read, when it has nothing else to tell.
+/// The time after which a stream with nothing else to tell says how far it has read.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
-/// How often a stream looks at the log although nothing has woken it.
+/// The pause between two looks of a stream at the log while nothing wakes it.
 pub const LOG_POLLED: Duration = Duration::from_secs(1);
 /// The most webhook endpoints of a workspace.
 pub const WEBHOOKS_MAX: i64 = 50;
-/// The most secrets of an endpoint that sign at a time: rotated once more, the oldest is forgotten.
+/// The most secrets of an endpoint that sign at a time; one more rotation removes the oldest.
 pub const WEBHOOK_SECRETS_MAX: usize = 10;
 /// The most events that one replay sends again.
 pub const REPLAYED_EVENTS_MAX: usize = 100_000;
-/// How long whoever claims a delivery has it: longer than an attempt takes with its record.
+/// The time for which a claim of a delivery holds: longer than an attempt takes with its record.
 pub const CLAIM_LASTS: Duration = Duration::from_secs(20);
-/// The same of an e-mail, whose server may take its time to look at it.
+/// The time for which a claim of an e-mail holds, whose server may take its time to look at it.
 pub const EMAIL_CLAIM_LASTS: Duration = Duration::from_secs(150);
-/// How long an attempt to send an e-mail takes at most.
+/// The longest time of an attempt to send an e-mail.
 pub const EMAIL_SENT_WITHIN: Duration = Duration::from_secs(120);
 /// The most connections to the SMTP server: of all, and of a workspace.
 pub const EMAILS_MAX: usize = 16;
 pub const EMAILS_PER_WORKSPACE_MAX: usize = 4;
-/// How long after it was claimed a delivery may still be sent; later there would be no time for it.
+/// The time after its claim within which a delivery may still be sent; later there would be no time
+/// for the attempt.
 pub const CLAIM_STARTS_WITHIN: Duration = Duration::from_secs(4);
-/// How often a delivery is claimed and not finished until it is parked.
+/// The number of claims without a record of the attempt after which a delivery is parked.
 pub const CLAIMS_MAX: i16 = 5;
 /// The most events, and bytes of them, that become deliveries in one transaction.
 pub const FAN_OUT_EVENTS: u32 = 100;
 pub const FAN_OUT_BYTES: usize = 2 * 1024 * 1024;
-/// How long an attempt may take: look-up, connection, TLS, headers and body.
+/// The longest time of an attempt: look-up, connection, TLS, headers and body.
 pub const ATTEMPT_WITHIN: Duration = Duration::from_secs(15);
 /// The most bytes of an answer's body that are read, and those that are kept of body and headers.
 pub const ANSWER_READ_BYTES: usize = 16 * 1024;
@@ -128,13 +129,13 @@ pub const ATTEMPTS_PER_WORKSPACE_MAX: usize = 128;
 pub const ATTEMPTS_PER_ENDPOINT_MAX: usize = 32;
 /// The attempts that endpoints which fail may not use.
 pub const ATTEMPTS_RESERVED: usize = 128;
-/// So many failures in a row leave an endpoint one attempt at a time.
+/// The number of failures in a row after which an endpoint gets one attempt at a time.
 pub const FAILURES_SLOW: u32 = 3;
-/// How long an endpoint fails until it is disabled.
+/// The time for which an endpoint fails until it is disabled.
 pub const FAILING_FOR: Duration = Duration::from_secs(5 * 24 * 3600);
 /// The longest wait that an endpoint may ask for by `Retry-After`.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
-/// How often whoever sends looks for what nothing has told it of.
+/// The pause between two looks of the dispatcher for work that nothing has woken it for.
 pub const DISPATCH_POLLED: Duration = Duration::from_secs(3);
 /// The least bytes of an answer that is worth compressing.
 pub const COMPRESS_BYTES_MIN: u16 = 1024;
@@ -145,29 +146,29 @@ pub const SQLITE_COMMIT_CHANGES_MAX: usize = 64;
 /// within a fraction of a millisecond.
 pub const SQLITE_SHORT_READ_BYTES_MAX: usize = 256 * 1024;
 
-/// How often what requests have left behind is written down.
+/// The pause between two writes of the request log and the figures.
 pub const USAGE_WRITE_INTERVAL: Duration = Duration::from_secs(1);
-/// So many requests of one thread are written down sooner.
+/// The number of requests of one thread after which they are written sooner.
 pub const USAGE_WRITE_AT: usize = 500;
 /// The most requests that are written in one transaction.
 pub const USAGE_BATCH_MAX: usize = 1000;
 /// The longest pause between two tries to write them.
 pub const USAGE_RETRY_WITHIN_MAX: Duration = Duration::from_secs(30);
-/// How often a database that is there may refuse requests before they are given up.
+/// The number of times that a database that answers may refuse requests before they are given up.
 pub const USAGE_ATTEMPTS_MAX: u32 = 5;
-/// How long a stop waits for the last requests to be written.
+/// The longest time that a stop waits for the last requests to be written.
 pub const USAGE_STOP_WITHIN: Duration = Duration::from_secs(10);
 /// The most figures (by key, endpoint and hour) that are kept of requests beyond the queue.
 pub const USAGE_OVERFLOW_MAX: usize = 5_000;
-/// How often it is told that requests are missing in the log.
+/// The pause between two warnings that requests are missing in the log.
 pub const USAGE_WARN_INTERVAL: Duration = Duration::from_secs(60);
 /// The least time that figures of hours are kept: as far as one question reaches back.
 pub const USAGE_HOURS_KEPT_MIN: Duration = Duration::from_secs(32 * 24 * 3600);
-/// How long figures of days are kept.
+/// The time for which daily figures are kept.
 pub const USAGE_DAYS_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
-/// How often what is too old is looked for.
+/// The pause between two searches for rows past their retention.
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
-/// The pause between two deletions of what is too old.
+/// The pause between two deletions of rows past their retention.
 pub const RETENTION_PAUSE: Duration = Duration::from_millis(50);
 /// The most requests of a workspace that are deleted at once.
 pub const RETENTION_ROWS_MAX: u64 = 1000;

@@ -15,15 +15,15 @@ use crate::resource::Resource;
 /// A refusal or failure, with what the caller may know of it.
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// Which refusal it is.
+    /// The kind of the refusal.
     pub kind: Kind,
-    /// What happened and what to do, as a sentence for the caller.
+    /// The sentence for the caller: what happened, and what to do.
     pub message: String,
     /// The wrong fields, if the request has any.
     pub details: Vec<Violation>,
     /// The id of the request that was refused first, where this is its answer again.
     pub replay_of: Option<String>,
-    /// What is behind it; logged once, never answered.
+    /// The cause. It is logged once and never sent to the client.
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -45,7 +45,7 @@ pub enum Kind {
     MalformedJson,
     UnknownField,
     InvalidReference,
-    /// There is no such resource in this workspace.
+    /// The workspace has no such resource.
     NotFound(Resource),
     ApiKeyLimitReached,
     RouteNotFound,
@@ -57,19 +57,19 @@ pub enum Kind {
     /// as large as itself.
     InvalidStatusTransition(Box<Transition>),
     VersionConflict,
-    /// Nobody can have an asset in this status.
+    /// The asset has a status in which nobody can have it.
     AssetNotAssignable {
         status: Cow<'static, str>,
     },
     /// The project takes no new tasks.
     ProjectClosed,
-    /// Nothing may be sent to this URL.
+    /// The URL is one to which nothing may be sent.
     WebhookUrlForbidden,
-    /// Nothing is sent to a webhook endpoint that is disabled.
+    /// The webhook endpoint is disabled, so nothing is sent to it.
     WebhookDisabled,
-    /// Events are asked for from before the oldest one that is kept.
+    /// The events that are asked for begin before the oldest one that is kept.
     EventsExpired {
-        /// Its sequence.
+        /// The sequence of the oldest event.
         oldest: i64,
     },
     /// The built-in SYSTEM user is not changed.
@@ -112,7 +112,7 @@ pub enum Kind {
 /// A rate limit whose window admits no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exhausted {
-    /// What is limited: `key:` and the key's id, or `group:` and the endpoint group.
+    /// The subject of the limit: `key:` and the key's id, or `group:` and the endpoint group.
     pub subject: String,
     /// The requests that a window of a minute admits.
     pub limit: u32,
@@ -125,7 +125,7 @@ pub struct Transition {
     pub from: Cow<'static, str>,
     /// The one that was asked for.
     pub to: Cow<'static, str>,
-    /// Those that could have been.
+    /// The statuses that would have been allowed.
     pub allowed: Vec<Cow<'static, str>>,
 }
 
@@ -247,8 +247,8 @@ impl Error {
         Self { source: Some(Arc::from(source.into())), ..Self::new(kind, message) }
     }
 
-    /// Ids that name nothing in this workspace, each with the field it stands in. The text is the
-    /// same for an id of another workspace and for one that is nowhere.
+    /// Makes the refusal of ids that name nothing in this workspace, each with its field. The text
+    /// is the same for an id of another workspace and for one that is nowhere.
     pub fn invalid_reference(violations: Violations) -> Self {
         Self::with_details(Kind::InvalidReference, violations)
     }
@@ -258,14 +258,15 @@ impl Error {
         Self::with_details(Kind::PageTooLarge, violations)
     }
 
-    /// Wrong fields: VALIDATION_FAILED, or UNKNOWN_FIELD when unknown names are all that is wrong.
+    /// Makes the refusal of wrong fields: VALIDATION_FAILED, or UNKNOWN_FIELD when unknown names
+    /// are all that is wrong.
     pub fn invalid(violations: Violations) -> Self {
         let unknown = violations.as_slice().iter().all(|wrong| wrong.code == "UNKNOWN_FIELD");
         let kind = if unknown { Kind::UnknownField } else { Kind::ValidationFailed };
         Self::with_details(kind, violations)
     }
 
-    /// One wrong field.
+    /// Makes the refusal of one wrong field.
     pub fn invalid_field(field: &str, code: &'static str, message: impl Into<String>) -> Self {
         let mut violations = Violations::default();
         violations.add(field, code, message);
@@ -305,7 +306,7 @@ impl Error {
         Self::new(Kind::PayloadTooLarge, message)
     }
 
-    /// After how many seconds to try again, if the kind tells.
+    /// Returns the seconds after which to try again, if the kind tells.
     pub fn retry_after_secs(&self) -> Option<u32> {
         match self.kind {
             Kind::ServiceUnavailable { retry_after_secs }
@@ -335,7 +336,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// An error and all that is behind it, in one line.
+/// Formats an error with all of its causes, in one line.
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
@@ -346,7 +347,14 @@ pub fn causes(error: &dyn std::error::Error) -> String {
     line
 }
 
-/// How an `Error` passes through tonic's service traits: `layers::respond` takes it out again.
+impl Resource {
+    /// Makes the refusal of a resource that is not there.
+    pub fn not_found(self) -> Error {
+        Error::new(Kind::NotFound(self), self.not_found_remedy())
+    }
+}
+
+/// Carries an `Error` through tonic's service traits: `layers::respond` takes it out again.
 impl From<Error> for tonic::Status {
     fn from(error: Error) -> Self {
         let mut status = tonic::Status::new(error.kind.table().2, error.message.clone());

@@ -1,4 +1,4 @@
-//! What an event is: one committed change of one resource, and the payload that tells of it.
+//! Events: each is one committed change of one resource, with the payload that tells of it.
 //!
 //! It does not decide when an event happens (services record them), number it (the store does, as
 //! it commits) or send it anywhere.
@@ -9,21 +9,21 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::event_type::EventType;
 
-/// What kind of actor made a change.
+/// The kind of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActorKind {
     /// An API key.
     Key,
     /// The operator, at the machine's command line.
     Operator,
-    /// The service itself, told by somebody who has no key.
+    /// The service itself, at the request of somebody without a key.
     System,
-    /// A person, in what was brought from another system.
+    /// A person, in history from another system.
     User,
 }
 
 impl ActorKind {
-    /// Its name in payloads.
+    /// Returns the name in payloads.
     pub fn name(self) -> &'static str {
         match self {
             Self::Key => "KEY",
@@ -34,10 +34,10 @@ impl ActorKind {
     }
 }
 
-/// Who made a change.
+/// The actor that made a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// Key, operator or the service.
+    /// The kind: key, operator, user or the service.
     pub kind: ActorKind,
     /// The key's or the user's id; for the operator, what they are called on the machine.
     pub id: String,
@@ -51,12 +51,12 @@ impl Actor {
         Self { kind: ActorKind::Key, id: id.to_owned(), name: name.to_owned() }
     }
 
-    /// Whoever sits at the machine.
+    /// Makes the actor of an operator's command.
     pub fn operator() -> Self {
         Self { kind: ActorKind::Operator, id: "operator".to_owned(), name: "Operator".to_owned() }
     }
 
-    /// A person who did something in another system: a user, or a name alone.
+    /// Makes the actor of a change in another system: a user, or a name alone.
     pub fn user(id: Option<i64>, name: &str) -> Self {
         let id = id.map(|id| id.to_string()).unwrap_or_default();
         Self { kind: ActorKind::User, id, name: name.to_owned() }
@@ -68,10 +68,10 @@ impl Actor {
     }
 }
 
-/// Who makes a change, and by which request.
+/// The origin of a change: the actor, and the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// Who.
+    /// The actor of the change.
     pub actor: Actor,
     /// The request's id; none for an operator's command.
     pub request_id: Option<String>,
@@ -88,23 +88,23 @@ impl From<Actor> for Origin {
 /// An event that a transaction is to record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What kind of change it tells of.
+    /// The type of the event.
     pub event_type: EventType,
-    /// What it can be subscribed to by: its type, and narrower ones such as
+    /// The topics by which it can be subscribed to: its type, and narrower ones such as
     /// `ticket.status_changed`.
     pub topics: Vec<String>,
     /// The resource as the API answers it after the change.
     pub object: Value,
     /// The fields that differ, by their API names; empty for a new resource.
     pub changed_fields: Vec<String>,
-    /// What those fields were before.
+    /// The values that the changed fields had before.
     pub previous: Map<String, Value>,
-    /// What `data` tells beside the resource.
+    /// The members of `data` beside the resource.
     pub beside: Map<String, Value>,
 }
 
 impl Event {
-    /// What a changed field is now: an entry of a map stands behind a dot.
+    /// Returns the new value of a changed field; the name of a map's entry follows a dot.
     pub fn now(&self, field: &str) -> &Value {
         match field.split_once('.') {
             Some((map, entry)) => &self.object[map][entry],
@@ -112,7 +112,7 @@ impl Event {
         }
     }
 
-    /// `data` of the payload, as JSON text: it is stored so, and never rendered again.
+    /// Returns `data` of the payload, as JSON text: it is stored so, and never rendered again.
     pub fn data_json(&self) -> String {
         let data = Data {
             object: &self.object,
@@ -127,19 +127,19 @@ impl Event {
 /// An event of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedEvent {
-    /// Its place in the workspace's log: 1, 2, 3 … without a gap.
+    /// The sequence of the event in the workspace's log: 1, 2, 3 … without a gap.
     pub sequence: i64,
-    /// Its id, such as `evt_…`.
+    /// The id, such as `evt_…`.
     pub id: String,
-    /// Such as `ticket.updated`.
+    /// The name of the event's type, such as `ticket.updated`.
     pub event_type: String,
-    /// What it can be subscribed to by.
+    /// The topics by which it can be subscribed to.
     pub topics: Vec<String>,
-    /// Who made the change.
+    /// The actor that made the change.
     pub actor: Actor,
-    /// When it was recorded.
+    /// The time at which it was recorded.
     pub created_at: Timestamp,
-    /// `data` of the payload, as JSON text.
+    /// The `data` of the payload, as JSON text.
     pub data: String,
 }
 

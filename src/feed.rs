@@ -33,7 +33,7 @@ pub struct Feeds {
 pub struct FeedEvent {
     /// The event.
     pub recorded: RecordedEvent,
-    /// How it is shown, once somebody has.
+    /// The event as messages show it, once a reader has asked for it.
     pub shown: OnceLock<pb::Event>,
 }
 
@@ -48,28 +48,28 @@ pub struct Feed {
 
 #[derive(Debug)]
 struct Newest {
-    /// Without a gap up to `last`.
+    /// The newest events, without a gap up to `last`.
     events: VecDeque<Arc<FeedEvent>>,
     bytes: usize,
     /// The last sequence that was read; none before anybody has.
     last: Option<i64>,
-    /// When the store was last asked.
+    /// The time at which the store was last asked.
     looked_at: Instant,
 }
 
-/// What a reader gets at a time.
+/// A part of the log, which a reader gets at a time.
 #[derive(Debug)]
 pub struct Part {
     /// The events, in order.
     pub events: Vec<Arc<FeedEvent>>,
     /// The sequence up to which the log was read.
     pub read_up_to: i64,
-    /// Whether the log ended there.
+    /// True if the log ended there.
     pub is_end: bool,
 }
 
 impl Feeds {
-    /// Those of a store.
+    /// Makes the feed of a store.
     pub fn new(store: Store) -> Self {
         Self { store, open: Arc::default(), bytes: Arc::default() }
     }
@@ -165,7 +165,8 @@ impl Drop for Feed {
 }
 
 impl Newest {
-    /// What is kept of the log behind `after`; none where that does not reach back so far.
+    /// Returns the events after `after` that are kept in memory; none where those do not reach back
+    /// so far.
     fn behind(&self, after: i64) -> Option<Part> {
         let last = self.last?;
         if after == last {
@@ -186,8 +187,8 @@ impl FeedEvent {
     }
 }
 
-/// About how many bytes an event takes in memory, with the message that shows it: a tree of the values
-/// of its JSON, which is some times as large.
+/// Returns about how many bytes an event takes in memory, with the message that shows it: a tree of
+/// the values of its JSON, which is some times as large.
 fn size(event: &RecordedEvent) -> usize {
     size_of::<FeedEvent>() + 6 * event.data.len() + 256
 }

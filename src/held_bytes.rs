@@ -18,31 +18,32 @@ use metrics::Gauge;
 use crate::error::{Error, Kind};
 use crate::network::Network;
 
-/// How long nothing may move before it gives way to others. Until then whoever is new is refused.
+/// The time without movement after which memory gives way to others. Until then whoever is new is
+/// refused.
 const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
 
 /// The most bytes that are held.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Of all clients together.
+    /// The bytes of all clients together.
     pub total: usize,
-    /// Of one client network.
+    /// The bytes of one client network.
     pub of_network: usize,
 }
 
 impl Bounds {
-    /// So many MiB in all, and of one network.
+    /// Makes bounds of so many MiB in all, and of one network.
     pub fn of_mib(total: u32, of_network: u32) -> Self {
         Self { total: (total as usize) << 20, of_network: (of_network as usize) << 20 }
     }
 }
 
-/// What is held of one kind: request bodies, or answers.
+/// The bytes that are held of one kind: request bodies, or answers.
 #[derive(Clone)]
 pub struct HeldBytes(Arc<Shared>);
 
 struct Shared {
-    /// What metrics and messages call the kind.
+    /// The name of the kind in metrics and messages.
     name: &'static str,
     bounds: Bounds,
     held: Mutex<Held>,
@@ -60,19 +61,19 @@ struct Held {
 struct Entry {
     network: Network,
     bytes: usize,
-    /// When it last moved; none once it gives way to nobody any more.
+    /// The time at which it last moved; none once it has given way.
     moved_at: Option<Instant>,
     given_way: Arc<GivenWay>,
 }
 
-/// The signal to whoever holds bytes that they have to go.
+/// The signal to the holder of bytes that they have to go.
 #[derive(Default)]
 struct GivenWay {
     flag: AtomicBool,
     waker: AtomicWaker,
 }
 
-/// Some bytes that are held, until it is dropped.
+/// An amount of bytes that is held until this is dropped.
 pub struct Hold {
     of: HeldBytes,
     id: u64,
@@ -80,7 +81,8 @@ pub struct Hold {
 }
 
 impl HeldBytes {
-    /// None yet. `name` is what metrics and messages call them, such as `bodies`.
+    /// Makes a count that holds nothing yet. `name` is what metrics and messages call them, such as
+    /// `bodies`.
     pub fn new(name: &'static str, bounds: Bounds) -> Self {
         let shown = metrics::gauge!("orqit_held_bytes", "of" => name);
         let (of_networks, holds) = (HashMap::new(), HashMap::new());
@@ -88,7 +90,7 @@ impl HeldBytes {
         Self(Arc::new(Shared { name, bounds, held: Mutex::new(held) }))
     }
 
-    /// Holds no bytes yet for a client.
+    /// Begins to hold bytes for a client, none yet.
     pub fn hold(&self, client: IpAddr) -> Hold {
         let given_way = Arc::<GivenWay>::default();
         let entry = Entry {
@@ -110,7 +112,7 @@ impl HeldBytes {
         self.make_room(&mut held, Network::of(client), 1, None)
     }
 
-    /// How many bytes are held.
+    /// Returns the bytes that are held.
     pub fn total(&self) -> usize {
         self.lock().total
     }
@@ -225,7 +227,7 @@ impl Held {
 }
 
 impl Hold {
-    /// Holds so many bytes more, or refuses where there is no room.
+    /// Holds so many more bytes, or refuses where there is no room.
     pub fn grow(&self, bytes: usize) -> Result<(), Error> {
         let mut held = self.of.lock();
         let network = held.holds.get(&self.id).map(|entry| entry.network);
@@ -235,7 +237,7 @@ impl Hold {
         Ok(())
     }
 
-    /// Holds so many bytes more, whether there is room or not.
+    /// Holds so many more bytes, whether there is room or not.
     pub fn grow_anyway(&self, bytes: usize) {
         if self.grow(bytes).is_err() {
             self.of.lock().add(self.id, bytes);
@@ -263,7 +265,7 @@ impl Hold {
         }
     }
 
-    /// Ready once it has given way: what it stands for is to be dropped. One task may wait.
+    /// Resolves once it has given way: its memory is to be dropped. One task may wait.
     pub fn poll_given_way(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.given_way.waker.register(cx.waker());
         match self.given_way.flag.load(Ordering::Acquire) {
@@ -300,7 +302,7 @@ mod tests {
         hold.poll_given_way(&mut cx).is_ready()
     }
 
-    /// As if it had not moved for so long.
+    /// Makes a hold look as if it had not moved for so long.
     fn age(hold: &Hold, by: Duration) {
         let mut held = hold.of.lock();
         let entry = held.holds.get_mut(&hold.id).expect("held");

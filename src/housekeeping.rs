@@ -1,4 +1,4 @@
-//! What has to be thrown away now and then, in small steps that keep nobody waiting.
+//! Housekeeping: deletes what is past its retention, in small steps that keep nobody waiting.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use crate::clock::Clock;
 use crate::error::causes;
 use crate::store::Store;
 
-/// How long between two rounds.
+/// The pause between two rounds.
 const ROUND: Duration = Duration::from_secs(60);
-/// How long between two steps: whoever wants to write gets in between.
+/// The pause between two steps, in which others can write.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The most rows of one step.
 pub const ROWS_PER_STEP: i64 = 500;
 
-/// Tidies up until it is dropped.
+/// Deletes what is past its retention, round after round, until it is dropped.
 pub async fn run(store: &Store, clock: &Clock) {
     loop {
         if let Err(error) = round(store, clock).await {

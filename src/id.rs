@@ -1,18 +1,24 @@
-//! Where random names come from.
+//! Ids: how those of rows are read, and where random ones come from.
 
 use rand::Rng;
 
 /// The digits of base62, by value.
 pub const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// So many digits are drawn at once: 62 to this power still fits into 64 bits.
+/// The number of digits that are drawn at once: 62 to this power still fits into 64 bits.
 const DRAWN: u32 = 10;
 
-/// `len` random characters of `0-9A-Za-z`, from the operating system's seeded generator.
+/// The id of a row that digits are: a number without a leading zero, as ids are written.
+pub fn number(digits: &str) -> Option<i64> {
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| plain)
+}
+
+/// Returns `len` random characters of `0-9A-Za-z`, from the operating system's seeded generator.
 pub fn base62(len: usize) -> String {
     with_base62("", len)
 }
 
-/// `text` and then `len` random characters.
+/// Returns `prefix` and then `len` random characters.
 fn with_base62(prefix: &str, len: usize) -> String {
     let mut random = rand::rng();
     let mut text = String::with_capacity(prefix.len() + len);

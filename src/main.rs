@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use orqit::cli;
 
-/// Half the price of the C library's for the many small pieces that a request is made of.
+/// The allocator, which costs half of the C library's for the many small pieces that a request is
+/// made of.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

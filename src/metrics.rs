@@ -18,7 +18,7 @@ use crate::transport::Transport;
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Counters that are shown as 0 from the start, so that an alarm on them finds them.
+/// The counters that are shown as 0 from the start, so that an alarm on them finds them.
 const COUNTERS: [(&str, &str); 3] = [
     ("orqit_request_log_dropped_total", "Requests that are missing in the request log."),
     ("orqit_usage_dropped_total", "Requests that are missing in the usage figures."),
@@ -53,7 +53,8 @@ const BUCKETS: [f64; 14] = [
     30.0,
 ];
 
-/// How often recorded values are added to their buckets. Until then they take memory.
+/// The pause between two additions of recorded values to their buckets. Until then they take
+/// memory.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Begins to keep metrics. Values recorded before are lost.
@@ -82,7 +83,7 @@ pub fn install() {
     });
 }
 
-/// All metrics, in the text format of Prometheus.
+/// Renders all metrics, in the text format of Prometheus.
 pub fn render() -> String {
     HANDLE.get().map_or_else(String::new, |handle| {
         handle.run_upkeep();
@@ -168,7 +169,7 @@ fn record<K: Eq + Hash>(
     }
 }
 
-/// One more of what a gauge counts, until it is dropped.
+/// A unit that a gauge counts until it is dropped.
 pub struct Counted(Gauge);
 
 impl Counted {

@@ -3,12 +3,12 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// One address of IPv4, or the /64 of IPv6, which is what one client has.
+/// The network of one client: an address of IPv4, or a /64 of IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(pub IpAddr);
 
 impl Network {
-    /// Stands for all networks beyond those that are told apart.
+    /// The network that stands for all networks beyond those that are told apart.
     pub const EVERYBODY_ELSE: Self = Self(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
 
     /// The network of an address. IPv4 written as IPv6 is IPv4.

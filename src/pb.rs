@@ -1,4 +1,5 @@
-//! What `build.rs` generates from the `.proto` files: messages, services and REST bindings.
+//! The code that `build.rs` generates from the `.proto` files: messages, services and REST
+//! bindings.
 //!
 //! Nothing is written here by hand, so only here are lints silenced.
 

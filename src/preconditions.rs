@@ -9,23 +9,23 @@ use rest::Violations;
 
 use crate::error::{Error, Kind};
 
-/// See the module.
+/// The preconditions of a request, as its headers have them.
 #[derive(Debug, Clone, Default)]
 pub struct Preconditions {
     /// The tags of which it must have one.
     pub if_match: Option<Tags>,
     /// The tags of which it must have none.
     pub if_none_match: Option<Tags>,
-    /// Whether a digest may stand behind the version.
+    /// True if a digest may follow the version.
     pub has_figures: bool,
-    /// What is wrong with them.
+    /// The violations of the headers' syntax.
     pub violations: Violations,
     /// The lines themselves: the same request under another condition is another one.
     pub lines: Vec<Vec<u8>>,
 }
 
-/// The versions of a resource for which a change is meant, whichever way the request says so. Without
-/// a word about it, a change is meant for every version.
+/// The versions of a resource for which a change is meant, by headers or by the message. Without a
+/// word about it, a change is meant for every version.
 #[derive(Debug, Clone, Default)]
 pub struct Precondition {
     conditions: Arc<Preconditions>,
@@ -33,12 +33,12 @@ pub struct Precondition {
 }
 
 impl Precondition {
-    /// What the headers of a request ask for, and its message.
+    /// Makes the precondition of a request from its headers and its message.
     pub fn new(conditions: Arc<Preconditions>, version: Option<i64>) -> Self {
         Self { conditions, version }
     }
 
-    /// What an item among others asks for, which has no headers.
+    /// Makes the precondition of an item among others, which has no headers.
     pub fn of_version(version: Option<i64>) -> Self {
         Self { version, ..Self::default() }
     }
@@ -52,27 +52,27 @@ impl Precondition {
 /// The tags of a condition.
 #[derive(Debug, Clone)]
 pub enum Tags {
-    /// Those of whatever there is.
+    /// Any version of a resource that exists.
     Any,
-    /// These.
+    /// These versions.
     OneOf(Vec<Tag>),
 }
 
 /// An entity tag.
 #[derive(Debug, Clone)]
 pub struct Tag {
-    /// Whether it tells equal meaning alone, not equal bytes.
+    /// True if the tag is weak: it compares meaning, not bytes.
     pub is_weak: bool,
-    /// What stands between the quotes.
+    /// The text between the quotes.
     pub opaque: String,
 }
 
-/// What a condition makes of an answer.
+/// The effect of a condition on an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is given.
+    /// The answer is sent.
     Given,
-    /// Who asks has it already.
+    /// The client has it already.
     NotModified,
 }
 
@@ -92,7 +92,7 @@ impl Preconditions {
         Err(Error::new(Kind::VersionConflict, message))
     }
 
-    /// What becomes of the answer to a read, whose entity tag is this without its quotes.
+    /// Decides about the answer to a read, whose entity tag is this without its quotes.
     pub fn answer(&self, at: i64, tag: &str) -> Result<Outcome, Error> {
         if self.if_match.as_ref().is_some_and(|tags| !self.names_version(tags, at, false)) {
             self.hold(at, None)?;
@@ -105,7 +105,7 @@ impl Preconditions {
         Ok(if has_it { Outcome::NotModified } else { Outcome::Given })
     }
 
-    /// Whether the tags name this version; weak ones only where they may.
+    /// Returns true if the tags name this version; weak ones count only where they may.
     fn names_version(&self, tags: &Tags, at: i64, weakly: bool) -> bool {
         let Tags::OneOf(tags) = tags else { return true };
         let at = at.to_string();

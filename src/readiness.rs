@@ -12,21 +12,21 @@ use tonic_health::server::HealthReporter;
 use crate::error::Error;
 use crate::store::Store;
 
-/// How long an answer of the database counts.
+/// The time for which an answer of the database counts.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What asks the database. Clones share its answers.
+/// The readiness of the service, which asks the database. Clones share its answers.
 #[derive(Clone)]
 pub struct Readiness {
     store: Store,
     last: Arc<Mutex<Option<Answer>>>,
 }
 
-/// When the database answered, and what.
+/// The database's last answer, and its time.
 type Answer = (Instant, Result<(), Error>);
 
 impl Readiness {
-    /// Of a service over this store.
+    /// Makes the readiness of a service over this store.
     pub fn new(store: Store) -> Self {
         Self { store, last: Arc::default() }
     }
@@ -49,7 +49,7 @@ impl Readiness {
         answer
     }
 
-    /// Keeps telling health checks until it is dropped; whoever watches is told of changes alone.
+    /// Tells health checks until it is dropped; watchers are told of changes alone.
     pub async fn tell(&self, health: &Health) {
         let mut told = ServingStatus::Serving;
         loop {
@@ -67,7 +67,7 @@ impl Readiness {
     }
 }
 
-/// What tells health checks of the services how they are.
+/// The health of the services, for health checks.
 #[derive(Clone)]
 pub struct Health {
     pub reporter: HealthReporter,

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind};
 use crate::event_type::EventType;
 
 /// A kind of resource.
@@ -36,16 +35,16 @@ pub enum Resource {
     Email,
 }
 
-/// What a kind of resource is called.
+/// The names of a kind of resource.
 struct Names {
-    /// In the audit log.
+    /// The name in the audit log.
     resource_type: &'static str,
-    /// In the code of a refusal.
+    /// The code of a refusal.
     not_found: &'static str,
-    /// In the message of that refusal: the same for a resource of another workspace and for one that
-    /// is nowhere.
+    /// The message of that refusal: the same for a resource of another workspace and for one that
+    /// does not exist.
     remedy: &'static str,
-    /// The events of a new one and of a changed one; none of what is never told of.
+    /// The types of the events of a new one and of a changed one; unspecified where there are none.
     created: EventType,
     updated: EventType,
 }
@@ -147,7 +146,7 @@ impl Resource {
         }
     }
 
-    /// Its name in the audit log, such as `api_key`.
+    /// Returns the name in the audit log, such as `api_key`.
     pub fn resource_type(self) -> &'static str {
         self.names().resource_type
     }
@@ -157,9 +156,9 @@ impl Resource {
         self.names().not_found
     }
 
-    /// The refusal of one that is not there.
-    pub fn not_found(self) -> Error {
-        Error::new(Kind::NotFound(self), self.names().remedy)
+    /// The message of that refusal: what to check.
+    pub fn not_found_remedy(self) -> &'static str {
+        self.names().remedy
     }
 
     /// The type of the event of a new one.

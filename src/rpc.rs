@@ -7,18 +7,18 @@ use rest::{Access, Rpc};
 use crate::auth::caller::CAN_MANAGE_API_KEYS;
 use crate::auth::scope::Scope;
 
-/// What an RPC demands of its caller, as the layers read it.
+/// The demand of an RPC on its caller, as the layers read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
-    /// Nothing: a key is not even looked at.
+    /// No key is needed, and none is looked at.
     Nothing,
-    /// Any valid key.
+    /// Any valid key will do.
     Key,
     /// A key with this scope.
     Scope(Scope),
 }
 
-/// Every RPC by its gRPC path.
+/// The table of RPCs by their gRPC paths.
 #[derive(Debug)]
 pub struct Rpcs {
     by_path: HashMap<&'static str, (&'static Rpc, Demand)>,
@@ -51,7 +51,7 @@ pub fn groups(rpcs: &[Rpc]) -> Vec<&'static str> {
     groups
 }
 
-/// What the request log and the usage call an RPC: `TicketService/GetTicket`.
+/// Returns the name of an RPC in the request log and the usage: `TicketService/GetTicket`.
 pub fn endpoint(rpc: &Rpc) -> &'static str {
     rpc.grpc_path.rsplit_once('.').map_or(rpc.grpc_path, |(_, name)| name)
 }

@@ -62,7 +62,7 @@ use crate::{email, housekeeping, metrics, webhooks};
 /// The OpenAPI document, generated from the `.proto` files.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-/// What the server is made of.
+/// The parts of the server.
 pub struct Server {
     pub store: Store,
     pub clock: Clock,
@@ -81,10 +81,11 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     pub failed_attempts: Budget,
     pub github_keys: Option<GithubKeys>,
-    /// Where clients reach it, such as `https://desk.example`; the OpenAPI document names it.
+    /// The address under which clients reach the service, such as `https://desk.example`; the
+    /// OpenAPI document names it.
     pub public_url: String,
     pub webhooks: webhooks::Settings,
-    /// How e-mails are sent; none without an SMTP server.
+    /// The settings of e-mail; none without an SMTP server.
     pub email: Option<email::Settings>,
 }
 
@@ -257,7 +258,7 @@ async fn stops(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-/// What ends keys that leaked: how a key is revoked, the service of keys knows.
+/// Makes the desk for leaked keys. The revocation itself is the job of the service of keys.
 fn leaks(store: &Store, ring: &Arc<KeyRing>, budget: Budget) -> Leaks {
     let (revoking, ring) = (store.clone(), Arc::clone(ring));
     Leaks::new(store.clone(), budget, move |key_id, workspace, actor| {
@@ -379,7 +380,7 @@ impl Inner {
     }
 }
 
-/// [`Inner`] as a tower service.
+/// The tower service of [`Inner`].
 #[derive(Clone)]
 struct Dispatch(Arc<Inner>);
 

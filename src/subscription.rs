@@ -1,26 +1,26 @@
-//! What can be subscribed to: types of events, narrower topics, prefixes such as `ticket.*`, and `*`.
+//! Subscriptions: types of events, narrower topics, prefixes such as `ticket.*`, and `*`.
 
 use std::sync::LazyLock;
 
 use crate::event_type::EventType;
 
-/// Stands for everything.
+/// The text that stands for everything.
 pub const EVERYTHING: &str = "*";
 
 static ALL: LazyLock<Subscription> =
     LazyLock::new(|| Subscription { names: None, without: Vec::new() });
 
-/// What somebody subscribes to.
+/// The set of topics to which somebody subscribes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     /// The types and topics; none stands for all of them.
     names: Option<Vec<&'static str>>,
-    /// Types that it does not want all the same.
+    /// The types that it does not include all the same.
     without: Vec<&'static str>,
 }
 
 impl Subscription {
-    /// Every event.
+    /// Returns the subscription of every event.
     pub fn everything() -> &'static Self {
         &ALL
     }
@@ -30,8 +30,8 @@ impl Subscription {
         Self { names: Some(types.iter().map(|one| one.name()).collect()), without: Vec::new() }
     }
 
-    /// What these texts subscribe to together; none of them is everything. What is not known, such as
-    /// what a later version has stored, subscribes to nothing.
+    /// Parses the subscription of these texts together; none of them is everything. What is not
+    /// known, such as what a later version has stored, subscribes to nothing.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Self {
         if texts.is_empty() || texts.iter().any(|text| text.as_ref() == EVERYTHING) {
             return Self { names: None, without: Vec::new() };
@@ -42,8 +42,8 @@ impl Subscription {
         Self { names: Some(names), without: Vec::new() }
     }
 
-    /// What an endpoint of webhooks subscribes to by these texts: of the types that come in masses only
-    /// those that are named themselves.
+    /// Parses the subscription of a webhook endpoint: of the types that come in masses only those
+    /// that are named themselves.
     pub fn of_endpoint<T: AsRef<str>>(texts: &[T]) -> Self {
         let is_named = |name: &str| texts.iter().any(|text| text.as_ref() == name);
         let without = EventType::ALL.iter().filter(|one| one.is_only_by_name());
@@ -51,7 +51,7 @@ impl Subscription {
         Self { without, ..Self::parse(texts) }
     }
 
-    /// Whether it wants an event with these topics, among which is its type.
+    /// Returns true if it includes an event with these topics, among which is its type.
     pub fn matches<T: AsRef<str>>(&self, topics: &[T]) -> bool {
         if topics.iter().any(|topic| self.without.contains(&topic.as_ref())) {
             return false;
@@ -72,7 +72,7 @@ impl Subscription {
     }
 }
 
-/// Whether a text subscribes to anything.
+/// Returns true if a text subscribes to anything.
 pub fn is_known(text: &str) -> bool {
     text == EVERYTHING || named(text).next().is_some()
 }

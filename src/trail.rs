@@ -1,4 +1,5 @@
-//! What becomes known of a request on its way, for those that look at it once it is answered.
+//! The trail of a request: the facts that become known on its way, for those that look at it once
+//! it is answered.
 //!
 //! The outermost layer that knows requests makes it, the layers below write into it, and a service
 //! reads from it where a change came from. It holds no secret.
@@ -14,30 +15,31 @@ use crate::clock::Timestamp;
 use crate::limits::Standing;
 use crate::transport::Transport;
 
-/// See the module. It is an extension of the request, as an `Arc`.
+/// The facts of a request that become known on its way. It is an extension of the request, as an
+/// `Arc`.
 #[derive(Debug)]
 pub struct Trail {
-    /// When the request came, by the service's clock.
+    /// The time at which the request came, by the service's clock.
     pub at: Timestamp,
     /// The protocol that it came by.
     pub transport: Transport,
     /// The address of the client, as far as the configured proxies are to be trusted.
     pub client: IpAddr,
     request_id: HeaderValue,
-    /// Who calls, once the key is known.
+    /// The caller, once the key is known.
     pub caller: OnceLock<Arc<Caller>>,
-    /// What is called, and by which HTTP rule.
+    /// The RPC, and the HTTP rule by which it was called.
     pub rpc: OnceLock<(&'static Rpc, Option<&'static Route>)>,
     /// The `Idempotency-Key`, where the RPC takes one and it was sent.
     pub idempotency_key: OnceLock<String>,
-    /// How the limits of the key stand after what the request has spent, for every answer to tell.
+    /// The standing of the key's limits after what the request has spent, for every answer to tell.
     standing: Mutex<Option<Standing>>,
     /// The HTTP status and the code of the error by which a stream ended after it had begun.
     pub ended: OnceLock<(u16, &'static str)>,
 }
 
 impl Trail {
-    /// Of a request that has just come. `request_id` is visible ASCII.
+    /// Begins the trail of a request that has just come. `request_id` is visible ASCII.
     pub fn new(
         at: Timestamp,
         transport: Transport,
@@ -57,7 +59,7 @@ impl Trail {
         }
     }
 
-    /// How the limits of the key stand, where it has some.
+    /// Returns the standing of the key's limits, where it has some.
     pub fn standing(&self) -> Option<Standing> {
         *self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -18,15 +18,16 @@ use crate::config::{
 use crate::error::{Error, Kind};
 use crate::network::Network;
 
-/// So few networks are not worth a look for those that are done with.
+/// The number of networks up to which none is forgotten, because a look through so few is not worth
+/// it.
 const FORGET_FROM: usize = 1024;
 
-/// How many attempts an address has.
+/// The budget of attempts that an address has.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// So many at once.
+    /// The attempts that an address can make at once.
     pub burst: NonZeroU32,
-    /// And one back after each time of this length, which is not 0.
+    /// The time after which one attempt comes back, which is not 0.
     pub one_back_every: Duration,
 }
 
@@ -38,9 +39,9 @@ impl Default for Budget {
 
 /// The budgets of all addresses, for attempts of one kind.
 pub struct FailedAttempts {
-    /// What the metric calls them.
+    /// The name of these attempts in the metric.
     name: &'static str,
-    /// What who has none left is told.
+    /// The message to an address that has none left.
     message: &'static str,
     budget: Budget,
     // tower_governor's service would decide before it is known whether a request is an attempt.
@@ -50,20 +51,20 @@ pub struct FailedAttempts {
 
 /// The networks that spent lately.
 struct Networks {
-    /// When each has all of its burst again.
+    /// The time at which each network has all of its burst again.
     full_at: HashMap<Network, Instant>,
-    /// When to look next for those that are done with.
+    /// The time of the next look for networks that can be forgotten.
     forget_at: Instant,
 }
 
 impl FailedAttempts {
-    /// Attempts with an unknown key.
+    /// Limits attempts with an unknown key.
     pub fn with_keys(budget: Budget) -> Self {
         let message = "Too many requests with an invalid API key came from your address. Wait as long as Retry-After tells, and check the key before you send it again.";
         Self::new("keys", message, budget)
     }
 
-    /// Reports of leaked keys, by anybody.
+    /// Limits reports of leaked keys, by anybody.
     pub fn at_leak_reports(budget: Budget) -> Self {
         let message = "Too many reports of leaked keys came from your address. Wait as long as Retry-After tells, and send the report again.";
         Self::new("leak_reports", message, budget)
@@ -121,14 +122,15 @@ impl FailedAttempts {
         }
     }
 
-    /// Whoever panicked under the lock has left whole numbers.
+    /// Locks the networks. A panic under the lock leaves whole numbers, so a poisoned lock is taken
+    /// as it is.
     fn lock(&self) -> MutexGuard<'_, Networks> {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Networks {
-    /// Whose budget the client spends: its network's own, while there is room.
+    /// Returns the network whose budget the client spends: its own, while there is room.
     fn bucket(&self, client: IpAddr) -> Network {
         let network = Network::of(client);
         let is_full = self.full_at.len() >= FAILED_ATTEMPT_NETWORKS_MAX;
@@ -158,7 +160,7 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    /// How many attempts the client has until it is refused.
+    /// Returns the attempts that the client has until it is refused.
     fn left(attempts: &FailedAttempts, client: IpAddr) -> u32 {
         (0..).find(|_| attempts.admit(client).is_err()).expect("a refusal")
     }

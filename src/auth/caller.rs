@@ -1,4 +1,4 @@
-//! Who is calling: a key that was authenticated, with its workspace, scopes and limits.
+//! The caller of an RPC: a key that was authenticated, with its workspace, scopes and limits.
 
 use crate::auth::scope::Scopes;
 use crate::clock::Timestamp;
@@ -14,7 +14,7 @@ pub const CAN_MANAGE_API_KEYS: &str = "can_manage_api_keys";
 pub struct Caller {
     /// The key as the store knows it.
     pub key: KeyRecord,
-    /// What the key may do.
+    /// The scopes of the key.
     pub scopes: Scopes,
 }
 
@@ -24,13 +24,13 @@ impl Caller {
         self.key.workspace.id
     }
 
-    /// Who the events of this caller's changes name.
+    /// Returns the actor that the events of this caller's changes name.
     pub fn actor(&self) -> Actor {
         Actor::key(&self.key.key_id, &self.key.name)
     }
 
-    /// Whether the plan of the key's workspace includes the capability of this name. One that is
-    /// not known is not included.
+    /// Returns true if the plan of the key's workspace includes the capability of this name. One
+    /// that is not known is not included.
     pub fn has_capability(&self, name: &str) -> bool {
         name == CAN_MANAGE_API_KEYS && self.key.workspace.can_manage_api_keys
     }
@@ -44,7 +44,7 @@ impl Caller {
         }
     }
 
-    /// Whether the key's expiry has passed at `now`.
+    /// Returns true if the key's expiry has passed at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.key.expires_at.is_some_and(|expiry| expiry <= now)
     }

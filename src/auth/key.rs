@@ -55,7 +55,7 @@ impl KeyText {
         &self.0[LEN - 4..]
     }
 
-    /// What the store holds of the key.
+    /// Returns the hash that the store holds of the key.
     pub fn hash(&self) -> KeyHash {
         KeyHash(Sha256::digest(self.0.as_bytes()).into())
     }
@@ -66,12 +66,12 @@ impl KeyText {
     }
 }
 
-/// Whether `text` can be the id of a key.
+/// Returns true if `text` can be the id of a key.
 pub fn can_be_id(text: &str) -> bool {
     text.len() == ID_LEN && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Whether `text` holds something that is shaped like a key.
+/// Returns true if `text` holds something that is shaped like a key.
 pub fn holds_key(text: &str) -> bool {
     find(text).is_some()
 }
@@ -83,7 +83,8 @@ pub fn redact(text: &mut String) {
     }
 }
 
-/// Where the first thing that is shaped like a key begins; its checksum may be wrong.
+/// Returns the place at which the first thing that is shaped like a key begins; its checksum may be
+/// wrong.
 fn find(text: &str) -> Option<usize> {
     let shaped = |at: &usize| {
         let key = text.as_bytes()[*at..].get(..LEN);

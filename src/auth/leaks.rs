@@ -1,5 +1,5 @@
-//! Keys that leaked: whoever presents one whole ends it. Every way in which that is reported ends
-//! here; it answers nobody, so what the reporter learns is not decided here.
+//! Leaked keys: whoever presents one whole ends it. Every way in which that is reported ends here;
+//! it answers nobody, so what the reporter learns is not decided here.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::event::Actor;
 use crate::store::{Store, WorkspaceId};
 
-/// Who found the key.
+/// The party that found the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reporter {
     /// Anybody, by `ReportLeak`.
@@ -22,7 +22,7 @@ pub enum Reporter {
 }
 
 impl Reporter {
-    /// Whom events and the audit log name.
+    /// Returns the actor that events and the audit log name.
     fn actor(self) -> Actor {
         match self {
             Self::LeakReport => Actor::system("leak-report", "Leak report"),
@@ -33,7 +33,8 @@ impl Reporter {
     }
 }
 
-/// Revokes the key with this id in this workspace, and names the actor in what tells of it.
+/// The function that revokes the key with this id in this workspace, and names the actor in event
+/// and audit log.
 type Revoke = dyn Fn(String, WorkspaceId, Actor) -> Revoking + Send + Sync;
 type Revoking = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
@@ -45,7 +46,8 @@ pub struct Leaks {
 }
 
 impl Leaks {
-    /// For the keys in `store`, which `revoke` ends; an address has `budget` for its reports.
+    /// Makes the desk for leaked keys of `store`, which `revoke` ends; an address has `budget` for
+    /// its reports.
     pub fn new(
         store: Store,
         budget: Budget,
@@ -67,7 +69,7 @@ impl Leaks {
         self.reports.check(client)
     }
 
-    /// Revokes the key that `text` is, and answers whether it is a key of ours: one that was
+    /// Revokes the key that `text` is, and returns whether it is a key of ours: one that was
     /// revoked before or has expired is too, for it leaked all the same.
     pub async fn report(&self, text: &str, by: Reporter) -> Result<bool, Error> {
         let Some(key) = KeyText::parse(text) else { return Ok(false) };

@@ -1,5 +1,5 @@
-//! Who may call: keys and their texts, scopes, callers, the ring of keys that this process knows, failed
-//! attempts, and keys that leaked.
+//! Authentication and authorization: keys and their texts, scopes, callers, the ring of keys in
+//! memory, failed attempts, and leaked keys.
 
 pub mod attempts;
 pub mod caller;

@@ -1,8 +1,8 @@
-//! What a key may do: the native scopes, and the names that stand for sets of them.
+//! Scopes, which say what a key may do: the native ones, and the names that stand for sets of them.
 
 use std::fmt;
 
-/// One native scope.
+/// A native scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Scope {
@@ -54,7 +54,7 @@ impl Scope {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(scope, _)| *scope)
     }
 
-    /// Its name, such as `tickets:read`.
+    /// Returns the name, such as `tickets:read`.
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }
@@ -108,7 +108,7 @@ impl Scopes {
         })
     }
 
-    /// Whether the set has `scope`.
+    /// Returns true if the set has `scope`.
     pub fn has(self, scope: Scope) -> bool {
         self.0 & (1 << scope as u8) != 0
     }

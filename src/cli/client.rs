@@ -20,7 +20,7 @@ use crate::pb::ticket_service_client::TicketServiceClient;
 use crate::pb::user_service_client::UserServiceClient;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a connection is asked whether it lives, and how long an answer to that may take.
+/// The time between two keep-alive pings, and the time that the answer to one may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// A connection that sends the API key with every call.
@@ -74,47 +74,47 @@ pub async fn connect(args: &ClientArgs) -> Result<Client, String> {
 }
 
 impl Client {
-    /// TicketService.
+    /// Makes a client of TicketService.
     pub fn tickets(&self) -> TicketServiceClient<Keyed> {
         TicketServiceClient::new(self.channel.clone())
     }
 
-    /// UserService.
+    /// Makes a client of UserService.
     pub fn users(&self) -> UserServiceClient<Keyed> {
         UserServiceClient::new(self.channel.clone())
     }
 
-    /// AssetService.
+    /// Makes a client of AssetService.
     pub fn assets(&self) -> AssetServiceClient<Keyed> {
         AssetServiceClient::new(self.channel.clone())
     }
 
-    /// ProjectService.
+    /// Makes a client of ProjectService.
     pub fn projects(&self) -> ProjectServiceClient<Keyed> {
         ProjectServiceClient::new(self.channel.clone())
     }
 
-    /// KnowledgeService.
+    /// Makes a client of KnowledgeService.
     pub fn articles(&self) -> KnowledgeServiceClient<Keyed> {
         KnowledgeServiceClient::new(self.channel.clone())
     }
 
-    /// CategoryService.
+    /// Makes a client of CategoryService.
     pub fn categories(&self) -> CategoryServiceClient<Keyed> {
         CategoryServiceClient::new(self.channel.clone())
     }
 
-    /// CustomFieldService.
+    /// Makes a client of CustomFieldService.
     pub fn custom_fields(&self) -> CustomFieldServiceClient<Keyed> {
         CustomFieldServiceClient::new(self.channel.clone())
     }
 
-    /// EventService.
+    /// Makes a client of EventService.
     pub fn events(&self) -> EventServiceClient<Keyed> {
         EventServiceClient::new(self.channel.clone())
     }
 
-    /// KeyService.
+    /// Makes a client of KeyService.
     pub fn keys(&self) -> KeyServiceClient<Keyed> {
         KeyServiceClient::new(self.channel.clone())
     }

@@ -1,5 +1,5 @@
-//! What the operator's commands have in common: the database, a workspace in it, and running services
-//! that must know of a change.
+//! The parts that operators' commands share: the database, a workspace in it, and the wait for
+//! running services to learn of a change.
 
 use super::chain;
 use super::settings::DatabaseArgs;

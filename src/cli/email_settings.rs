@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::email;
 
-/// How e-mails are sent.
+/// The settings of e-mail.
 #[derive(Debug, Clone, Args)]
 pub struct EmailArgs {
     /// The SMTP server: `smtps://user:password@host:465` for TLS from the start, or

@@ -20,12 +20,12 @@ use crate::pb;
 
 /// The most records of a page.
 const PAGE: i32 = 100;
-/// What to export.
+/// The arguments of every export.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     /// The kind of records.
     kind: Kind,
-    /// Go on behind this cursor, which an export that broke off has told.
+    /// Go on after this cursor, which an interrupted export has shown.
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
     #[command(flatten)]
@@ -76,7 +76,7 @@ struct Export {
     /// The lines of the page that is read: they are written together, so that none comes twice where an
     /// export goes on.
     page: Vec<u8>,
-    /// Behind the last page that was written.
+    /// The cursor after the last page that was written.
     after: Option<String>,
     count: u64,
 }

@@ -38,7 +38,7 @@ use self::sending::Tally;
 use self::spool::{Checked, Spool, Taken};
 use super::ClientArgs;
 
-/// What can be imported.
+/// The nouns that can be imported.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Bring tickets, with their comments and their history.
@@ -55,12 +55,12 @@ pub enum Command {
     Articles(ImportArgs),
 }
 
-/// What every import takes.
+/// The arguments of every import.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// Files of records: NDJSON, a JSON array or CSV, gzipped or not; `-` is standard input.
     files: Vec<PathBuf>,
-    /// How the records stand in the files; by default their names and first characters tell.
+    /// The format of the files; by default their names and first characters tell.
     #[arg(long)]
     format: Option<Format>,
     /// A mapping: which member or column is which field, and what values stand for (TOML).
@@ -75,7 +75,7 @@ pub struct ImportArgs {
     /// Send nothing unless everything is right.
     #[arg(long)]
     strict: bool,
-    /// How many calls are under way at a time.
+    /// The number of calls that are under way at a time.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
     #[command(flatten)]
@@ -97,21 +97,22 @@ pub async fn run(command: Command) -> Result<ExitCode, String> {
 
 /// A kind of records that can be imported.
 trait Kind {
-    /// What they are called together.
+    /// The plural name of the records.
     const NAME: &str;
 
-    /// What is sent of a record, in one piece or in several; or everything that is wrong with it.
+    /// Checks a record and returns the pieces to send, one or several; or all reasons why it is
+    /// refused.
     fn check(&self, item: Map<String, Value>) -> Result<Vec<Piece>, Vec<Reason>>;
 
-    /// Tells what the mapping says of the system that the records come from.
+    /// Tells the noun the system that the mapping names as the source of the records.
     fn set_source(&mut self, _source: Option<&str>) {}
 
-    /// Whether there is something to import without a file of records.
+    /// Returns true if there is something to import without a file of records.
     fn needs_no_file(&self) -> bool {
         false
     }
 
-    /// What a record is known by, for people.
+    /// Returns the name of a record, for people.
     fn known_by(item: &Map<String, Value>) -> Option<String>;
 }
 
@@ -129,7 +130,7 @@ type Whole = (Map<String, Value>, String);
 /// An import whose files have been read.
 struct Import {
     spool: Spool,
-    /// For each of the files, and one more for events.
+    /// The rejected records of each file, and those of the files of events.
     rejected: Vec<Rejected>,
     tally: Tally,
     mapping: Mapping,
@@ -232,7 +233,7 @@ impl Import {
         self.rejected[file].put(line, known_by, reasons, raw)
     }
 
-    /// Ends what is read: with a sentence where nothing more is to be done.
+    /// Ends the reading; the exit code where nothing more is to be done.
     fn checked(&mut self, args: &ImportArgs) -> Result<Option<ExitCode>, String> {
         self.tally.tell_left_out();
         let wrong = self.tally.refused + self.tally.events_refused;

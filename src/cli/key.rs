@@ -11,13 +11,13 @@ use crate::auth::key::KeyText;
 use crate::auth::scope::{Scope, Scopes};
 use crate::clock::{Clock, Timestamp};
 use crate::config::LIMITS_DEFAULT;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::event::Actor;
 use crate::preconditions::Precondition;
 use crate::service::keys;
 use crate::store::{KeyRecord, KeyStatus, MadeBy, NewKey, PageRequest, Position, Tx};
 
-/// What can be done with keys.
+/// The commands for keys.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Make a key and print it, alone on stdout: it is shown this once.
@@ -34,30 +34,30 @@ pub struct CreateArgs {
     /// The short name of the workspace.
     #[arg(long, default_value = "default")]
     workspace: String,
-    /// What the key is called, 1 to 255 characters.
+    /// The name of the key, 1 to 255 characters.
     #[arg(long, value_parser = super::name)]
     name: String,
-    /// What the key is for.
+    /// The purpose of the key.
     #[arg(long, value_parser = super::name)]
     description: Option<String>,
     /// A scope such as tickets:read, or a name for several: read-only, read-write, admin,
     /// ticket-index, create-ticket, ticket-respond, send-email. May be given several times.
     #[arg(long = "scope", required = true, value_parser = scope)]
     scopes: Vec<String>,
-    /// When the key stops being accepted, from now, such as 30d; never by default.
+    /// The time from now until the key expires, such as 30d; it never does by default.
     #[arg(long, value_parser = values::duration)]
     expires_in: Option<Duration>,
-    /// Requests a minute over all, or `unlimited`.
+    /// The requests a minute over all, or `unlimited`.
     #[arg(long, default_value = "60", value_parser = limit)]
     limit_per_minute: i32,
-    /// Requests a minute in each endpoint group, or `unlimited`.
+    /// The requests a minute in each endpoint group, or `unlimited`.
     #[arg(long, default_value = "30", value_parser = limit)]
     group_limit_per_minute: i32,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// Whose keys to list.
+/// The arguments of `key list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// The short name of the workspace.
@@ -67,7 +67,7 @@ pub struct ListArgs {
     database: DatabaseArgs,
 }
 
-/// Which key to revoke.
+/// The arguments of `key revoke`.
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
     /// The key's id: the 8 characters after orq_.
@@ -131,11 +131,14 @@ async fn revoke(args: RevokeArgs) -> Result<(), String> {
     let store = database::open(&args.database).await?;
     let workspace = database::find_workspace(&store, &args.workspace).await?;
     let failed = |error: Error| chain("cannot revoke the key", &error);
-    let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
-    let found = tx.find_key_for_update(&args.id, &Precondition::default()).await.map_err(failed)?;
-    let before = found.ok_or_else(|| {
-        let (id, slug) = (&args.id, &args.workspace);
-        format!("there is no key `{id}` in the workspace `{slug}`; `orqit key list` shows them")
+    let locking = store.begin_locking(workspace.id, Actor::operator()).await.map_err(failed)?;
+    let found = locking.find_key_for_update(&args.id, &Precondition::default()).await;
+    let (before, mut tx) = found.map_err(|error| match error.kind {
+        Kind::NotFound(_) => {
+            let (id, slug) = (&args.id, &args.workspace);
+            format!("there is no key `{id}` in the workspace `{slug}`; `orqit key list` shows them")
+        }
+        _ => failed(error),
     })?;
     keys::revoke(&mut tx, before).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;

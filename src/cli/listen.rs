@@ -23,11 +23,11 @@ use crate::webhooks::signature::{SECRET_BYTES, secret, secret_text};
 use crate::webhooks::target::Target;
 use crate::webhooks::vault::random;
 
-/// How long until a stream that broke off is opened again, at first and at most.
+/// The pauses before a broken stream is opened again, the first one and the longest one.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
 
-/// What to follow, and where to forward it.
+/// The arguments of `listen`.
 #[derive(Debug, Args)]
 pub struct ListenArgs {
     /// A URL that each event is sent to, such as `http://127.0.0.1:3000/hooks`.
@@ -51,7 +51,7 @@ pub struct ListenArgs {
     client: ClientArgs,
 }
 
-/// Follows until it is interrupted.
+/// Follows the events until it is interrupted.
 pub async fn run(args: ListenArgs) -> Result<(), String> {
     let forward = args.forward_to.as_deref().map(|url| Forward::new(url, args.secret.as_deref()));
     let mut listener = Listener { forward: forward.transpose()?, after: args.since, args };
@@ -74,7 +74,7 @@ struct Listener {
 }
 
 impl Listener {
-    /// Follows for as long as the service lets it; an error is a refusal that stays one.
+    /// Follows the events for as long as the service lets it; an error is a refusal that stays one.
     async fn follow(&mut self) -> Result<(), String> {
         let mut pause = AGAIN_AFTER;
         loop {
@@ -132,11 +132,11 @@ impl Listener {
     }
 }
 
-/// Why a stream ended.
+/// The reason why a stream ended.
 enum Broken {
-    /// It can be opened again.
+    /// The stream can be opened again.
     ForNow(String),
-    /// It would be refused again.
+    /// The stream would be refused again.
     ForGood(String),
 }
 
@@ -183,7 +183,7 @@ impl Forward {
         Ok(Self { sender: Sender::new(connector, Clock::System), target, secret })
     }
 
-    /// Sends an event, and says what came of it.
+    /// Sends an event, and returns a line about the result.
     async fn send(&self, event: &pb::Event, payload: Vec<u8>) -> String {
         let message = Message {
             uri: self.target.uri.clone(),

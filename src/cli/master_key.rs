@@ -17,7 +17,7 @@ use crate::store::webhooks::{SealedSecret, Webhook};
 use crate::store::{Store, WorkspaceId, sqlite_file};
 use crate::webhooks::vault::Vault;
 
-/// What can be done with the master key.
+/// The commands for the master key.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Encrypt every secret by the first key of ORQIT_MASTER_KEY. Before it, give every running service
@@ -52,17 +52,18 @@ pub async fn run(command: Command) -> Result<(), String> {
     store.close().await.map_err(|error| chain("cannot close the database", &error))
 }
 
-/// Seals the secrets of a workspace's endpoints by the first key, and answers how many endpoints have
-/// got others.
+/// Seals the secrets of a workspace's endpoints by the first key, and returns the number of
+/// endpoints that were changed.
 async fn rotate(store: &Store, vault: &Vault, workspace: WorkspaceId) -> Result<usize, Error> {
     let (mut count, mut behind) = (0, 0);
     loop {
-        let mut tx = store.begin(workspace, Actor::operator()).await?;
+        let locking = store.begin_locking(workspace, Actor::operator()).await?;
         // One after the other, so that nobody waits for long.
-        let Some(id) = tx.next_webhook(behind).await? else { return Ok(count) };
+        let Some(id) = locking.next_webhook(behind).await? else { return Ok(count) };
         behind = id;
-        let found = tx.find_all_for_update::<Webhook>(&[id]).await?.into_iter().next();
-        let Some(webhook) = found else { continue };
+        let (found, locking) = locking.find_all_for_update::<Webhook>(&[id]).await?;
+        let Some(webhook) = found.into_iter().next() else { continue };
+        let tx = locking.done();
         if webhook.secrets.iter().all(|secret| vault.is_current(&secret.sealed)) {
             continue;
         }

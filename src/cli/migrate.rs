@@ -3,7 +3,7 @@
 use super::database;
 use super::settings::DatabaseArgs;
 
-/// Migrates and stops.
+/// Migrates the database, and stops.
 pub async fn run(args: &DatabaseArgs) -> Result<(), String> {
     database::open(args).await?;
     println!("the database is up to date");

@@ -28,20 +28,21 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::causes;
-use crate::service::users::is_address;
+use rest::validate::is_address;
 use settings::{DatabaseArgs, ServeArgs};
 
-/// Migrations tell each step; an operator wants to know only that they failed.
+/// The default log filter. Migrations log each step, of which an operator wants to know the
+/// failures only.
 const LOG_DEFAULT: &str = "info,sea_orm_migration=warn";
 
 /// Orqit: the public integration API of an IT service desk.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub struct Cli {
-    /// What to log: a level, or `target=level` pairs joined by commas.
+    /// The log filter: a level, or `target=level` pairs joined by commas.
     #[arg(long, env = "ORQIT_LOG", default_value = LOG_DEFAULT, global = true)]
     log: String,
-    /// How to write log lines.
+    /// The format of log lines.
     #[arg(long, env = "ORQIT_LOG_FORMAT", default_value = "text", global = true)]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -83,10 +84,10 @@ enum Command {
     Export(export::ExportArgs),
 }
 
-/// How a client command reaches the service.
+/// The arguments by which a client command reaches the service.
 #[derive(Debug, Clone, clap::Args)]
 struct ClientArgs {
-    /// Where the service is.
+    /// The address of the service.
     #[arg(long, env = "ORQIT_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
     /// The API key.
@@ -118,7 +119,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
     .map(|()| ExitCode::SUCCESS)
 }
 
-/// Logs go to stderr: stdout is for what a command was asked for.
+/// Sets up logging to stderr: stdout is for the output that a command was asked for.
 fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter: Targets = filter
         .parse()
@@ -139,7 +140,7 @@ fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
     Ok(())
 }
 
-/// A failure for the operator: what is behind it if something is, else what a caller would read.
+/// Returns a failure for the operator: its cause if there is one, else the message to a caller.
 fn chain(what: &str, error: &crate::error::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{what}: {}", causes(source)),

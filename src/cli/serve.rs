@@ -143,7 +143,7 @@ fn welcome(url: &str, admin: &KeyText) -> String {
     )
 }
 
-/// Resolves when the process is asked to stop.
+/// Returns a future that resolves when the process is asked to stop.
 fn stop() -> Result<impl Future<Output = ()>, String> {
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
     let mut terminate = listen(SignalKind::terminate())?;

@@ -17,7 +17,7 @@ use crate::held_bytes;
 use crate::limits;
 use crate::store::Settings;
 
-/// Where the database is and how it is used.
+/// The settings of the database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
     /// The database: `sqlite://orqit.db` or `postgres://user:password@host/name`.
@@ -32,7 +32,7 @@ pub struct DatabaseArgs {
     /// The most connections: on SQLite those that read (4 by default), on PostgreSQL all (16).
     #[arg(long, env = "ORQIT_DATABASE_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub database_connections: Option<u32>,
-    /// How long one statement may take (PostgreSQL; on SQLite the request timeout bounds it).
+    /// The longest time of one statement (PostgreSQL; on SQLite the request timeout bounds it).
     #[arg(long, env = "ORQIT_STATEMENT_TIMEOUT", default_value = "10s", value_parser = bounded_duration)]
     pub statement_timeout: Duration,
 }
@@ -50,18 +50,18 @@ impl DatabaseArgs {
     }
 }
 
-/// Where the rate limits of keys are counted.
+/// The settings of the store that counts the rate limits of keys.
 #[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
     /// The Redis or Valkey in which several replicas count rate limits together, such as
     /// `redis://host:6379`. Without one each replica admits its share of every limit.
     #[arg(long, env = "ORQIT_REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
-    /// How long Redis may take to answer before a request goes on without it.
+    /// The longest time to wait for Redis before a request goes on without it.
     #[arg(long, env = "ORQIT_REDIS_TIMEOUT", default_value = "250ms", value_parser = bounded_duration)]
     pub redis_timeout: Duration,
-    /// How many replicas there are. Each admits so small a part of every rate limit, but at least
-    /// one request a minute, while they cannot count together.
+    /// The number of replicas. Each admits so small a part of every rate limit, but at least one
+    /// request a minute, while they cannot count together.
     #[arg(long, env = "ORQIT_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub replicas: u32,
 }
@@ -80,7 +80,7 @@ impl LimitArgs {
     }
 }
 
-/// What `orqit serve` can be told.
+/// The settings of `orqit serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
@@ -107,7 +107,7 @@ pub struct ServeArgs {
     /// A file with the certificate's private key (PEM); needs --tls-cert.
     #[arg(long, env = "ORQIT_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Whether clients may ask for the protobuf definitions by server reflection.
+    /// Let clients ask for the protobuf definitions by server reflection.
     #[arg(long, env = "ORQIT_REFLECTION", default_value_t = true, action = clap::ArgAction::Set)]
     pub reflection: bool,
     /// Origins whose pages may call from a browser, such as `https://app.example`; none by default.
@@ -121,35 +121,36 @@ pub struct ServeArgs {
     /// endpoint exists only with one.
     #[arg(long, env = "ORQIT_GITHUB_PUBLIC_KEYS")]
     pub github_public_keys: Option<PathBuf>,
-    /// How long a request may take until its answer begins.
+    /// The longest time until the answer to a request begins.
     #[arg(long, env = "ORQIT_REQUEST_TIMEOUT", default_value = "30s", value_parser = bounded_duration)]
     pub request_timeout: Duration,
-    /// How long the headers of a request may take to arrive; also how long a connection may be
-    /// without a request.
+    /// The longest time that the headers of a request may take to arrive, and that a connection may
+    /// be without a request.
     #[arg(long, env = "ORQIT_HEADER_TIMEOUT", default_value = "30s", value_parser = bounded_duration)]
     pub header_timeout: Duration,
-    /// How long the body of a request may take to arrive.
+    /// The longest time that the body of a request may take to arrive.
     #[arg(long, env = "ORQIT_BODY_TIMEOUT", default_value = "15s", value_parser = bounded_duration)]
     pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer. Then the stream of HTTP/2 is reset, or the
-    /// connection closed.
+    /// The longest time that a client may take nothing of an answer. Then the stream of HTTP/2 is
+    /// reset, or the connection closed.
     #[arg(long, env = "ORQIT_WRITE_TIMEOUT", default_value = "60s", value_parser = bounded_duration)]
     pub write_timeout: Duration,
     /// The most bytes of request bodies in memory, of all clients, in MiB. Beyond it those under way
     /// for longest give way, or new ones get 503.
     #[arg(long, env = "ORQIT_BODY_MIB_MAX", default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=65_536))]
     pub body_mib_max: u32,
-    /// The same of one client address (of IPv6 a /64).
+    /// The MiB of bodies that one client address may hold (of IPv6 a /64).
     #[arg(long, env = "ORQIT_BODY_MIB_PER_ADDRESS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=65_536))]
     pub body_mib_per_address: u32,
     /// The most bytes of answers in memory that clients have not read, of all clients, in MiB. Beyond
     /// it those that nobody reads for longest give way, or new requests get 503.
     #[arg(long, env = "ORQIT_ANSWER_MIB_MAX", default_value_t = 64, value_parser = clap::value_parser!(u32).range(32..=65_536))]
     pub answer_mib_max: u32,
-    /// The same of one client address (of IPv6 a /64).
+    /// The MiB of answers that one client address may hold (of IPv6 a /64).
     #[arg(long, env = "ORQIT_ANSWER_MIB_PER_ADDRESS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(32..=65_536))]
     pub answer_mib_per_address: u32,
-    /// How long requests in flight may take to finish after SIGTERM. Then they are aborted.
+    /// The longest time that requests in flight may take to finish after SIGTERM. Then they are
+    /// aborted.
     #[arg(long, env = "ORQIT_DRAIN_TIMEOUT", default_value = "20s", value_parser = bounded_duration)]
     pub drain_timeout: Duration,
     /// The most connections at a time. Those without a request give way to new ones; where all have
@@ -162,14 +163,14 @@ pub struct ServeArgs {
     #[arg(long, env = "ORQIT_CONNECTIONS_PER_ADDRESS", default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_address: u32,
-    /// How long each request of a key is kept, 1h to 3650d. The figures that they add up to are kept
-    /// by the hour as long, at least 32 days, and by the day for 400 days.
+    /// The time for which each request of a key is kept, 1h to 3650d. The figures that they add up
+    /// to are kept by the hour as long, at least 32 days, and by the day for 400 days.
     #[arg(long, env = "ORQIT_REQUEST_LOG_RETENTION", default_value = "30d", value_parser = retention)]
     pub request_log_retention: Duration,
-    /// How long events are kept, with what was sent of them, 1h to 3650d.
+    /// The time for which events and their deliveries are kept, 1h to 3650d.
     #[arg(long, env = "ORQIT_EVENT_RETENTION", default_value = "30d", value_parser = retention)]
     pub event_retention: Duration,
-    /// How long e-mails are kept that were sent or could not be, 1h to 3650d.
+    /// The time for which e-mails are kept after they were sent or have failed, 1h to 3650d.
     #[arg(long, env = "ORQIT_EMAIL_RETENTION", default_value = "365d", value_parser = retention)]
     pub email_retention: Duration,
     /// The most requests that wait in memory to be written to the request log; further ones are

@@ -5,10 +5,11 @@ use clap::{Args, ValueEnum};
 use super::settings::DatabaseArgs;
 use super::{chain, database};
 use crate::event::Actor;
+use crate::event_type::EventType;
 use crate::service::users;
-use crate::store::{self, NewUser};
+use crate::store::{self, User};
 
-/// What can be done with users.
+/// The commands for users.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Make a user in a workspace.
@@ -27,7 +28,7 @@ pub struct CreateArgs {
     /// The e-mail address, unique in the workspace.
     #[arg(long, value_parser = super::email)]
     email: String,
-    /// What the user is to the service desk.
+    /// The role of the user.
     #[arg(long, default_value = "agent")]
     role: Role,
     #[command(flatten)]
@@ -51,11 +52,11 @@ pub async fn run(command: Command) -> Result<(), String> {
         Role::Agent => store::Role::Agent,
         Role::Admin => store::Role::Admin,
     };
-    let new = NewUser::new(args.name, args.email, role);
     let failed = |error: crate::error::Error| chain("cannot make the user", &error);
     let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
-    let user = tx.insert_user(new).await.map_err(failed)?;
-    users::record_new(&mut tx, &user);
+    let new = User::new(&args.name, &args.email, role, tx.now());
+    let user = tx.insert(new).await.map_err(failed)?;
+    users::record_new(&mut tx, EventType::UserCreated, &user);
     tx.commit().await.map_err(failed)?;
     println!("{} {}", user.id, user.email);
     Ok(())

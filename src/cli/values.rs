@@ -1,4 +1,4 @@
-//! What the values of settings are: durations, networks, URLs, as clap reads them.
+//! Parsers of settings for clap: durations, networks, URLs.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub fn bounded_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How long something is kept: 1 hour to 3650 days.
+/// Parses a retention: 1 hour to 3650 days.
 pub fn retention(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     let bounds = Duration::from_secs(3600)..=Duration::from_secs(3650 * 24 * 3600);
@@ -56,7 +56,7 @@ pub fn database_url(text: &str) -> Result<String, String> {
     if known && !in_memory { Ok(text.to_owned()) } else { Err(remedy.to_owned()) }
 }
 
-/// A network, or an address as the network of itself.
+/// Parses a network; an address is the network of itself.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     let address = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
@@ -81,7 +81,7 @@ pub fn public_url(text: &str) -> Result<String, String> {
     })
 }
 
-/// An origin of web pages, as a header has it.
+/// Parses an origin of web pages, as a header has it.
 pub fn origin(text: &str) -> Result<HeaderValue, String> {
     let remedy = "an origin is a scheme and a host, such as https://app.example";
     let uri: http::Uri = text.parse().map_err(|_| remedy.to_owned())?;

@@ -24,7 +24,7 @@ pub struct MasterKeyArgs {
     pub master_key: Option<String>,
 }
 
-/// How webhooks are sent.
+/// The settings of webhooks.
 #[derive(Debug, Clone, Args)]
 pub struct WebhookArgs {
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::preconditions::Precondition;
 use crate::service::workspace::{record_change, record_new};
 use crate::store::{NewWorkspace, WorkspaceChanges};
 
-/// What can be done with workspaces.
+/// The commands for workspaces.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Make a workspace with its admin and SYSTEM users.
@@ -23,10 +23,10 @@ pub enum Command {
 /// A new workspace.
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// Its short name: 1 to 63 of a-z, 0-9 and `-`, beginning with a letter.
+    /// The short name: 1 to 63 of a-z, 0-9 and `-`, beginning with a letter.
     #[arg(value_parser = slug)]
     slug: String,
-    /// Its full name; the short one by default.
+    /// The full name; the short one by default.
     #[arg(long)]
     name: Option<String>,
     /// The e-mail address of its admin.
@@ -36,12 +36,12 @@ pub struct CreateArgs {
     database: DatabaseArgs,
 }
 
-/// What to change.
+/// The arguments of `workspace update`.
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
     /// The short name of the workspace.
     slug: String,
-    /// Its full name, 1 to 255 characters.
+    /// The full name, 1 to 255 characters.
     #[arg(long, value_parser = super::name)]
     name: Option<String>,
     /// The most keys that may be active at a time, 1 to 100000.
@@ -50,7 +50,7 @@ pub struct UpdateArgs {
     /// The most keys that callers of the API may make within an hour, 0 to 100000.
     #[arg(long, value_parser = clap::value_parser!(i32).range(0..=100_000))]
     key_creations_per_hour: Option<i32>,
-    /// Whether requester and watchers of a ticket get an e-mail of each public comment.
+    /// Send an e-mail of each public comment to the requester and the watchers of a ticket.
     #[arg(long, value_parser = on_or_off)]
     notify_by_email: Option<bool>,
     /// A capability to switch, such as can_manage_api_keys=off. May be given several times.
@@ -80,8 +80,9 @@ async fn update(args: UpdateArgs) -> Result<(), String> {
         can_manage_api_keys: args.capabilities.last().map(|(_, on)| *on),
     };
     let failed = |error: Error| chain("cannot change the workspace", &error);
-    let mut tx = store.begin(workspace.id, Actor::operator()).await.map_err(failed)?;
-    let before = tx.find_workspace_for_update(&Precondition::default()).await.map_err(failed)?;
+    let locking = store.begin_locking(workspace.id, Actor::operator()).await.map_err(failed)?;
+    let found = locking.find_workspace_for_update(&Precondition::default()).await;
+    let (before, mut tx) = found.map_err(failed)?;
     let after = tx.update_workspace(&before, &changes).await.map_err(failed)?;
     if after != before {
         record_change(&mut tx, &before, &after);

@@ -1,4 +1,4 @@
-//! One connection, from its TLS handshake to its end.
+//! A connection, from its TLS handshake to its end.
 //!
 //! It ends when it has been without a request for the idle time, whatever else its peer sends; when
 //! its peer takes nothing of an answer for the write timeout; and, while it is idle, when another
@@ -35,23 +35,24 @@ use super::{Peer, Phase, Stop};
 use crate::config::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::layers::{Request, Response};
 
-/// How often a silent HTTP/2 peer with open streams is asked whether it is still there.
+/// The pause between two pings of a silent HTTP/2 peer with open streams.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// The bytes of a stream's and a connection's data that an HTTP/2 peer may send before we read them.
 const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
 const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// The bytes of a stream's data that are kept for an HTTP/2 peer which takes none.
 const HTTP2_SEND_BUFFER: usize = 64 * 1024;
-/// How long an HTTP/2 peer may take to acknowledge that the connection closes. A request that it
-/// sent before it knew arrives by then; a peer that does not read must not hold the stop up.
+/// The longest time that an HTTP/2 peer may take to acknowledge that the connection closes. A
+/// request that it sent before it knew arrives by then; a peer that does not read must not hold the
+/// stop up.
 const GOAWAY_WITHIN: Duration = Duration::from_secs(1);
 
-/// One connection before it is known which protocol it speaks.
+/// A connection whose protocol is not known yet.
 pub struct Connection {
     pub peer: SocketAddr,
-    /// How long a TLS handshake may take, a request's headers, and the time between two requests.
+    /// The longest time of a TLS handshake, of a request's headers, and between two requests.
     pub header_timeout: Duration,
-    /// How long the peer may take nothing of an answer.
+    /// The longest time that the peer may take nothing of an answer.
     pub write_timeout: Duration,
     pub stop: Stop,
     pub activity: Arc<Activity>,
@@ -134,13 +135,13 @@ impl Connection {
     }
 }
 
-/// Why a connection is not served any more.
+/// The reason why a connection is not served any more.
 enum End {
-    /// It ended by itself.
+    /// The peer has closed it, or it failed.
     Closed,
     /// It has no request, for too long or while others need its slot.
     Idle,
-    /// Its peer takes nothing.
+    /// The peer takes nothing.
     Stuck,
     /// The service stops.
     Stopping,
@@ -150,7 +151,7 @@ enum End {
 struct Watched<'c, C> {
     connection: Pin<&'c mut C>,
     activity: Arc<Activity>,
-    /// Whether a request was read whose answer is not known to be written.
+    /// True if a request was read whose answer is not known to be written.
     owes: bool,
 }
 

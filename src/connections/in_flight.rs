@@ -27,17 +27,17 @@ use crate::config::ANSWER_PIECE_BYTES;
 use crate::held_bytes::Hold;
 use crate::layers::{IsStream, Request, Response};
 
-/// What a connection and its requests tell each other.
+/// The activity of a connection, which the connection and its requests share.
 pub struct Activity {
     begun: AtomicUsize,
-    /// One for each [`InFlight`], so several for some requests.
+    /// The number of [`InFlight`]s; some requests have several.
     in_flight: AtomicUsize,
-    /// Since when none is in flight; counts only while that is so.
+    /// The time since when no request is in flight; it counts only while that is so.
     idle_since_ms: AtomicU64,
-    /// When the socket last took something, or hyper a piece of an answer.
+    /// The time at which the socket last took something, or hyper a piece of an answer.
     moved_at_ms: AtomicU64,
     http2: AtomicBool,
-    /// Whether the answer that is written by HTTP/1.1 is a stream.
+    /// True if the answer that is written by HTTP/1.1 is a stream.
     streams: AtomicBool,
     unflushed: AtomicBool,
     /// The pieces of answers that hyper has and the socket has not taken.
@@ -49,12 +49,12 @@ pub struct Activity {
     writing: Mutex<Weak<Writing>>,
 }
 
-/// How many requests there were at a moment.
+/// The number of requests at a moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Since the connection began.
+    /// The number of requests since the connection began.
     pub begun: usize,
-    /// Zero when none is in flight; otherwise at least their number.
+    /// The number of requests in flight, or more while there are any; 0 when there are none.
     pub in_flight: usize,
 }
 
@@ -84,13 +84,13 @@ impl Activity {
         Counts { begun, in_flight: self.in_flight.load(Ordering::Acquire) }
     }
 
-    /// Since when it has been without a request; none while it has one.
+    /// Returns the time since when there is no request; none while there is one.
     pub fn idle_since_ms(&self) -> Option<u64> {
         let is_idle = self.in_flight.load(Ordering::Acquire) == 0;
         is_idle.then(|| self.idle_since_ms.load(Ordering::Relaxed))
     }
 
-    /// When bytes of an answer last moved.
+    /// Returns the time at which bytes of an answer last moved.
     pub fn moved_at_ms(&self) -> u64 {
         self.moved_at_ms.load(Ordering::Relaxed)
     }
@@ -105,7 +105,7 @@ impl Activity {
         }
     }
 
-    /// Whether hyper has pieces of answers that the socket has not taken.
+    /// Returns true if hyper has pieces of answers that the socket has not taken.
     pub fn has_pieces(&self) -> bool {
         self.pieces.load(Ordering::Relaxed) > 0
     }
@@ -119,17 +119,17 @@ impl Activity {
         *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(writing);
     }
 
-    /// Whether a request came by HTTP/2.
+    /// Returns true if a request came by HTTP/2.
     pub fn http2(&self) -> bool {
         self.http2.load(Ordering::Relaxed)
     }
 
-    /// Whether the answer that is being written by HTTP/1.1 is a stream.
+    /// Returns true if the answer that is being written by HTTP/1.1 is a stream.
     pub fn streams(&self) -> bool {
         self.streams.load(Ordering::Relaxed)
     }
 
-    /// Whether bytes were written that the socket has not taken.
+    /// Returns true if bytes were written that the socket has not taken.
     pub fn unflushed(&self) -> bool {
         self.unflushed.load(Ordering::Relaxed)
     }
@@ -138,18 +138,18 @@ impl Activity {
         self.unflushed.store(unflushed, Ordering::Relaxed);
     }
 
-    /// Has `waker` woken once none is in flight any more.
+    /// Has `waker` woken once no request is in flight any more.
     pub fn wake_when_done(&self, waker: &Waker) {
         self.done.register(waker);
     }
 
-    /// Has the connection end, for others need its slot.
+    /// Asks the connection to end, because others need its slot.
     pub fn give_way(&self) {
         self.gives_way.store(true, Ordering::Release);
         self.giving_way.wake();
     }
 
-    /// Ready once it has to end. One task may wait.
+    /// Resolves once the connection has to end. One task may wait.
     pub fn poll_gives_way(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.giving_way.register(cx.waker());
         if self.gives_way.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
@@ -252,10 +252,10 @@ impl<F: Future<Output = Result<Response, BoxError>> + Unpin> Future for Answerin
 /// The body of an answer.
 pub struct Answer {
     body: Body,
-    /// What is left of a frame that is larger than a piece.
+    /// The rest of a frame that is larger than a piece.
     left: Bytes,
     writing: Arc<Writing>,
-    /// Whether it is written by a stream of HTTP/2.
+    /// True if a stream of HTTP/2 writes it.
     by_stream: bool,
     in_flight: InFlight,
 }
@@ -273,8 +273,8 @@ impl Answer {
         AnswerPiece { bytes, writing: Arc::clone(&self.writing), in_flight: self.in_flight.clone() }
     }
 
-    /// Whether the end may be told. A stream that has told it can no longer be reset, so it waits
-    /// until a large answer is taken.
+    /// Returns true if the end of the body may be told. A stream that has told it can no longer be
+    /// reset, so it waits until a large answer is taken.
     fn may_end(&self, cx: &Context<'_>) -> bool {
         !(self.by_stream && self.writing.is_held()) || self.writing.is_taken(cx.waker())
     }

@@ -27,23 +27,24 @@ use crate::layers::{Request, Response};
 use connection::Connection;
 use slots::{Slot, Slots};
 
-/// How long to wait before accepting again when the machine has no descriptor left.
+/// The pause before accepting again when the machine has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The bounds of connections.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    /// How long a request's headers may take, and how long a connection may idle.
+    /// The longest time of a request's headers, and for which a connection may idle.
     pub header_timeout: Duration,
-    /// How long a peer may take nothing of an answer.
+    /// The longest time that a peer may take nothing of an answer.
     pub write_timeout: Duration,
-    /// How long open requests may take to finish after the stop began. Then they are aborted.
+    /// The longest time that open requests may take to finish after the stop began. Then they are
+    /// aborted.
     pub drain_timeout: Duration,
     /// The most connections at a time.
     pub connections_max: u32,
     /// The most of one client network.
     pub connections_per_address: u32,
-    /// Proxies, which may have as many as there are.
+    /// The proxies, which may have as many connections as there are.
     pub trusted_proxies: Arc<[IpNet]>,
 }
 
@@ -145,13 +146,13 @@ fn tell_panic(ended: Result<(), JoinError>) {
     }
 }
 
-/// How far the stop is.
+/// The phase of the stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
     /// Requests in flight may finish.
     Draining,
-    /// What is left ends at once.
+    /// Open requests end at once.
     Aborting,
 }
 
@@ -159,7 +160,7 @@ enum Phase {
 struct Stop(watch::Receiver<Phase>);
 
 impl Stop {
-    /// Resolves once the stop is as far as this.
+    /// Resolves once the stop has reached this phase.
     async fn reached(&mut self, phase: Phase) {
         // Without a sender nobody serves any more, which is the last phase.
         let _ = self.0.wait_for(|now| *now >= phase).await;

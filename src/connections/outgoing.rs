@@ -16,11 +16,12 @@ use super::in_flight::Activity;
 /// the most to read are then a millisecond's work.
 const TURN_BYTES: usize = 16 * 1024;
 
-/// See the module. The bytes themselves pass unchanged.
+/// A socket that knows whether it has taken everything that was written to it. The bytes themselves
+/// pass unchanged.
 pub struct Outgoing<I> {
     io: I,
     activity: Arc<Activity>,
-    /// What was read since others had their turn.
+    /// The bytes that were read since other tasks had their turn.
     read: usize,
     /// A byte that was read to find out whether the peer is there.
     ahead: Option<u8>,
@@ -61,8 +62,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Outgoing<I> {
 }
 
 impl<I: AsyncRead + Unpin> Outgoing<I> {
-    /// Ready once the peer sends no more. hyper does not look while it writes an answer, for a peer may
-    /// say that it has sent all and wait; but nobody is taken to wait so for a stream, which has no end.
+    /// Resolves once the peer sends no more. hyper does not look while it writes an answer, for a
+    /// peer may say that it has sent all and wait; but nobody is taken to wait so for a stream,
+    /// which has no end.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.ahead.is_some() {
             return Poll::Pending;

@@ -17,17 +17,17 @@ use tokio::time::Instant;
 use super::in_flight::Activity;
 use crate::network::Network;
 
-/// How often it is told at most that connections give way or are refused.
+/// The pause between two log lines about connections that give way or are refused.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
-/// Of so many connections one gives way at a time, so that a flood does not look through all of them
-/// for each of its own.
+/// The number of connections of which one is looked at when another must give way, so that a flood
+/// does not look through all of them for each of its own.
 const GIVE_WAY_SHARE: usize = 64;
 
-/// See the module.
+/// The slots of connections, in all and of each client network.
 pub struct Slots {
     most: usize,
     of_network_most: usize,
-    /// Proxies speak for many clients: they have no bound of their own.
+    /// The proxies, which speak for many clients and have no bound of their own.
     trusted_proxies: Arc<[IpNet]>,
     taken: Mutex<Taken>,
     freed: Notify,
@@ -45,7 +45,7 @@ struct Taken {
 pub struct Slot {
     slots: Arc<Slots>,
     id: u64,
-    /// What the slots know of the connection.
+    /// The activity of the connection, by which the slots judge it.
     pub activity: Arc<Activity>,
 }
 
@@ -100,7 +100,7 @@ impl Slots {
     }
 }
 
-/// Whose slots are taken.
+/// The reason why there is no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     OfNetwork,
@@ -149,7 +149,7 @@ impl Taken {
         Some(activity)
     }
 
-    /// Says it, unless something like it was said a moment ago.
+    /// Logs the sentence, unless a similar one was logged a moment ago.
     fn tell(&mut self, of: &'static str, sentence: &'static str) {
         let is_new = self.told_at.is_none_or(|at| at.elapsed() >= TOLD_EVERY);
         if is_new {

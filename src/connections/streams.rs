@@ -40,7 +40,8 @@ impl Streams {
     }
 }
 
-/// See [`Streams::executor`]. The tasks themselves hold one, which therefore must not keep them.
+/// The executor of [`Streams::executor`]. The tasks themselves hold one, which therefore must not
+/// keep them.
 #[derive(Clone)]
 pub struct Executor {
     tasks: Weak<Mutex<JoinSet<()>>>,

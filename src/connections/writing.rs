@@ -1,5 +1,4 @@
-//! How the writing of an answer goes: whether it waits for the peer, since when, and for how long it
-//! may.
+//! The writing of an answer: whether it waits for the peer, since when, and for how long it may.
 //!
 //! hyper asks the body of an answer for its next piece when there is room for one. So an answer waits
 //! for its peer from the moment it has given a piece until it is asked again, and until the socket has
@@ -16,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::held_bytes::Hold;
 
-/// No answer waits for its peer since this time.
+/// The mark of an answer that does not wait for its peer.
 const NOT_WAITING: u64 = u64::MAX;
 
 /// The time in milliseconds since the process first asked.
@@ -37,7 +36,7 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Of an answer whose head is given to hyper now.
+    /// Begins the writing of an answer whose head is given to hyper now.
     pub fn new(hold: Option<Arc<Hold>>) -> Self {
         Self {
             pieces: AtomicUsize::new(0),
@@ -47,7 +46,7 @@ impl Writing {
         }
     }
 
-    /// Whether its memory counts.
+    /// Returns true if its memory counts.
     pub fn is_held(&self) -> bool {
         self.hold.get().is_some()
     }
@@ -73,7 +72,7 @@ impl Writing {
         }
     }
 
-    /// Whether every piece was taken; if not, has `waker` woken once it is.
+    /// Returns true if every piece was taken; if not, has `waker` woken once it is.
     pub fn is_taken(&self, waker: &Waker) -> bool {
         self.taken.register(waker);
         self.pieces.load(Ordering::Acquire) == 0
@@ -88,7 +87,7 @@ impl Writing {
     }
 }
 
-/// How long one who writes waits for a peer that takes nothing.
+/// The patience of a writer with a peer that takes nothing.
 pub struct Patience {
     within: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -99,8 +98,8 @@ impl Patience {
         Self { within, timer: None }
     }
 
-    /// Ready once the answer is to be given up: it has waited too long for its peer, or its memory is
-    /// needed for others.
+    /// Resolves once the answer is to be given up: it has waited too long for its peer, or its
+    /// memory is needed for others.
     pub fn poll_over(&mut self, writing: &Writing, cx: &mut Context<'_>) -> Poll<()> {
         if writing.hold.get().is_some_and(|hold| hold.poll_given_way(cx).is_ready()) {
             return Poll::Ready(());
@@ -111,7 +110,7 @@ impl Patience {
         }
     }
 
-    /// Ready once so much time has passed since then.
+    /// Resolves once so much time has passed since then.
     pub fn poll_after(&mut self, since_ms: u64, cx: &mut Context<'_>) -> Poll<()> {
         let passed = Duration::from_millis(now_ms().saturating_sub(since_ms));
         let Some(left) = self.within.checked_sub(passed).filter(|left| !left.is_zero()) else {

@@ -1,4 +1,4 @@
-//! What was claimed is begun: each attempt is a task of its own, which says how it ended.
+//! The attempts: each claim that is sent is a task of its own, which reports how it ended.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::store::emails::Email;
 use crate::store::webhooks::{AttemptError, Claim, Parcel};
 
 impl Dispatcher {
-    /// Begins to send what was claimed, which was not before `began`. What cannot be sent is left to time,
-    /// and parked in the end.
+    /// Begins to send a claimed delivery; it was claimed at `began` or later. What cannot be sent
+    /// is left to time, and parked in the end.
     pub(super) async fn start(&self, state: &mut State, claim: Claim, began: Instant) {
         let key = claim.endpoint;
         if let Err(error) = self.try_start(state, claim, began).await {
@@ -134,7 +134,7 @@ fn count(of: &'static str, is_success: bool) {
         .increment(1);
 }
 
-/// What this process does not send is never claimed by it.
+/// The error of a claim of a kind that this process does not send, and so never claims.
 fn unasked() -> Error {
     Error::internal("something was claimed that is not sent here")
 }

@@ -1,5 +1,5 @@
-//! Runs the way of what leaves: a loop that turns new events into deliveries, claims what is due, has it
-//! sent and writes down what came of it.
+//! The dispatcher's loop: it turns new events into deliveries, claims what is due, has it sent and
+//! records the outcomes.
 //!
 //! The state is in the database. What is kept here are hints: which workspaces have new events, which
 //! endpoints have something due. What is lost of them is found again by looking every few seconds.
@@ -25,44 +25,45 @@ use crate::webhooks::vault::random;
 
 /// The most outcomes that are written in one transaction.
 const OUTCOMES_MAX: usize = 256;
-/// How long until what failed for the database is tried again.
+/// The pause before work that failed for the database is tried again.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
-/// Of how many e-mails that are due the workspaces are looked up at a time.
+/// The number of due e-mails whose workspaces are looked up at a time.
 const EMAILS_LOOKED_AT: usize = 64 * EMAILS_MAX;
 
-/// See the module.
+/// The loop that turns events into deliveries, claims what is due, has it sent and records the
+/// outcomes.
 pub struct Dispatcher {
     pub store: Store,
     pub clock: Clock,
-    /// When something that failed is tried again.
+    /// The schedule of retries.
     pub schedule: Schedule,
-    /// How webhooks are sent; none without the key of their secrets.
+    /// The sender of webhooks; none without the key of their secrets.
     pub events: Option<EventDeliveries>,
-    /// How e-mails are sent; none without an SMTP server.
+    /// The sender of e-mails; none without an SMTP server.
     pub emails: Option<EmailDeliveries>,
 }
 
-/// What the loop knows.
+/// The state of the dispatcher's loop.
 pub(super) struct State {
     pub(super) slots: Slots,
-    /// Workspaces whose logs have grown.
+    /// The workspaces whose logs have grown.
     grown: HashSet<WorkspaceId>,
-    /// What came of attempts to reach webhooks, and is not written down yet.
+    /// The outcomes of attempts to reach webhooks that are not recorded yet.
     outcomes: Vec<Outcome>,
     /// The number of this process among those that turn events into deliveries.
     holder: i64,
     pub(super) public_ids: HashMap<WorkspaceId, Arc<str>>,
     pub(super) results: mpsc::UnboundedSender<Ended>,
     look_at: Instant,
-    /// When the database may be tried again, after it has failed.
+    /// The time of the next try of the database, after it has failed.
     retry_at: Option<Instant>,
 }
 
 /// An attempt that has ended.
 pub(super) enum Ended {
-    /// What came of it is to be written down.
+    /// An attempt has ended, and its outcome must be recorded.
     Attempt(Outcome),
-    /// What came of it is written down, and told; `is_well` is whether the receiver answers.
+    /// An outcome is recorded and told; `is_well` is true if the receiver answers.
     Settled { outcome: Outcome, is_well: bool },
 }
 
@@ -129,7 +130,7 @@ impl Dispatcher {
         due.into_iter().filter(is_sent).for_each(|key| state.slots.note_due(key, now));
     }
 
-    /// When to go on though nothing has come.
+    /// Returns the time at which the loop goes on if nothing wakes it.
     fn wake_at(&self, state: &State) -> Instant {
         let until = |at: Timestamp| {
             let millis = at.0.saturating_sub(self.clock.now().0).max(0).unsigned_abs();
@@ -139,8 +140,8 @@ impl Dispatcher {
         state.retry_at.map_or(wake_at, |at| at.max(wake_at))
     }
 
-    /// One step: what came of attempts is written down, what is due claimed, what has happened turned
-    /// into deliveries, and all that was claimed is sent.
+    /// Takes one step: records outcomes, claims what is due, turns events into deliveries, and
+    /// sends what was claimed.
     async fn step(&self, state: &mut State) -> Result<(), Error> {
         if Instant::now() >= state.look_at {
             self.look(state).await?;
@@ -160,7 +161,7 @@ impl Dispatcher {
         failed
     }
 
-    /// Looks for what nothing has told of.
+    /// Looks for work that nothing has woken the loop for.
     async fn look(&self, state: &mut State) -> Result<(), Error> {
         state.look_at = Instant::now() + DISPATCH_POLLED;
         let horizon = self.clock.now().plus(DISPATCH_POLLED);
@@ -178,7 +179,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Writes down what came of attempts; and, unless it stops, claims and sends what is due.
+    /// Records the outcomes of attempts; and, unless it stops, claims and sends what is due.
     async fn record(&self, state: &mut State, claims: bool) -> Result<(), Error> {
         let now = self.clock.now();
         let wanted = if claims { state.slots.take_due(now) } else { Vec::new() };
@@ -283,7 +284,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Waits for what is being sent, and writes down what comes of it.
+    /// Waits for the attempts under way, and records their outcomes.
     async fn finish(
         &self,
         mut state: State,
@@ -324,7 +325,7 @@ impl State {
         }
     }
 
-    /// Frees the place of an attempt; `is_well` is whether the receiver answers, if that is known.
+    /// Frees the slot of an attempt; `is_well` is whether the receiver answers, if that is known.
     fn free(&mut self, key: EndpointKey, is_well: Option<bool>, next_at: Option<Timestamp>) {
         self.slots.free(key, is_well);
         if let Some(at) = next_at {

@@ -1,4 +1,4 @@
-//! What webhooks are sent by: their connections, and the keys of their secrets.
+//! The sending of webhooks: their connections, and the keys of their secrets.
 
 use std::sync::Arc;
 
@@ -18,20 +18,21 @@ use crate::webhooks::signature::secret;
 use crate::webhooks::target::Target;
 use crate::webhooks::vault::Vault;
 
-/// See the module.
+/// The sender of webhooks, with its connections and the keys of their secrets.
 pub struct EventDeliveries {
     /// Sends one.
     pub sender: Sender,
     /// Keeps the secrets that sign.
     pub vault: Arc<Vault>,
-    /// Networks that may be sent to beside public addresses.
+    /// The networks that may be sent to beside public addresses.
     pub allowed: Arc<Allowed>,
-    /// Disables an endpoint.
+    /// The function that disables an endpoint.
     pub disable: Disable,
 }
 
 impl EventDeliveries {
-    /// By these settings; endpoints are disabled by `disable`. None without a master key.
+    /// Makes the sender by these settings; endpoints are disabled by `disable`. None without a
+    /// master key.
     pub fn new(settings: &webhooks::Settings, clock: &Clock, disable: Disable) -> Option<Self> {
         let (allowed, resolver) = (Arc::clone(&settings.allowed), Arc::clone(&settings.resolver));
         let connector = Connector::new(Arc::clone(&allowed), resolver, &settings.roots);
@@ -43,8 +44,8 @@ impl EventDeliveries {
         })
     }
 
-    /// What is sent of an event to an endpoint at `now`; none where the endpoint's URL is not allowed any
-    /// more. `public_id` is the workspace's.
+    /// Returns the message that tells an endpoint of an event at `now`; none where the endpoint's
+    /// URL is not allowed any more. `public_id` is the workspace's.
     pub(super) fn message(
         &self,
         claim: &Claim,
@@ -78,7 +79,7 @@ impl EventDeliveries {
     }
 }
 
-/// Where the secrets of an endpoint belong.
+/// Returns the context to which the secrets of an endpoint are bound.
 pub fn context(workspace: WorkspaceId, endpoint: i64) -> String {
     format!("webhook {} {endpoint}", workspace.0)
 }

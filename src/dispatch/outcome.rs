@@ -1,10 +1,10 @@
-//! What comes of a claim: when it is tried again, and whether at all.
+//! The outcome of a claim: whether it is tried again, and when.
 
 use crate::attempt::{Schedule, Sent};
 use crate::clock::Timestamp;
 use crate::store::webhooks::{AttemptError, Claim, Outcome, SentAttempt, Trigger};
 
-/// What came of an attempt, with what follows.
+/// Returns the outcome of an attempt, with the time of the next one.
 pub fn outcome(claim: &Claim, sent: Sent, schedule: &Schedule, now: Timestamp) -> Outcome {
     let is_manual = claim.trigger == Trigger::Manual;
     let failures = claim.failures + i16::from(!sent.is_success && !is_manual);

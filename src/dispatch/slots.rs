@@ -1,5 +1,5 @@
-//! Who may be sent to now: the attempts that are being made, counted for each endpoint, each workspace
-//! and all, and when each endpoint has something due.
+//! The slots of the dispatcher: the attempts that are under way, counted for each endpoint, each
+//! workspace and all, and the next due time of each endpoint.
 //!
 //! An endpoint that fails gets one attempt at a time, and all of those together never get the last
 //! ones: so those that answer are not held up by those that do not.
@@ -14,34 +14,34 @@ use crate::config::{
 use crate::store::WorkspaceId;
 use crate::store::webhooks::{EndpointKey, MAIL};
 
-/// See the module.
+/// The attempts that are under way, and the next due time of each endpoint.
 #[derive(Debug, Default)]
 pub struct Slots {
     lanes: HashMap<EndpointKey, Lane>,
     due: BTreeSet<(Timestamp, EndpointKey)>,
     workspaces: HashMap<WorkspaceId, usize>,
     taken: usize,
-    /// Those of them that send e-mails, all by one server.
+    /// The slots that send e-mails, all by one server.
     emails: usize,
 }
 
-/// What is known of an endpoint.
+/// The state of an endpoint.
 #[derive(Debug, Default)]
 struct Lane {
     taken: usize,
-    /// Failures in a row.
+    /// The failures in a row.
     failures: u32,
-    /// From when on something is due.
+    /// The time from which on something is due.
     due: Option<Timestamp>,
 }
 
 impl Slots {
-    /// How many attempts are being made.
+    /// Returns the number of attempts that are under way.
     pub fn taken(&self) -> usize {
         self.taken
     }
 
-    /// How many more an endpoint may have now.
+    /// Returns how many more attempts an endpoint may have now.
     pub fn room(&self, key: EndpointKey) -> usize {
         let (taken, failures) =
             self.lanes.get(&key).map_or((0, 0), |lane| (lane.taken, lane.failures));
@@ -60,7 +60,7 @@ impl Slots {
             .min(if is_email { EMAILS_MAX.saturating_sub(self.emails) } else { usize::MAX })
     }
 
-    /// How many more the endpoints of a workspace may have now, all together.
+    /// Returns how many more attempts the endpoints of a workspace may have now, all together.
     pub fn room_of_workspace(&self, workspace: WorkspaceId) -> usize {
         let taken = self.workspaces.get(&workspace).copied().unwrap_or(0);
         ATTEMPTS_PER_WORKSPACE_MAX
@@ -107,12 +107,12 @@ impl Slots {
         }
     }
 
-    /// Whether something that is due waits for an endpoint.
+    /// Returns true if something that is due waits for an endpoint.
     pub fn has_due(&self, key: EndpointKey, now: Timestamp) -> bool {
         self.lanes.get(&key).and_then(|lane| lane.due).is_some_and(|due| due <= now)
     }
 
-    /// When something is due next, of what is known.
+    /// Returns the next time at which something is known to be due.
     pub fn next_due(&self) -> Option<Timestamp> {
         let with_room = self.due.iter().find(|(_, key)| self.room(*key) > 0);
         with_room.map(|(at, _)| *at)
@@ -149,7 +149,7 @@ impl Slots {
         wanted
     }
 
-    /// Forgets an endpoint of which there is nothing to know.
+    /// Forgets an endpoint that has nothing under way and nothing due.
     pub fn tidy(&mut self, key: EndpointKey) {
         let is_idle = |lane: &Lane| lane.taken == 0 && lane.failures == 0 && lane.due.is_none();
         if self.lanes.get(&key).is_some_and(is_idle) {

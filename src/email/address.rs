@@ -23,6 +23,11 @@ pub fn parse(text: &str) -> Option<Address> {
     is_public.then(|| Address::new(local, domain).ok()).flatten()
 }
 
+/// Returns the part before the `@`, which names somebody of whom only an address is known.
+pub fn local_part(address: &str) -> &str {
+    address.rsplit_once('@').map_or(address, |(local, _)| local)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

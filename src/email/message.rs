@@ -1,4 +1,5 @@
-//! What the SMTP server is given: an e-mail as RFC 5322 writes it, with its headers encoded (RFC 2047).
+//! The message that the SMTP server gets: an e-mail as RFC 5322 writes it, with encoded headers
+//! (RFC 2047).
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +10,7 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use super::address;
 use crate::store::emails::Email;
 
-/// Who keeps answering machines from answering what a machine has written (RFC 3834).
+/// The header that keeps automatic responders from answering (RFC 3834).
 #[derive(Debug, Clone)]
 struct AutoSubmitted;
 

@@ -1,5 +1,5 @@
-//! How an e-mail is sent: `sender` makes an attempt by a connection to the `server`, `message` writes what
-//! is handed over, and `address` says what an address is.
+//! The sending of e-mail: `sender` makes an attempt over a connection to the `server`, `message`
+//! writes the message, and `address` parses addresses.
 
 pub mod address;
 mod message;
@@ -12,7 +12,7 @@ use server::Server;
 
 pub use sender::Sender;
 
-/// How e-mails are sent.
+/// The settings of the SMTP server and the sender's address.
 #[derive(Debug, Clone)]
 pub struct Settings {
     server: Server,
@@ -20,9 +20,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// By the SMTP server at `url`, in the name of `from`, such as `Service desk <desk@example.com>`;
-    /// `certificates` are PEM, and trusted beside those of public authorities. An error says what is
-    /// wrong, and repeats nothing of the URL, which may hold a password.
+    /// Makes the settings of the SMTP server at `url`, in the name of `from`, such as `Service desk
+    /// <desk@example.com>`; `certificates` are PEM, and trusted beside those of public authorities.
+    /// An error says what is wrong, and repeats nothing of the URL, which may hold a password.
     pub fn new(url: &str, from: &str, certificates: Option<&[u8]>) -> Result<Self, String> {
         let server = Server::parse(url, certificates)?;
         let from = from.parse().map_err(|_| {
@@ -31,7 +31,7 @@ impl Settings {
         Ok(Self { server, from })
     }
 
-    /// What sends.
+    /// Makes the sender of these settings.
     pub fn sender(&self) -> Sender {
         Sender::new(self.server.clone(), self.from.clone())
     }

@@ -1,4 +1,5 @@
-//! One attempt: a connection to the SMTP server, on which one e-mail is handed over.
+//! An attempt to send an e-mail: a connection to the SMTP server, and the handing over of one
+//! message.
 
 use std::error::Error as StdError;
 
@@ -15,15 +16,15 @@ use crate::config::EMAIL_SENT_WITHIN;
 use crate::store::emails::Email;
 use crate::store::webhooks::{AttemptError, SentAttempt};
 
-/// Sends what is due. Each e-mail has a connection of its own: one that breaks off in the middle leaves
-/// nothing behind.
+/// The sender of due e-mails. Each e-mail has a connection of its own: one that breaks off in the
+/// middle leaves nothing behind.
 #[derive(Clone)]
 pub struct Sender {
     server: Server,
     from: Mailbox,
 }
 
-/// Why an e-mail was not taken.
+/// The reason why an e-mail was not accepted.
 struct Failure {
     error: Option<AttemptError>,
     code: Option<i32>,
@@ -84,7 +85,7 @@ impl Sender {
     }
 }
 
-/// What the server said, as it would be written down of a failure too.
+/// Returns the server's answer as the record of a failure.
 fn answered(answer: &Response) -> Failure {
     let code = answer.code();
     let text: Vec<_> = answer.message().collect();

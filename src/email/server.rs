@@ -12,12 +12,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
-/// How long a server may take to answer at all.
+/// The longest time until a server has answered at all.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(20);
 
 const UNFIT: &str = "ORQIT_SMTP_URL must be smtps://user:password@host:465, or smtp://user:password@host:587?tls=required; user, password and port may be left out";
 
-/// When a connection is encrypted.
+/// The point at which a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tls {
     FromTheStart,
@@ -26,7 +26,7 @@ enum Tls {
     Never,
 }
 
-/// See the module.
+/// The SMTP server and the login to it.
 #[derive(Clone)]
 pub struct Server {
     host: String,
@@ -108,7 +108,7 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, String> {
     Ok(Some(Credentials::new(decoded(url.username())?, decoded(password)?)))
 }
 
-/// Whether what is sent there stays on this machine.
+/// Returns true if the host is this machine.
 fn is_this_machine(host: &str) -> bool {
     match Host::parse(host) {
         Ok(Host::Domain(name)) => name == "localhost",

@@ -1,17 +1,17 @@
-//! What a client accepts: lists of names with weights (RFC 9110 section 12.4.2).
+//! Content negotiation: lists of names with weights (RFC 9110 section 12.4.2).
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderName};
 use rest::StreamFormat;
 
-/// Whether Accept-Encoding has gzip, by its own name or else by `*`, with a weight above 0.
+/// Returns true if Accept-Encoding has gzip, by its own name or else by `*`, with a weight above 0.
 pub fn takes_gzip(headers: &HeaderMap) -> bool {
     let weight = |names| weight(headers, &ACCEPT_ENCODING, names);
     weight(&["gzip", "x-gzip"]).or_else(|| weight(&["*"])).is_some_and(|weight| weight > 0.0)
 }
 
-/// How the client wants a stream: in lines of JSON where it names them and does not like Server-Sent
-/// Events better, otherwise by Server-Sent Events.
+/// Returns the format in which the client wants a stream: lines of JSON where it names them and
+/// does not prefer Server-Sent Events, otherwise Server-Sent Events.
 pub fn stream_format(headers: &HeaderMap) -> StreamFormat {
     let weight = |format: StreamFormat| weight(headers, &ACCEPT, &[format.media_type()]);
     let ndjson = weight(StreamFormat::Ndjson).filter(|weight| *weight > 0.0);

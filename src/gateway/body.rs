@@ -28,7 +28,7 @@ pub struct Received {
 }
 
 impl Received {
-    /// What it says, decompressed.
+    /// Returns the body, decompressed.
     pub fn decode(self) -> Result<Bytes, Error> {
         if self.gzipped { gunzip(&self.raw, self.max) } else { Ok(self.raw) }
     }
@@ -47,7 +47,7 @@ pub async fn receive(
     Ok(Received { raw, gzipped, max })
 }
 
-/// JSON, or nothing said; for PATCH also a merge patch (RFC 7396).
+/// Checks the media type: JSON or none; for PATCH also a merge patch (RFC 7396).
 fn check_media_type(method: &Method, headers: &HeaderMap) -> Result<(), Error> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), more) = (values.next(), values.next()) else {
@@ -81,7 +81,7 @@ pub fn check_coding(headers: &HeaderMap) -> Result<(), Error> {
     is_gzipped(headers).map(|_| ())
 }
 
-/// Its older name means the same (RFC 9110 section 8.4.1.3).
+/// Returns true if a coding is gzip, also by its older name (RFC 9110 section 8.4.1.3).
 fn is_gzip(coding: &[u8]) -> bool {
     coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
 }

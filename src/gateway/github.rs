@@ -30,8 +30,8 @@ use crate::error::{Error, Kind};
 use crate::layers::{Request, Response};
 use crate::trail::Trail;
 
-/// The header that names the key which signed; in lower case to look it up, as GitHub writes it to
-/// talk of it.
+/// The header that names the key of the signature; in lower case for the look-up, and as GitHub
+/// writes it for messages.
 const IDENTIFIER: (HeaderName, &str) =
     (HeaderName::from_static("github-public-key-identifier"), "Github-Public-Key-Identifier");
 /// The header with the signature.
@@ -40,9 +40,9 @@ const SIGNATURE: (HeaderName, &str) =
 
 /// Takes the reports.
 pub struct Github {
-    /// Who may have signed them.
+    /// The public keys of GitHub.
     pub keys: GithubKeys,
-    /// What ends the keys.
+    /// The desk for leaked keys, which revokes them.
     pub leaks: Arc<Leaks>,
 }
 
@@ -50,14 +50,14 @@ pub struct Github {
 #[derive(Default)]
 struct Found {
     token: String,
-    /// What GitHub calls tokens of its kind.
+    /// The name by which GitHub calls tokens of this kind.
     token_type: String,
 }
 
-/// What we say of it.
+/// The answer to GitHub about a token.
 #[derive(Serialize)]
 struct Feedback {
-    /// SHA-256 of the token, in base64.
+    /// The SHA-256 of the token, in base64.
     token_hash: String,
     token_type: String,
     label: &'static str,
@@ -95,7 +95,7 @@ impl Github {
         Ok(received)
     }
 
-    /// Whether GitHub signed these bytes; tells of everything that is wrong with the headers.
+    /// Checks that GitHub signed these bytes; reports everything that is wrong with the headers.
     fn verify(&self, headers: &HeaderMap, raw: &Bytes) -> Result<(), Error> {
         let mut violations = Violations::default();
         let identifier = only(headers, &IDENTIFIER, &mut violations);

@@ -39,24 +39,24 @@ use crate::metrics;
 use crate::preconditions::{Outcome, Preconditions};
 use crate::readiness::Readiness;
 
-/// Metadata of an answer that become headers; no other metadata leave a service over REST.
+/// The metadata of an answer that become headers; no other metadata leave a service over REST.
 const ANSWERED: [HeaderName; 2] = [CACHE_CONTROL, IDEMPOTENT_REPLAYED];
 
 /// The headers that become metadata; no other header reaches a service over REST.
 const FORWARDED: [HeaderName; 1] = [HeaderName::from_static("last-event-id")];
 
-/// Has nginx hand on each frame of a stream as it comes.
+/// The header that has nginx hand on each frame of a stream as it comes.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Answers everything that is not gRPC.
 pub struct Gateway {
-    /// Whether the service is ready.
+    /// The readiness of the service.
     pub readiness: Readiness,
-    /// What reads bodies.
+    /// The reader of bodies.
     pub bodies: Bodies,
     /// The OpenAPI document.
     pub openapi: OpenApi,
-    /// What takes the reports of GitHub's secret scanning, where they are let in.
+    /// The receiver of reports from GitHub's secret scanning, where they are let in.
     pub github: Option<Github>,
 }
 
@@ -80,7 +80,8 @@ impl Gateway {
         })
     }
 
-    /// Answers what is no RPC. Nothing that a client sends is ignored there either.
+    /// Answers a request for a page that is no RPC. Nothing that a client sends is ignored there
+    /// either.
     async fn show(&self, request: Request, page: Page) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
         body::check_coding(&parts.headers)?;
@@ -150,7 +151,8 @@ impl Gateway {
     }
 }
 
-/// Which answers are compressed: large ones, and never a stream, whose frames would wait for more.
+/// Returns the predicate for answers that are compressed: large ones, and never a stream, whose
+/// frames would wait for more.
 pub fn is_compressed() -> impl Predicate {
     SizeAbove::new(COMPRESS_BYTES_MIN)
         .and(NotForContentType::const_new(StreamFormat::Sse.media_type()))

@@ -12,17 +12,17 @@ use super::accept::takes_gzip;
 use super::json;
 use crate::layers::Response;
 
-/// Where the document says that the service is.
+/// The address of the service in the document.
 const SERVER: &str = "http://127.0.0.1:8080";
 
-/// See the module.
+/// The OpenAPI document, plain and compressed.
 pub struct OpenApi {
     plain: Bytes,
     gzipped: Bytes,
 }
 
 impl OpenApi {
-    /// Of this document, for a service that is reached at `url`.
+    /// Makes the page of this document, for a service that is reached at `url`.
     pub fn new(document: &str, url: &str) -> Result<Self, String> {
         let quoted = |url: &str| serde_json::Value::from(url).to_string();
         if !document.contains(&quoted(SERVER)) {
@@ -35,7 +35,7 @@ impl OpenApi {
         Ok(Self { plain: plain.into(), gzipped: gzipped.map_err(failed)?.into() })
     }
 
-    /// The document, compressed for whoever takes that.
+    /// Returns the document, compressed for clients that accept it.
     pub fn answer(&self, headers: &HeaderMap) -> Response {
         let takes_gzip = takes_gzip(headers);
         let body = if takes_gzip { self.gzipped.clone() } else { self.plain.clone() };

@@ -16,7 +16,7 @@ use tonic::body::Body;
 use crate::error::Error;
 use crate::layers::Response;
 
-/// How many bytes an answer has, as an extension of it, where its body does not tell.
+/// The bytes of an answer, as an extension of it, where its body does not tell.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerBytes(pub usize);
 
@@ -32,7 +32,7 @@ pub async fn whole(response: Response) -> Result<Response, Error> {
     Ok(Response::from_parts(parts, Body::new(Whole { data, trailers })))
 }
 
-/// Data, and then trailers. Its size is not told: gRPC has no Content-Length.
+/// A body of data and trailers. Its size is not told: gRPC has no Content-Length.
 struct Whole {
     data: Option<Bytes>,
     trailers: Option<HeaderMap>,

@@ -32,7 +32,7 @@ use crate::trail::Trail;
 pub use answers::AnswerBytes;
 use reflection::Reflection;
 
-/// What stands before a message: whether it is compressed, and its length in four bytes.
+/// The bytes before a message: one that tells whether it is compressed, and four of its length.
 const FRAME_HEAD_BYTES: usize = 5;
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 /// The RPC of server reflection, in each of its versions.
@@ -47,8 +47,9 @@ pub struct Grpc {
 }
 
 impl Grpc {
-    /// Our services, which `add_services` adds and names, and health, and reflection when it is on; and
-    /// what tells health how the services are, which until then is serving. `stopping` turns true when the service begins to stop.
+    /// Makes the gRPC routes: the services that `add_services` adds and names, health, and
+    /// reflection when it is on; with the health reporter, which until then says serving.
+    /// `stopping` turns true when the service begins to stop.
     pub async fn new(
         add_services: impl FnOnce(&mut RoutesBuilder) -> Vec<&'static str>,
         reflection: bool,
@@ -85,14 +86,14 @@ impl Grpc {
         }
     }
 
-    /// A call of an RPC of ours: one message each way, whole before it goes on.
+    /// Calls one of our RPCs with one message each way, whole before it goes on.
     async fn unary(&self, request: Request) -> Result<Response, BoxError> {
         let request = self.whole(request).await?;
         let response = refusal_in(self.routes.clone().call(request).await?)?;
         Ok(answers::whole(response).await?)
     }
 
-    /// A call of an RPC of ours that answers a stream. Its guard, which the layers made, ends it.
+    /// Calls one of our RPCs that answers a stream. Its guard, which the layers made, ends it.
     async fn stream(&self, request: Request) -> Result<Response, BoxError> {
         let mut request = self.whole(request).await?;
         // Each message would be compressed by itself: it costs more than it saves.

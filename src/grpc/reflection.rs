@@ -37,10 +37,10 @@ const DESCRIPTORS: [&[u8]; 5] = [
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
 ];
 
-/// Answers what the services are.
+/// The service that describes the services.
 pub struct Reflection {
     files: Arc<Files>,
-    /// How long the next request of a call may take to come.
+    /// The longest time until the next request of a call comes.
     within: Duration,
 }
 
@@ -57,12 +57,12 @@ struct Files {
     services: BTreeSet<String>,
     by_name: HashMap<String, Bytes>,
     by_symbol: HashMap<String, Bytes>,
-    /// By the message that is extended.
+    /// The extensions, by the message that is extended.
     extensions: HashMap<String, HashMap<i32, Bytes>>,
 }
 
 impl Reflection {
-    /// Of everything that is served here.
+    /// Makes the reflection service of everything that is served here.
     pub fn new(within: Duration) -> Result<Self, String> {
         let mut files = Files::default();
         let failed = |error| format!("the protobuf definitions cannot be served: {error}");
@@ -108,7 +108,7 @@ impl ServerReflection for Reflection {
     }
 }
 
-/// What a message that cannot be read is answered.
+/// Returns the answer to a message that cannot be read.
 fn refusal(status: Status) -> Status {
     Error::of_status(status).map_or_else(|status| status, Status::from)
 }

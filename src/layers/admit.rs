@@ -1,5 +1,5 @@
-//! Spends from the budget of the client's address for calls that need no key and are costly to
-//! answer; `authenticate` does so for keys that are refused.
+//! The layer that spends from the budget of the client's address for calls that need no key and are
+//! costly to answer; `authenticate` does so for keys that are refused.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the layers that see both request and answer have in common: being a tower layer.
+//! The frame of layers that see both request and answer, as tower has it.
 
 use std::task::{Context, Poll};
 
@@ -6,14 +6,14 @@ use tower::{BoxError, Layer, Service};
 
 use super::{Request, Response, ResponseFuture};
 
-/// The answer of what is below a layer, still to come.
+/// The answer of the layers below, still to come.
 pub trait Answered: Future<Output = Result<Response, BoxError>> + Send + 'static {}
 
 impl<F: Future<Output = Result<Response, BoxError>> + Send + 'static> Answered for F {}
 
 /// A layer that does something before and after what is below it.
 pub trait Around: Clone {
-    /// Answers the request. `next` hands it to what is below; not calling it answers at once.
+    /// Returns the request. `next` hands it to what is below; not calling it answers at once.
     fn around<F: Answered>(
         &self,
         request: Request,
@@ -21,7 +21,7 @@ pub trait Around: Clone {
     ) -> ResponseFuture;
 }
 
-/// `A` as a tower layer.
+/// The tower layer of `A`.
 #[derive(Debug, Clone, Copy)]
 pub struct AroundLayer<A>(pub A);
 
@@ -33,7 +33,7 @@ impl<A: Around, S> Layer<S> for AroundLayer<A> {
     }
 }
 
-/// `A` around a service.
+/// The service that has `A` around it.
 #[derive(Debug, Clone)]
 pub struct AroundService<A, S> {
     around: A,

@@ -1,5 +1,5 @@
-//! Finds out who is calling. A known key costs no I/O, nor does one that does not exist; RPCs that
-//! demand nothing ignore a key.
+//! The layer that finds the caller of a request. A known key costs no I/O, nor does one that does
+//! not exist; RPCs that demand nothing ignore a key.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ async fn identify(
     Ok(caller)
 }
 
-/// Who sends a key that does not exist, as far as is known, and how often that may happen.
+/// The sender of a key that does not exist, and the number of times that this may happen.
 #[derive(Clone, Copy)]
 struct Stranger<'a> {
     attempts: &'a FailedAttempts,
@@ -75,7 +75,8 @@ struct Stranger<'a> {
 }
 
 impl Stranger<'_> {
-    /// Spends an attempt: the key is refused, or else its client because it has none left.
+    /// Spends an attempt, and returns the refusal of the key, or else of its client because it has
+    /// none left.
     fn refusal(self) -> Error {
         self.attempts.admit(self.client).err().unwrap_or_else(invalid)
     }
@@ -104,7 +105,7 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
     }
 }
 
-/// What follows `Bearer`; "" for any other scheme, which is a credential all the same.
+/// Returns the token after `Bearer`; "" for any other scheme, which is a credential all the same.
 fn token(authorization: &str) -> &str {
     match authorization.trim().split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -123,7 +124,8 @@ pub fn expired() -> Error {
     Error::new(Kind::ApiKeyExpired, message)
 }
 
-/// One text for a malformed, mistyped, unknown, wrong and revoked key: which it is, is not told.
+/// Makes the refusal of a malformed, mistyped, unknown, wrong or revoked key, in one text, so that
+/// nobody learns which it is.
 pub fn invalid() -> Error {
     let message = "The API key is not valid. Check that it is sent whole, as `Authorization: Bearer orq_…` or `X-API-Key: orq_…`, and that it was not revoked.";
     Error::new(Kind::InvalidApiKey, message)

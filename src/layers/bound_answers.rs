@@ -23,12 +23,12 @@ use crate::grpc::AnswerBytes;
 use crate::held_bytes::{HeldBytes, Hold};
 use crate::trail::Trail;
 
-/// What is known of an answer before it is made.
+/// The facts of an answer that are known before it is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer {
     client: IpAddr,
     is_of_change: bool,
-    /// The OpenAPI document is in memory once, whoever reads it.
+    /// True for the OpenAPI document, which is in memory once for all readers.
     is_shared: bool,
     is_stream: bool,
 }

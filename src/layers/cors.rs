@@ -19,7 +19,7 @@ use super::{Request, ResponseFuture};
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const PREFLIGHT_CACHED: Duration = Duration::from_secs(3600);
 
-/// See the module.
+/// The layer that lets pages of the configured origins call from a browser.
 #[derive(Clone)]
 pub struct Cors {
     layer: CorsLayer,
@@ -27,7 +27,7 @@ pub struct Cors {
 }
 
 impl Cors {
-    /// For pages of `origins` only, such as `https://app.example`.
+    /// Makes the layer for pages of `origins` only, such as `https://app.example`.
     pub fn new(origins: &[HeaderValue]) -> Self {
         // gRPC-web reads its status from these when an answer has no body.
         let grpc = ["grpc-status", "grpc-message", "grpc-status-details-bin"];

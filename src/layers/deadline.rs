@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// See the module.
+/// The layer that bounds the time until an answer begins.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     /// The server's own bound.

@@ -1,4 +1,4 @@
-//! Reads what nobody has read of a body before the answer is sent, within bounds.
+//! The layer that reads the rest of a body before the answer is sent, within bounds.
 //!
 //! A client that still sends when the connection closes loses the answer that tells it what was wrong;
 //! so may one whose stream is reset. gRPC over HTTP/2 is left alone: its clients know how to stop. A
@@ -21,7 +21,7 @@ use super::around::{Answered, Around};
 use super::{Protocol, Request, ResponseFuture};
 use crate::config::{DRAIN_REFUSED_WITHIN, DRAINED_BYTES_MAX};
 
-/// See the module.
+/// The layer that reads the rest of a body before the answer is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Drain;
 

@@ -24,16 +24,17 @@ use crate::metrics::Counted;
 use crate::trail::Trail;
 use crate::transport::Transport;
 
-/// How often an open stream looks at the clock at least, however far off the expiry of its key is.
+/// The longest pause between two looks of an open stream at the clock, however far off the expiry
+/// of its key is.
 const CLOCK_READ_EVERY: Duration = Duration::from_secs(60);
 
-/// What the streams of this process have in common.
+/// The parts that the streams of this process share.
 pub struct Streams {
-    /// What knows the keys.
+    /// The ring of keys.
     pub keys: Arc<KeyRing>,
     /// Tells when a key expires.
     pub clock: Clock,
-    /// Turns true when the service begins to stop.
+    /// The signal that turns true when the service begins to stop.
     pub stopping: watch::Receiver<bool>,
 }
 
@@ -75,7 +76,7 @@ fn too_many() -> Error {
     Error::new(Kind::TooManyStreams, message)
 }
 
-/// What a caller needs for the stream to go on.
+/// The rights that the stream needs to go on.
 #[derive(Clone)]
 struct Needs {
     target: Target,
@@ -83,7 +84,7 @@ struct Needs {
 }
 
 impl Needs {
-    /// Why what is known of the key ends the stream; none while it does not.
+    /// Returns the reason why the stream ends with these rights; none while they are enough.
     fn refusal(&self, rights: &Rights) -> Option<Error> {
         match rights {
             Rights::Known(caller) => self.refusal_of(caller),
@@ -99,7 +100,7 @@ impl Needs {
         authorize::check(&self.target, Some(caller)).err()
     }
 
-    /// When to look at the clock again.
+    /// Returns the pause until the next look at the clock.
     fn look_after(&self, expires_at: Option<Timestamp>) -> Duration {
         let left =
             expires_at.map(|at| at.0.saturating_sub(self.clock.now().0).max(1).unsigned_abs());
@@ -168,7 +169,7 @@ async fn confirmed(open: &OpenStream) {
 /// The guard of one stream.
 struct Guarding {
     over: Pin<Box<dyn Future<Output = Error> + Send>>,
-    /// Asks the database for the key while what is known of it does not count.
+    /// The question to the database for the key, while its known rights do not count.
     confirming: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     open: Arc<OpenStream>,
     needs: Needs,

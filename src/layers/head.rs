@@ -24,7 +24,7 @@ pub fn without_body(response: Response) -> Response {
     response
 }
 
-/// Nothing, of a length that nobody knows: the length of an empty body would be told as 0.
+/// A body of unknown length, without content: an empty body would be told to have the length 0.
 struct Unknown;
 
 impl http_body::Body for Unknown {

@@ -7,7 +7,7 @@ use http::{HeaderValue, Version};
 
 use super::Request;
 
-/// What is wrong with the host that a request names, as a request extension.
+/// The fault of the host that a request names, as a request extension.
 #[derive(Debug, Clone, Copy)]
 pub struct BadHost(pub &'static str);
 

@@ -36,22 +36,23 @@ pub type Response = http::Response<Body>;
 pub type ResponseFuture =
     std::pin::Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
 
-/// Marks the answer to an RPC that streams, as an extension of it.
+/// The mark of the answer to an RPC that streams, as an extension of it.
 #[derive(Debug, Clone, Copy)]
 pub struct IsStream;
 
-/// Which of the protocols a request speaks.
+/// The protocol of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Grpc,
-    /// Becomes `Grpc` on its branch of the stack; the layers below never see it.
+    /// A request of gRPC-web, which becomes `Grpc` on its branch of the stack; the layers below
+    /// never see it.
     GrpcWeb,
     Rest,
 }
 
 impl Protocol {
-    /// By content type, except that everything under `/api` is REST whatever it claims to be. A kind
-    /// of gRPC that is not spoken here is REST too, which refuses it.
+    /// Tells the protocol by content type, except that everything under `/api` is REST whatever it
+    /// claims to be. A kind of gRPC that is not spoken here is REST too, which refuses it.
     pub fn of<B>(request: &http::Request<B>) -> Self {
         let path = request.uri().path();
         if path == "/api" || path.starts_with("/api/") {
@@ -80,7 +81,7 @@ const GRPC_WEB: [&str; 4] = [
     "application/grpc-web-text+proto",
 ];
 
-/// Whether a request says that it is a kind of gRPC, spoken here or not.
+/// Returns true if a request says that it is a kind of gRPC, spoken here or not.
 pub fn claims_grpc<B>(request: &http::Request<B>) -> bool {
     let prefix = "application/grpc";
     let kind = media_type(request).and_then(|kind| kind.get(..prefix.len()));

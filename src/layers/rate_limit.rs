@@ -1,4 +1,5 @@
-//! Counts the request against the limits of its key, and says in headers how they stand.
+//! The layer that counts the request against the limits of its key, and tells their standing in
+//! headers.
 //!
 //! Every request of a known caller spends, whatever becomes of it, unless it is refused here. What
 //! needs no key spends nothing and has no such headers.
@@ -47,8 +48,8 @@ pub fn rate_limit<'l>(
     }
 }
 
-/// What every answer tells of the limits (draft-ietf-httpapi-ratelimit-headers, and the older
-/// `X-RateLimit-*` for the one limit that has the fewest left).
+/// Returns the headers about rate limits of an answer (draft-ietf-httpapi-ratelimit-headers, and
+/// the older `X-RateLimit-*` for the one limit that has the fewest left).
 pub fn headers(standing: &Standing) -> HeaderMap {
     let limits = || standing.over_all.iter().chain(&standing.group);
     let (mut policy, mut states) = (Line::default(), Line::default());

@@ -11,7 +11,7 @@ use super::Request;
 use super::resolve::Target;
 use crate::preconditions::{Preconditions, Tag, Tags};
 
-/// Those that go by time: nothing here tells when a resource changed by a header.
+/// The preconditions by time, which are refused: no header tells when a resource changed.
 const BY_TIME: [(HeaderName, &str); 3] = [
     (IF_MODIFIED_SINCE, "If-Modified-Since"),
     (IF_UNMODIFIED_SINCE, "If-Unmodified-Since"),
@@ -31,7 +31,7 @@ pub fn read_preconditions(request: &mut Request) {
     request.extensions_mut().insert(Arc::new(read));
 }
 
-/// Those of a request, for a resource with a version or for what has none.
+/// Reads the preconditions of a request, for a resource with a version or for one without.
 fn read(headers: &HeaderMap, versioned: bool, has_figures: bool) -> Preconditions {
     let mut read = Preconditions { has_figures, ..Preconditions::default() };
     for (header, name) in BY_TIME {
@@ -115,7 +115,7 @@ mod tests {
         super::read(&HeaderMap::from_iter([(header, line)]), true, has_figures)
     }
 
-    /// Whether a change of what is at version 3 is meant.
+    /// Checks a precondition against a resource at version 3.
     fn hold(read: &Preconditions) -> Result<(), Error> {
         Precondition::new(Arc::new(read.clone()), None).hold(3)
     }

@@ -32,16 +32,16 @@ const CLIENT_GONE: (u16, Option<&str>) = (499, Some("CLIENT_GONE"));
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// See the module.
+/// The layer that starts the [`Trail`] of a request and records its end.
 #[derive(Clone)]
 pub struct Record {
     pub clock: Clock,
-    /// Whose word counts on who the client is.
+    /// The proxies whose word counts on the client's address.
     pub trusted_proxies: Arc<[IpNet]>,
     pub usage: Recorder,
 }
 
-/// How a request was refused, as an extension of its answer.
+/// The refusal of a request, as an extension of its answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Refused {
     /// The stable code.
@@ -124,7 +124,7 @@ struct Open {
     head: bool,
     begun: Instant,
     outcome: (u16, Option<&'static str>),
-    /// Whether the metrics have it.
+    /// True if the metrics have counted the request.
     measured: bool,
 }
 

@@ -45,7 +45,7 @@ fn is_valid(value: &[u8]) -> bool {
         && !holds_key(text)
 }
 
-/// See the module.
+/// The layer that gives every request an id.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestIds;
 

@@ -12,12 +12,12 @@ use crate::error::{Error, Kind};
 use crate::rpc::{Demand, Rpcs};
 use crate::trail::Trail;
 
-/// What `Allow` says of the paths that are not RPCs.
+/// The methods in `Allow` of the paths that are not RPCs.
 const ALLOW_READ: &str = "GET, HEAD, OPTIONS";
-/// What it says of those that only take something.
+/// The methods in `Allow` of those that only take something.
 const ALLOW_WRITE: &str = "OPTIONS, POST";
 
-/// Where GitHub's secret scanning reports keys that it found.
+/// The path to which GitHub's secret scanning reports keys that it found.
 const GITHUB_SECRET_SCANNING: &str = "/api/public/v1/secret-scanning/github";
 
 /// The RPCs of grpc.health.v1.
@@ -28,29 +28,29 @@ const REFLECTION: [&str; 2] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// What a request is for.
+/// The target of a request.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// An RPC by gRPC; its request is one message.
     Grpc { rpc: &'static Rpc, demand: Demand },
-    /// Health or reflection, which may stay open.
+    /// A stream of health or reflection, which may stay open.
     GrpcStream { name: &'static str },
     /// An RPC by its HTTP rule, with the decoded values of its path.
     Rest { binding: Binding, captures: Vec<String>, demand: Demand },
     /// The methods that the path has.
     Options { allow: String },
-    /// Something that is no RPC.
+    /// A page that is no RPC.
     Page(Page),
     /// The endpoint of GitHub's secret scanning, whose format is GitHub's.
     GithubSecretScanning,
 }
 
-/// What is served beside the RPCs, without a key.
+/// A page that is served beside the RPCs, without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// Whether the process is up.
+    /// Liveness: the process is up.
     Live,
-    /// Whether the service can answer: it reaches its database.
+    /// Readiness: the service reaches its database.
     Ready,
     /// The figures of this process.
     Metrics,
@@ -68,7 +68,7 @@ impl Page {
 }
 
 impl Target {
-    /// What the log calls it: never anything that the client wrote.
+    /// Returns the name of the target in the log, which has nothing that the client wrote.
     fn name(&self) -> &'static str {
         match self {
             Self::Grpc { rpc, .. } => rpc.grpc_path,
@@ -95,7 +95,7 @@ impl Target {
         }
     }
 
-    /// What it demands of its caller.
+    /// Returns what the target demands of its caller.
     pub fn demand(&self) -> Demand {
         match self {
             Self::Grpc { demand, .. } | Self::Rest { demand, .. } => *demand,
@@ -107,13 +107,13 @@ impl Target {
     }
 }
 
-/// All that can be asked for.
+/// The table of everything that can be asked for.
 #[derive(Debug)]
 pub struct Resolver {
     pub rpcs: Rpcs,
     pub routes: Routes,
     pub reflection: bool,
-    /// Whether GitHub's secret scanning may report keys: without, its path is none.
+    /// True if GitHub's secret scanning may report keys; if not, its path does not exist.
     pub github_secret_scanning: bool,
 }
 
@@ -140,7 +140,8 @@ pub fn resolve(resolver: &Resolver, request: &mut Request) -> Result<(), Error> 
     Ok(())
 }
 
-/// Whether a request is for gRPC by its content type and path, in a kind that is not spoken.
+/// Returns true if a request is for gRPC by its content type and path, in a kind that is not
+/// spoken.
 fn is_other_grpc(request: &Request) -> bool {
     let path = request.uri().path();
     let is_rest = path == "/api" || path.starts_with("/api/");

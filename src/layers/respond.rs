@@ -27,10 +27,10 @@ use crate::error::{Error, Kind, causes};
 pub use grpc::status;
 pub use json::bytes;
 
-/// Says of an answer that it was given before, to the same request.
+/// The header that says of an answer that it was given before, to the same request.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// See the module.
+/// The layer that renders refusals and failures.
 #[derive(Debug, Clone, Copy)]
 pub struct Respond;
 
@@ -136,7 +136,7 @@ fn redacted(mut error: Error) -> Error {
     error
 }
 
-/// What a kind tells beside its text.
+/// The facts that a kind of error tells beside its text.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Facts<'e> {

@@ -1,4 +1,4 @@
-//! Opens the span that every log line of a request stands in, and logs how the request ended.
+//! The layer that opens the span of a request, in which all its log lines stand, and logs its end.
 //!
 //! It records neither headers nor path nor query: somebody may have put a key into any of them.
 //! What the request is for, `resolve` adds once it knows.
@@ -12,7 +12,7 @@ use super::around::{Answered, Around};
 use super::request_id::RequestId;
 use super::{Request, ResponseFuture};
 
-/// See the module.
+/// The layer that opens the span of a request and logs its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Trace;
 

@@ -1,4 +1,4 @@
-//! What keys have spent in their windows, in the memory of this process.
+//! The counts of requests in the windows of keys, in the memory of this process.
 //!
 //! Many small maps, each behind its own lock. An entry is 48 bytes with its key; one whose window
 //! is over is forgotten by the sweep, which visits one small map at a time, on the back of a
@@ -12,49 +12,50 @@ use super::window::{Key, Window};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{ENDPOINT_GROUPS_MAX, RATE_LIMIT_WINDOW_MS};
 
-/// So many that a sweep of one takes microseconds even with a million keys.
+/// The number of shards: with so many a sweep of one takes microseconds even with a million keys.
 const SHARDS: usize = 1024;
-/// How far apart the sweeps are, for each map to have its turn once in a window.
+/// The pause between two sweeps, by which each shard is swept once in a window.
 const SWEEP_EVERY_MS: i64 = RATE_LIMIT_WINDOW_MS as i64 / SHARDS as i64;
 /// The limit over all, and one for each group.
 const SLOTS: usize = 1 + ENDPOINT_GROUPS_MAX;
-/// A map is made smaller once it could hold so many times what is in it.
+/// The share of a map's room that must be in use: with less the map is made smaller.
 const ROOM_MAX: usize = 4;
 /// The room that a map keeps in any case.
 const ROOM_MIN: usize = 16;
 
-/// One limit that a request counts against, and what is spent of it in the window.
+/// A limit that a request counts against, with the requests that the window has admitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
-    /// Which limit of the key: 0 is the one over all.
+    /// The number of the limit of the key: 0 is the one over all.
     pub slot: usize,
-    /// How many requests a window admits.
+    /// The number of requests that a window admits.
     pub limit: u32,
-    /// How many it has admitted.
+    /// The number of requests that it has admitted.
     pub spent: u32,
 }
 
 impl Tally {
-    /// Whether the window admits so many more.
+    /// Returns true if the window admits so many more.
     pub fn admits(&self, amount: u32) -> bool {
         self.spent.saturating_add(amount) <= self.limit
     }
 }
 
-/// Whether a request was admitted, in which window.
+/// The window in which a request was counted, and whether it was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub admitted: bool,
     pub window: Window,
 }
 
-/// See the module.
+/// The counts of requests in the windows of keys.
 #[derive(Debug)]
 pub(super) struct Counters {
     /// The names of the slots.
     names: Vec<&'static str>,
     clock: Clock,
-    /// By how much the clock that counts is ahead of ours: Redis's, where there is one.
+    /// The milliseconds by which the clock that counts is ahead of ours: Redis's, where there is
+    /// one.
     ahead_ms: AtomicI64,
     shards: Box<[Mutex<HashMap<u64, Entry>>]>,
     sweep_at: AtomicI64,
@@ -84,7 +85,8 @@ impl Entry {
 }
 
 impl Counters {
-    /// No key has spent anything. An error is a sentence: there are more groups than it is made for.
+    /// Makes counters in which no key has spent anything. An error is a sentence: there are more
+    /// groups than it is made for.
     pub fn new(groups: &[&'static str], clock: Clock) -> Result<Self, String> {
         if groups.len() > ENDPOINT_GROUPS_MAX {
             let len = groups.len();
@@ -113,8 +115,8 @@ impl Counters {
         self.ahead_ms.store(now.0 - self.clock.now().0, Ordering::Relaxed);
     }
 
-    /// Spends so many of each limit if all of them admit as many, else nothing. `tallies` then say
-    /// what is spent.
+    /// Spends so many requests of each limit if all of them admit as many, else none. `tallies`
+    /// then say what is spent.
     pub fn spend(&self, key: Key<'_>, amount: u32, tallies: &mut [Tally]) -> Outcome {
         let mut shard = self.shard(key);
         // Read under the lock: no request can come with an earlier instant than the one before it.
@@ -134,7 +136,7 @@ impl Counters {
         Outcome { admitted, window }
     }
 
-    /// What is spent, without spending.
+    /// Reads the counts without spending.
     pub fn peek(&self, key: Key<'_>, tallies: &mut [Tally]) -> Window {
         let shard = self.shard(key);
         let window = key.window(self.now());
@@ -146,7 +148,7 @@ impl Counters {
         window
     }
 
-    /// Takes note of what is spent by somebody else's count. It never becomes less within a window.
+    /// Takes over the counts of another process. It never becomes less within a window.
     pub fn learn(&self, key: Key<'_>, window: Window, tallies: &[Tally]) {
         let mut shard = self.shard(key);
         let entry = shard.entry(key.number).or_default();
@@ -167,7 +169,7 @@ impl Counters {
         lock(&self.shards[place as usize])
     }
 
-    /// Forgets, in the map whose turn it is, the keys whose windows are over.
+    /// Forgets, in the shard whose turn it is, the keys whose windows are over.
     fn sweep(&self, now: Timestamp) {
         let due = self.sweep_at.load(Ordering::Relaxed);
         // Due too when the clock was set back.
@@ -196,7 +198,8 @@ impl Counters {
     }
 }
 
-/// Nothing under the lock can panic halfway through a change.
+/// Locks a shard. A panic under the lock cannot leave a change half made, so a poisoned lock is
+/// taken as it is.
 fn lock(shard: &Mutex<HashMap<u64, Entry>>) -> MutexGuard<'_, HashMap<u64, Entry>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

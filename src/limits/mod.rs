@@ -19,23 +19,23 @@ use self::window::Key;
 use crate::clock::Clock;
 use crate::error::{Error, Exhausted, Kind};
 
-/// What the limit over all is called, beside the names of the groups.
+/// The name of the limit over all, beside the names of the groups.
 pub const OVER_ALL: &str = "key";
 
-/// Where the windows are kept, and for how many.
+/// The settings of the store of windows.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where several replicas count together; without one each counts for itself.
+    /// The Redis in which several replicas count together; without one each counts for itself.
     pub redis: Option<redis::Client>,
-    /// How long Redis may take to answer before a request goes on without it.
+    /// The longest time to wait for Redis before a request goes on without it.
     pub redis_timeout: Duration,
-    /// How many replicas there are, at least 1: what a limit is divided by where they cannot count
+    /// The number of replicas, at least 1, by which a limit is divided where they cannot count
     /// together.
     pub replicas: u32,
 }
 
 impl Settings {
-    /// With the Redis at this URL. An error is a sentence, without the URL: it may hold a password.
+    /// Adds the Redis at this URL. An error is a sentence, without the URL: it may hold a password.
     pub fn with_redis(self, url: &str) -> Result<Self, String> {
         let remedy = "ORQIT_REDIS_URL must be like redis://host:6379 or redis://user:password@host:6379/0, without TLS";
         let redis = redis::Client::open(url).map_err(|_| remedy.to_owned())?;
@@ -48,29 +48,29 @@ impl Settings {
 pub struct KeyLimits<'k> {
     /// The 8 characters after `orq_`.
     pub key_id: &'k str,
-    /// Over all.
+    /// The requests a minute over all.
     pub per_minute: u32,
-    /// In each endpoint group.
+    /// The requests a minute in each endpoint group.
     pub group_per_minute: u32,
 }
 
-/// How one limit of a key stands in the current window.
+/// The standing of one limit of a key in the current window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// `key`, or the endpoint group.
+    /// The subject of the limit: `key`, or the endpoint group.
     pub resource: &'static str,
-    /// How many requests a window admits.
+    /// The number of requests that a window admits.
     pub limit: u32,
-    /// How many the current one still admits.
+    /// The number of requests that the current window still admits.
     pub remaining: u32,
 }
 
-/// What became of a request, and how the limits stand that it counts against.
+/// The result of a request against the limits, and the standing of those that it counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether it was admitted: if not, it has spent nothing.
+    /// True if the request was admitted; if not, it has spent nothing.
     pub admitted: bool,
-    /// Seconds until the next window, 1 to 60: who waits that long is in it.
+    /// The seconds until the next window, 1 to 60: who waits that long is in it.
     pub reset_secs: u32,
     /// The limit over all, unless the key has none.
     pub over_all: Option<Limit>,
@@ -105,13 +105,13 @@ impl Standing {
 /// Counts what keys spend.
 #[derive(Debug)]
 pub enum Limiter {
-    /// In the memory of this process.
+    /// The windows are in the memory of this process.
     InProcess(InProcess),
-    /// In Redis, together with other replicas.
+    /// The windows are in Redis, which other replicas share.
     Redis(Arc<Shared>),
 }
 
-/// Windows that this process alone counts.
+/// The windows that this process alone counts.
 #[derive(Debug)]
 pub struct InProcess {
     counters: Counters,
@@ -185,8 +185,8 @@ impl Limiter {
         })
     }
 
-    /// How all limits of a key stand, and in how many seconds its next window begins. It spends
-    /// nothing.
+    /// Returns the standing of all limits of a key, and the seconds until its next window. It
+    /// spends nothing.
     pub async fn peek(&self, limits: KeyLimits<'_>) -> (Vec<Limit>, u32) {
         let limit_of = |slot| if slot == 0 { limits.per_minute } else { limits.group_per_minute };
         let tallies =

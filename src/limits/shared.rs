@@ -22,18 +22,19 @@ use crate::clock::Timestamp;
 use crate::config::REDIS_RETRY_EVERY;
 use crate::error::causes;
 
-/// What the trial of a connection counts against: no key has such an id.
+/// The id against which the trial of a connection counts; no key has it.
 const TRIAL_ID: &str = "--------";
 
-/// See the module.
+/// The windows that several replicas count together.
 pub struct Shared {
     client: Client,
-    /// None while Redis is away.
+    /// The connection; none while Redis is away.
     connection: Mutex<Option<MultiplexedConnection>>,
     script: Script,
     timeout: Duration,
     replicas: u32,
-    /// What is known to be spent: what Redis answered, and what was spent without it.
+    /// The counts that are known here: those that Redis answered, and those that were spent without
+    /// it.
     known: Counters,
 }
 
@@ -93,7 +94,7 @@ impl Shared {
         }
     }
 
-    /// The window, if it is known not to admit so many and is certainly not over.
+    /// Returns the window if it is known not to admit so many and is certainly not over.
     fn exhausted(&self, key: Key<'_>, amount: u32, tallies: &mut [Tally]) -> Option<Window> {
         let window = self.known.peek(key, tallies);
         // Our idea of Redis's time may be behind by as long as its answer took.
@@ -102,7 +103,7 @@ impl Shared {
         (lasts && tallies.iter().any(|tally| !tally.admits(amount))).then_some(window)
     }
 
-    /// What Redis says; none while it is away.
+    /// Asks Redis; none while it is away.
     async fn ask(
         self: &Arc<Self>,
         key: Key<'_>,
@@ -119,7 +120,8 @@ impl Shared {
         }
     }
 
-    /// Runs the script, which spends so many, or with 0 only looks: `tallies` then say what is spent.
+    /// Runs the script, which spends so many, or with 0 only reads, and puts the counts into
+    /// `tallies`.
     async fn run(
         &self,
         mut connection: MultiplexedConnection,

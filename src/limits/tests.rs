@@ -1,4 +1,4 @@
-//! What the limits of a key admit, in one process.
+//! Tests of the limits of a key in one process.
 
 use super::*;
 use crate::clock::Timestamp;
@@ -11,7 +11,8 @@ async fn limiter(replicas: u32) -> Limiter {
     Limiter::start(settings, &["tickets", "keys"], clock).await.expect("few groups")
 }
 
-/// Whether it was admitted, and what is left over all and in the group.
+/// Spends a request, and returns whether it was admitted and what is left over all and in the
+/// group.
 async fn spend(limiter: &Limiter, key: KeyLimits<'_>, group: &str) -> (bool, u32, u32) {
     let standing = limiter.spend(key, Some(group), 1).await.expect("a limit");
     let left = |limit: Option<Limit>| limit.expect("a limit").remaining;

@@ -1,4 +1,4 @@
-//! Where the windows of a key lie in time.
+//! The position of a key's windows in time.
 //!
 //! They last 60 seconds each, and begin at a phase that follows from the key's id: every replica
 //! finds the same one without asking anybody, and not all keys begin anew in the same instant.
@@ -11,9 +11,9 @@ use crate::config::RATE_LIMIT_WINDOW_MS;
 pub(super) struct Key<'k> {
     /// The 8 characters after `orq_`.
     pub id: &'k str,
-    /// The same as a number: what a map is looked up by.
+    /// The id of a key as a number, by which a map is looked up.
     pub number: u64,
-    /// By how much its windows begin before the full minute, in milliseconds.
+    /// The milliseconds by which its windows begin before the full minute.
     phase: u32,
 }
 
@@ -34,18 +34,18 @@ impl<'k> Key<'k> {
         Window { number: (at / length) as u32, left_ms: (length - at % length) as u32 }
     }
 
-    /// By how much its windows begin before the full minute, in milliseconds.
+    /// Returns the milliseconds by which its windows begin before the full minute.
     pub fn phase_ms(self) -> u32 {
         self.phase
     }
 }
 
-/// One of the windows of a key, seen at an instant within it.
+/// A window of a key, seen at an instant within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
-    /// Which one it is, counted from 1970.
+    /// The number of the window, counted from 1970.
     pub number: u32,
-    /// How much of it is still to come, 1 to 60,000.
+    /// The rest of the window, 1 to 60,000 milliseconds.
     pub left_ms: u32,
 }
 
@@ -55,7 +55,8 @@ impl Window {
         Self { number, left_ms: RATE_LIMIT_WINDOW_MS }
     }
 
-    /// Seconds until the next window, 1 to 60, rounded up: who waits that long is in it.
+    /// Returns the seconds until the next window, 1 to 60, rounded up: who waits that long is in
+    /// it.
     pub fn reset_secs(self) -> u32 {
         self.left_ms.div_ceil(1000)
     }

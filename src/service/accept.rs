@@ -1,30 +1,32 @@
-//! A request as a service gets it: checked as a whole, with who sends it and what it is known by.
+//! The acceptance of requests by services: each is checked as a whole, and comes with its caller
+//! and its claim.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost::Message;
-use rest::{Validate, Violations};
+use rest::{Mask, PageParameters, Patch, Validate, Violations};
 use sha2::{Digest, Sha256};
 
 use crate::auth::caller::Caller;
+use crate::config::{PAGED_ROWS_MAX, PER_PAGE_DEFAULT};
 use crate::error::Error;
 use crate::event::Origin;
 use crate::held_bytes::Hold;
 use crate::preconditions::{Precondition, Preconditions};
-use crate::service::pages;
 use crate::store::Claim;
+use crate::store::nouns::{SEARCH_WORDS_MAX, searched_words};
 use crate::trail::Trail;
 
-/// A request that was checked, and who sent it.
+/// A checked request, with its caller.
 pub struct Accepted<M> {
     pub caller: Arc<Caller>,
     pub message: M,
-    /// What is wrong with items that are judged one by one, by their index.
+    /// The violations of items that are judged one by one, by their index.
     pub items: BTreeMap<usize, Violations>,
-    /// None where the service calls itself, to load its demo.
+    /// The trail of the request; none where the service calls itself, to load its demo.
     pub(super) trail: Option<Arc<Trail>>,
-    /// What the request is known by, if it came with an idempotency key.
+    /// The claim of the request, if it came with an idempotency key.
     pub claim: Option<Claim>,
     /// The versions of a resource for which it is meant.
     pub precondition: Precondition,
@@ -33,7 +35,7 @@ pub struct Accepted<M> {
 }
 
 impl<M> Accepted<M> {
-    /// Who makes the change that is asked for, and by which request.
+    /// Returns the origin of the change that is asked for: its actor and its request.
     pub fn origin(&self) -> Origin {
         Origin {
             actor: self.caller.actor(),
@@ -63,7 +65,20 @@ pub fn accept<M: Validate + Message + Clone>(
     Ok(Accepted { caller, message, items, trail, claim, precondition, _memory: memory })
 }
 
-/// The same for an RPC that anybody may call.
+/// Checks an update as [`accept`] does, and returns the fields that it names beside it.
+pub fn accept_update<M: Validate + Patch + Message + Clone>(
+    request: tonic::Request<M>,
+    check: impl FnOnce(&M, &mut Violations),
+) -> Result<(Accepted<M>, Mask), Error> {
+    let mut mask = Mask::default();
+    let accepted = accept(request, |message: &M, violations| {
+        mask = message.mask(violations);
+        check(message, violations);
+    })?;
+    Ok((accepted, mask))
+}
+
+/// Checks a message as [`accept`] does, for an RPC that anybody may call.
 pub fn accept_public<M: Validate>(
     request: tonic::Request<M>,
     check: impl FnOnce(&M, &mut Violations),
@@ -71,7 +86,8 @@ pub fn accept_public<M: Validate>(
     judge(request, check).map(|(message, _)| message)
 }
 
-/// The message, and what is wrong with items of it; refused where anything else is wrong.
+/// Checks the message, and returns it with the violations of its items; refuses it where there are
+/// others.
 fn judge<M: Validate>(
     mut request: tonic::Request<M>,
     check: impl FnOnce(&M, &mut Violations),
@@ -83,8 +99,8 @@ fn judge<M: Validate>(
     let message = request.into_inner();
     message.validate(&mut violations);
     if let Some(asked) = message.page_parameters() {
-        pages::check(asked, &mut violations);
-        pages::check_search(message.searched(), &mut violations);
+        check_page(asked, &mut violations);
+        check_search(message.searched(), &mut violations);
     }
     check(&message, &mut violations);
     match violations.is_empty() {
@@ -93,12 +109,34 @@ fn judge<M: Validate>(
     }
 }
 
-/// No rules beyond those of the `.proto` file.
+/// Refuses pages beyond the depth to which rows are counted off, and two places at once.
+fn check_page(asked: PageParameters<'_>, violations: &mut Violations) {
+    let page = i64::from(asked.page.unwrap_or(1));
+    let per_page = asked.per_page.map_or(i64::from(PER_PAGE_DEFAULT), i64::from);
+    if page.saturating_mul(per_page) > PAGED_ROWS_MAX {
+        let remedy = "page × perPage must be at most 100,000; read on with cursor, from nextCursor of the page before";
+        violations.add("page", "OUT_OF_RANGE", remedy);
+    }
+    if asked.page.is_some() && asked.cursor.is_some() {
+        let remedy = "cursor cannot be combined with page: send one of them";
+        violations.add("cursor", "INVALID_COMBINATION", remedy);
+    }
+}
+
+/// Refuses a search for more words than are searched for.
+fn check_search(text: Option<&str>, violations: &mut Violations) {
+    if text.is_some_and(|text| searched_words(text).len() > SEARCH_WORDS_MAX) {
+        let remedy = format!("q must have at most {SEARCH_WORDS_MAX} different words");
+        violations.add("q", "TOO_MANY_WORDS", remedy);
+    }
+}
+
+/// Checks nothing beyond the rules of the `.proto` file.
 pub fn no_more<M>(_: &M, _: &mut Violations) {}
 
-/// What a request is known by, if it came with an idempotency key: its RPC, its message, what its
-/// message cannot hold of items that are wrong, and its condition. Over which protocol it came does
-/// not matter.
+/// Returns the claim of a request, if it came with an idempotency key: a hash of its RPC, its
+/// message, what its message cannot hold of items that are wrong, and its condition. Over which
+/// protocol it came does not matter.
 fn claim<M: Validate + Message + Clone>(
     trail: &Trail,
     caller: &Caller,

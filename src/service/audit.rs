@@ -1,4 +1,4 @@
-//! AuditService: who changed what, and who tried to.
+//! AuditService: the actions in a workspace, and the refused attempts.
 
 use rest::Violations;
 use tonic::{Request, Response, Status};
@@ -11,7 +11,7 @@ use crate::store::{AuditFilter, AuditLog, CursorKey, Store};
 /// Answers for the audit log.
 #[derive(Clone)]
 pub struct Audits {
-    /// Where the log is.
+    /// The store.
     pub store: Store,
 }
 

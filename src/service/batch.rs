@@ -1,4 +1,4 @@
-//! Requests that do the work of many: what they spend, and what is answered for each item.
+//! Batches: what they spend, and what is answered for each item.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::limits::Limiter;
 use crate::pb;
 use crate::store::Tx;
 
-/// What became of the ticket of an item.
+/// The result of the ticket of an item.
 pub struct Done {
     pub id: i64,
     pub version: i64,
@@ -79,7 +79,7 @@ impl Results {
         Ok(())
     }
 
-    /// Whether no item was refused.
+    /// Returns true if no item was refused.
     fn are_well(&self) -> bool {
         self.0.iter().all(|result| result.error.is_none())
     }
@@ -111,7 +111,7 @@ pub async fn all(
     Ok(results.0)
 }
 
-/// What is wrong with the item at this index, if anything is.
+/// Refuses the item at this index if it has violations.
 pub fn judge(items: &BTreeMap<usize, Violations>, index: usize) -> Result<(), Error> {
     match items.get(&index) {
         None => Ok(()),

@@ -1,12 +1,11 @@
 //! CategoryService: a workspace's own categories of tickets.
 
-use rest::{Mask, Merge, Patch};
+use rest::Merge;
 use tonic::{Request, Response, Status};
 
-use super::once::{Answer, once};
+use super::once::{Answer, once, once_on};
 use super::pages;
-use super::{accept, changes, no_more, number};
-use crate::error::Error;
+use super::{accept, accept_update, changes, no_more};
 use crate::pb;
 use crate::resource::Resource;
 use crate::service::tickets::messages::{category, priority};
@@ -38,10 +37,8 @@ impl pb::category_service_server::CategoryService for Categories {
         request: Request<pb::GetCategoryRequest>,
     ) -> Result<Response<pb::GetCategoryResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let id = category_id(&accepted.message.id)?;
         let reader = self.store.reader(accepted.caller.workspace());
-        let found = reader.find::<CategoryConfig>(id).await?;
-        let category = Some(shown(found.ok_or_else(|| Resource::Category.not_found())?));
+        let category = Some(shown(reader.find_named(&accepted.message.id).await?));
         Ok(Response::new(pb::GetCategoryResponse { category }))
     }
 
@@ -59,8 +56,7 @@ impl pb::category_service_server::CategoryService for Categories {
         };
         let answered = once(&self.store, &accepted, async |tx| {
             let made = shown(tx.insert_category(new).await?);
-            tx.record(changes::created(Resource::Category, &made));
-            tx.audit(changes::audit(Resource::Category, "create", made.id, None, Some(&made)));
+            changes::record_created(tx, Resource::Category, made.id, &made);
             Ok(pb::CreateCategoryResponse { category: Some(made) })
         });
         Ok(answered.await?)
@@ -70,32 +66,21 @@ impl pb::category_service_server::CategoryService for Categories {
         &self,
         request: Request<pb::UpdateCategoryRequest>,
     ) -> Result<Response<pb::UpdateCategoryResponse>, Status> {
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateCategoryRequest, violations| {
-            mask = message.mask(violations);
-        })?;
+        let (accepted, mask) = accept_update(request, no_more)?;
         let message = &accepted.message;
-        let id = category_id(&message.id);
-        let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_for_update::<CategoryConfig>(id?, &accepted.precondition).await?;
-            let was = shown(before.clone());
-            let mut wanted = was.clone();
+        let id = &message.id;
+        let answered = once_on(&self.store, &accepted, id, async |tx, before: CategoryConfig| {
+            let mut wanted = shown(before.clone());
             message.merge(&mask, &mut wanted);
-            let mut after = CategoryConfig {
+            let after = CategoryConfig {
                 name: wanted.name,
                 base_category: category(wanted.base_category),
                 default_priority: wanted.default_priority.map(priority),
                 is_active: wanted.active,
                 ..before.clone()
             };
-            if after != before {
-                after = tx.update(&before, after).await?;
-                let is = shown(after.clone());
-                tx.record_update(&after, changes::updated(Resource::Category, &was, &is, []));
-                let (was, is) = (Some(&was), Some(&is));
-                tx.audit(changes::audit(Resource::Category, "update", after.id, was, is));
-            }
-            Ok(pb::UpdateCategoryResponse { category: Some(shown(after)) })
+            let category = changes::update_audited(tx, before, after, shown).await?;
+            Ok(pb::UpdateCategoryResponse { category: Some(category) })
         });
         Ok(answered.await?)
     }
@@ -116,9 +101,4 @@ fn shown(category: CategoryConfig) -> pb::Category {
         updated_at: Some(category.updated_at.into()),
         version: category.version,
     }
-}
-
-/// The id that a path names. What can be no id is simply not found.
-fn category_id(text: &str) -> Result<i64, Error> {
-    number(text).ok_or_else(|| Resource::Category.not_found())
 }

@@ -1,4 +1,4 @@
-//! What a new or changed resource leaves behind: its event, and its entry in the audit log.
+//! The records of a new or changed resource: its event, and its entry in the audit log.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,19 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::object;
+use crate::error::Error;
 use crate::event::Event;
 use crate::event_type::EventType;
 use crate::resource::Resource;
-use crate::store::NewAuditLog;
+use crate::store::nouns::Noun;
+use crate::store::{NewAuditLog, Tx};
 
 /// The event of a new resource. `resource` is its message.
 pub fn created(of: Resource, resource: &impl Serialize) -> Event {
     created_as(of.created(), resource)
 }
 
-/// The same for what has no name of its own among the resources.
+/// Makes the event of a new resource with another type than that of its kind.
 pub fn created_as(event_type: EventType, resource: &impl Serialize) -> Event {
     Event {
         event_type,
@@ -80,6 +82,42 @@ fn entries<'m>(
     let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
     let changed = keys.into_iter().filter(|key| was.get(*key) != is.get(*key));
     changed.map(move |key| (format!("{field}.{key}"), was.get(key).cloned().unwrap_or_default()))
+}
+
+/// Records a new resource, which its message shows: the event, and the entry of the audit log.
+pub fn record_created<R: Serialize>(tx: &mut Tx, of: Resource, id: impl ToString, made: &R) {
+    record_created_as(tx, of, of.created(), id, made);
+}
+
+/// Records a new resource as [`record_created`] does, by an event of another type.
+pub fn record_created_as<R: Serialize>(
+    tx: &mut Tx,
+    of: Resource,
+    event_type: EventType,
+    id: impl ToString,
+    made: &R,
+) {
+    tx.record(created_as(event_type, made));
+    tx.audit(audit(of, "create", id, None, Some(made)));
+}
+
+/// Makes of a row the row `after`, unless they are equal, and shows it. Event, history and the entry of
+/// the audit log tell of the change.
+pub async fn update_audited<N: Noun + PartialEq, R: Serialize>(
+    tx: &mut Tx,
+    before: N,
+    after: N,
+    shown: impl Fn(N) -> R,
+) -> Result<R, Error> {
+    if after == before {
+        return Ok(shown(before));
+    }
+    let of = N::table().resource;
+    let after = tx.update(&before, after).await?;
+    let (was, is) = (shown(before), shown(after.clone()));
+    tx.record_update(&after, updated(of, &was, &is, []));
+    tx.audit(audit(of, "update", after.id(), Some(&was), Some(&is)));
+    Ok(is)
 }
 
 /// The audit log's entry of what somebody did to a resource; `verb` is such as `create`.

@@ -6,22 +6,24 @@ use tonic::{Request, Response, Status};
 use super::accept;
 use super::accept::Accepted;
 use super::emails::{self, NewEmail, Outbox, check_address};
-use super::once::{Answer, once};
+use super::once::{Answer, once, once_on};
 use super::tickets::comments::{self, OpensAgain, Said};
-use super::tickets::{notices, references, ticket_id, writes};
-use super::users::{name_of, record_new};
+use super::tickets::{notices, references, ticket_name, writes};
+use super::users::record_new;
+use crate::email::address::local_part;
 use crate::error::{Error, Kind};
+use crate::event_type::EventType;
 use crate::pb;
 use crate::store::tickets::{Channel, NewComment, Ticket, Visibility};
-use crate::store::users::{NewUser, Role};
+use crate::store::users::{Role, User};
 use crate::store::{Store, Tx};
 
 /// Answers on the paths of Tickiti.
 #[derive(Clone)]
 pub struct Compat {
-    /// Where everything is.
+    /// The store.
     pub store: Store,
-    /// Where e-mails are put.
+    /// The outbox for new e-mails.
     pub outbox: Outbox,
 }
 
@@ -49,8 +51,9 @@ impl pb::compat_service_server::CompatService for Compat {
         request: Request<pb::SubmitReplyRequest>,
     ) -> Result<Response<pb::SubmitReplyResponse>, Status> {
         let accepted = accept(request, check_reply)?;
-        let answered = once(&self.store, &accepted, async |tx| {
-            let reply = Some(self.reply(tx, &accepted).await?);
+        let name = ticket_name(&accepted.message.ticket_number);
+        let answered = once_on(&self.store, &accepted, name, async |tx, before: Ticket| {
+            let reply = Some(self.reply(tx, &accepted, before).await?);
             Ok(pb::SubmitReplyResponse { reply })
         });
         Ok(answered.await?)
@@ -116,11 +119,10 @@ impl Compat {
         &self,
         tx: &mut Tx,
         accepted: &Accepted<pb::SubmitReplyRequest>,
+        before: Ticket,
     ) -> Result<pb::TicketReply, Error> {
         let message = &accepted.message;
         let by = accepted.caller.key.system_user_id;
-        let id = ticket_id(&message.ticket_number)?;
-        let before = tx.find_for_update::<Ticket>(id, &accepted.precondition).await?;
         let (author_id, is_new) = user_of(tx, "from_email", &message.from_email).await?;
         let is_internal = message.is_internal == Some(true);
         let new = NewComment {
@@ -147,20 +149,20 @@ impl Compat {
 /// The id of the user with this address, and whether it was made for the purpose. That of the SYSTEM user
 /// is refused in the field that has it: nobody speaks in its name.
 async fn user_of(tx: &mut Tx, field: &str, address: &str) -> Result<(i64, bool), Error> {
-    let found = match tx.find_user_by_email(address).await? {
+    let found = match tx.find_folded::<User>("email_key", address).await? {
         Some(found) => found,
         None => {
-            let new = NewUser::new(name_of(address), address, Role::EndUser);
+            let new = User::new(local_part(address), address, Role::EndUser, tx.now());
             let made = tx.attempt(async |tx| {
-                let user = tx.insert_user(new.clone()).await?;
-                record_new(tx, &user);
+                let user = tx.insert(new).await?;
+                record_new(tx, EventType::UserCreated, &user);
                 Ok(user)
             });
             match made.await {
                 Ok(made) => return Ok((made.id, true)),
                 // Somebody else has made it meanwhile.
                 Err(error) if error.kind == Kind::AlreadyExists => {
-                    let found = tx.find_user_by_email(address).await?;
+                    let found = tx.find_folded::<User>("email_key", address).await?;
                     found.ok_or(error)?
                 }
                 Err(error) => return Err(error),
@@ -188,7 +190,7 @@ fn check_email(message: &pb::SubmitEmailRequest, violations: &mut Violations) {
     emails::check_text("content", &message.content, violations);
 }
 
-/// Refuses what is no address; that it is missing is said already.
+/// Refuses an address that cannot be one; that it is missing is noted elsewhere.
 fn check_given(field: &str, address: &str, violations: &mut Violations) {
     if !address.is_empty() {
         check_address(field, address, violations);

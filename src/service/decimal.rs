@@ -9,8 +9,8 @@ pub fn digits(text: &str) -> Option<(&str, &str)> {
     (is_number(whole) && is_number(fraction)).then_some((whole, fraction))
 }
 
-/// Whether a text is a decimal number from 0 on with at most so many digits before and behind its
-/// point.
+/// Returns true if a text is a decimal number from 0 on with at most so many digits before and
+/// behind its point.
 pub fn fits(text: &str, (before, behind): (usize, usize)) -> bool {
     let digits = digits(text).filter(|_| !text.starts_with('-'));
     digits.is_some_and(|(whole, fraction)| whole.len() <= before && fraction.len() <= behind)

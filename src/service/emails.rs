@@ -1,4 +1,4 @@
-//! EmailService: the e-mails of a workspace, and what is told of them.
+//! EmailService: the e-mails of a workspace.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use rest::Violations;
 use tonic::{Request, Response, Status};
 
 use super::once::{Answer, once};
-use super::{accept, changes, next_milli, no_more, number, pages};
+use super::{accept, changes, next_milli, no_more, pages};
 use crate::auth::caller::Caller;
 use crate::dispatch::Settle;
 use crate::email::address;
@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::event::Actor;
 use crate::event_type::EventType;
 use crate::pb;
-use crate::resource::Resource;
 use crate::store::emails::{Email, EmailStatus, STATUS};
 use crate::store::nouns::Condition;
 use crate::store::webhooks::Outcome;
@@ -23,10 +22,10 @@ use crate::store::{Store, Tx, WorkspaceId};
 /// The most bytes of a text.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
 
-/// Where e-mails are put, to be sent from.
+/// The outbox, into which e-mails are put to be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Outbox {
-    /// Whether an SMTP server is configured; without one they are held.
+    /// True if an SMTP server is configured; without one e-mails are held.
     pub has_server: bool,
 }
 
@@ -44,12 +43,13 @@ pub struct NewEmail {
 }
 
 impl Outbox {
-    /// The same for what tells of a ticket; none where the caller's workspace does not want that.
+    /// Returns the outbox for notices of a ticket; none where the caller's workspace does not want
+    /// them.
     pub fn of_notices(self, caller: &Caller) -> Option<Self> {
         caller.key.workspace.notify_by_email.then_some(self)
     }
 
-    /// Has an e-mail sent once the change has committed.
+    /// Puts an e-mail, which is sent once the change has committed.
     pub async fn put(self, tx: &mut Tx, new: NewEmail) -> Result<Email, Error> {
         let status = if self.has_server { EmailStatus::Queued } else { EmailStatus::Held };
         let now = tx.now();
@@ -78,9 +78,9 @@ impl Outbox {
 /// Answers for e-mails.
 #[derive(Clone)]
 pub struct Emails {
-    /// Where they are.
+    /// The store.
     pub store: Store,
-    /// Where new ones are put.
+    /// The outbox for new e-mails.
     pub outbox: Outbox,
 }
 
@@ -109,10 +109,8 @@ impl pb::email_service_server::EmailService for Emails {
         request: Request<pb::GetEmailRequest>,
     ) -> Result<Response<pb::GetEmailResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let missing = || Resource::Email.not_found();
-        let id = number(&accepted.message.id).ok_or_else(missing)?;
-        let found = self.store.reader(accepted.caller.workspace()).find::<Email>(id).await?;
-        let email = Some(shown(found.ok_or_else(missing)?));
+        let reader = self.store.reader(accepted.caller.workspace());
+        let email = Some(shown(reader.find_named(&accepted.message.id).await?));
         Ok(Response::new(pb::GetEmailResponse { email }))
     }
 
@@ -197,7 +195,7 @@ pub fn shown(email: Email) -> pb::Email {
     }
 }
 
-/// What writes down what came of an e-mail, and tells of its end.
+/// Makes the function that records the outcome of an e-mail and tells of its end.
 pub fn settle(store: &Store) -> Settle {
     let store = store.clone();
     Arc::new(move |outcome| {
@@ -209,9 +207,12 @@ pub fn settle(store: &Store) -> Settle {
 async fn settle_one(store: &Store, outcome: Outcome) -> Result<bool, Error> {
     let (workspace, id): (WorkspaceId, i64) = (outcome.endpoint.0, -outcome.delivery);
     let Some(attempt) = &outcome.attempt else { return Ok(true) };
-    let mut tx = store.begin(workspace, Actor::system("emails", "E-mail delivery")).await?;
-    let found = tx.find_all_for_update::<Email>(&[id]).await?.into_iter().next();
-    let before = found.ok_or_else(|| Error::internal("a delivery of no e-mail"))?;
+    let actor = Actor::system("emails", "E-mail delivery");
+    let locking = store.begin_locking(workspace, actor).await?;
+    let (found, locking) = locking.find_all_for_update::<Email>(&[id]).await?;
+    let before = found.into_iter().next();
+    let before = before.ok_or_else(|| Error::internal("a delivery of no e-mail"))?;
+    let mut tx = locking.done();
     if !tx.settle_delivery(&outcome).await? {
         return Ok(false);
     }

@@ -23,16 +23,16 @@ use crate::resource::Resource;
 use crate::store::{EventKey, Followed, PageRequest, Position, Store, Workspace};
 use crate::subscription::{Subscription, is_known};
 
-/// Where the schemas of the OpenAPI document are.
+/// The path of the schemas in the OpenAPI document.
 const SCHEMAS: &str = "#/components/schemas/";
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Answers for events.
 #[derive(Clone)]
 pub struct Events {
-    /// Where the log is.
+    /// The store.
     pub store: Store,
-    /// What streams read it by.
+    /// The feeds of the log, by which streams read it.
     pub feeds: Feeds,
     /// The catalogue, as it is answered.
     pub types: Arc<[pb::EventTypeInfo]>,
@@ -149,7 +149,7 @@ impl pb::event_service_server::EventService for Events {
     }
 }
 
-/// Where a stream stands in the log.
+/// The position of a stream in the log.
 struct Following {
     feed: Arc<Feed>,
     growth: watch::Receiver<()>,
@@ -165,7 +165,7 @@ struct Following {
 }
 
 impl Following {
-    /// So many events are passed over until a checkpoint tells of it.
+    /// The number of events that are passed over until a checkpoint tells of it.
     const PASSED_OVER_MAX: i64 = 1000;
 
     async fn next(&mut self) -> Result<pb::StreamEventsResponse, Error> {

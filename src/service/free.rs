@@ -1,19 +1,16 @@
-//! Names that are given where a request gives none: unique, with a number behind them when they are
-//! taken.
+//! Alternate keys that are given where a request gives none: unique, with a number behind them when
+//! they are taken.
 
 use crate::error::{Error, Kind};
 use crate::store::Tx;
 use crate::store::nouns::Noun;
 
-/// How often a new row tries for a name that others take meanwhile.
+/// The number of tries for a name that others may take meanwhile.
 const TRIES: u32 = 5;
 
-/// A noun whose rows may be given a name.
+/// A noun whose rows may be given an alternate key.
 pub trait Named: Noun {
-    /// Whether a row has this name.
-    fn is_taken(tx: &Tx, name: &str) -> impl Future<Output = Result<bool, Error>> + Send;
-
-    /// The row with this name.
+    /// The row with this key.
     fn named(self, name: String) -> Self;
 }
 
@@ -41,16 +38,16 @@ async fn first<N: Named>(
     tx: &Tx,
     name: &(impl Fn(u64) -> String + Send + Sync),
 ) -> Result<String, Error> {
-    if !N::is_taken(tx, &name(1)).await? {
+    if !tx.is_key_taken::<N>(&name(1)).await? {
         return Ok(name(1));
     }
     let (mut taken, mut free) = (1, 2);
-    while N::is_taken(tx, &name(free)).await? {
+    while tx.is_key_taken::<N>(&name(free)).await? {
         (taken, free) = (free, free * 2);
     }
     while free - taken > 1 {
         let between = taken + (free - taken) / 2;
-        match N::is_taken(tx, &name(between)).await? {
+        match tx.is_key_taken::<N>(&name(between)).await? {
             true => taken = between,
             false => free = between,
         }

@@ -1,4 +1,4 @@
-//! What several services show alike: who did something, what has changed, JSON.
+//! The messages that several services share: actors, changed fields, JSON.
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
@@ -9,7 +9,7 @@ use crate::event::{Actor, ActorKind, RecordedEvent};
 use crate::pb;
 use crate::store::{HistoryEntry, Workspace};
 
-/// Who did something.
+/// Shows an actor.
 pub fn actor(actor: Actor) -> pb::AuditActor {
     let kind = match actor.kind {
         ActorKind::Key => pb::ActorType::Key,

@@ -1,4 +1,5 @@
-//! What the RPCs do, one file a noun: check, begin, write, record, commit, reply.
+//! The services: what each RPC does, one file a noun, in the steps check, begin, write, record,
+//! commit, reply.
 //!
 //! A service maps between the messages of the contract and the structs of the store. It knows
 //! nothing of HTTP: both protocols call the same methods.
@@ -34,16 +35,11 @@ pub mod workspace;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use accept::{accept, accept_public, no_more};
+use crate::id::number;
+use accept::{accept, accept_public, accept_update, no_more};
 
-/// The number that digits without a leading zero are, as ids are written.
-fn number(digits: &str) -> Option<i64> {
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-    digits.parse().ok().filter(|_| plain)
-}
-
-/// Defines functions that make the enum of the store of the number of the enum of the contract: both
-/// number alike.
+/// Defines functions that translate the numbers of an enum of the contract into the enum of the
+/// store: both number alike.
 macro_rules! from_number {
     ($($function:ident -> $enum:ident,)+) => {
         $(pub fn $function(number: i32) -> $enum {

@@ -15,7 +15,8 @@ use tonic::metadata::MetadataValue;
 use super::accept::Accepted;
 use crate::error::{Error, Kind, Transition};
 use crate::resource::Resource;
-use crate::store::{Claim, IdempotentAnswer, Store, Tx};
+use crate::store::nouns::Noun;
+use crate::store::{Begun, Claim, IdempotentAnswer, Locking, Store, Tx};
 
 const REPLAYED: &str = "idempotent-replayed";
 
@@ -25,36 +26,65 @@ pub trait Answer: Message + Default + Clone {
     fn forget_secrets(&mut self) {}
 }
 
-/// Makes a change: what `work` does commits together with its answer, once.
+/// Makes a change that locks nothing before: what `work` does commits together with its answer, once.
 pub async fn once<M, R: Answer>(
     store: &Store,
     accepted: &Accepted<M>,
     work: impl AsyncFnOnce(&mut Tx) -> Result<R, Error>,
 ) -> Result<Response<R>, Error> {
+    let work = async |locking: Locking<Begun>| {
+        let mut tx = locking.done();
+        let answer = work(&mut tx).await?;
+        Ok((answer, tx))
+    };
+    once_locking(store, accepted, work).await
+}
+
+/// Makes a change of one row, as [`once`] does: `work` gets the row, locked, at a version that the request
+/// is meant for. `name` is what the path names it by: its id, or its alternate key where it has one.
+pub async fn once_on<M, N: Noun, R: Answer>(
+    store: &Store,
+    accepted: &Accepted<M>,
+    name: &str,
+    work: impl AsyncFnOnce(&mut Tx, N) -> Result<R, Error>,
+) -> Result<Response<R>, Error> {
+    let work = async |locking: Locking<Begun>| {
+        let (row, locking) = locking.find_for_update::<N>(name, &accepted.precondition).await?;
+        let mut tx = locking.done();
+        let answer = work(&mut tx, row).await?;
+        Ok((answer, tx))
+    };
+    once_locking(store, accepted, work).await
+}
+
+/// Makes a change, as [`once`] does, that takes its locks itself, and hands back what is to be committed.
+pub async fn once_locking<M, R: Answer>(
+    store: &Store,
+    accepted: &Accepted<M>,
+    work: impl AsyncFnOnce(Locking<Begun>) -> Result<(R, Tx), Error>,
+) -> Result<Response<R>, Error> {
     let workspace = accepted.caller.workspace();
     let Some(claim) = &accepted.claim else {
-        let mut tx = store.begin(workspace, accepted.origin()).await?;
-        let answer = work(&mut tx).await?;
+        let locking = store.begin_locking(workspace, accepted.origin()).await?;
+        let (answer, tx) = work(locking).await?;
         tx.commit().await?;
         return Ok(Response::new(answer));
     };
     let _turn = store.wait_for_claim(workspace, claim).await?;
-    let mut tx = store.begin(workspace, accepted.origin()).await?;
-    if let Some(stored) = tx.claim(claim).await? {
+    let locking = store.begin_locking(workspace, accepted.origin()).await?;
+    if let Some(stored) = locking.claim(claim).await? {
         return replay(claim, &stored);
     }
-    match work(&mut tx).await {
-        Ok(answer) => {
+    match work(locking).await {
+        Ok((answer, mut tx)) => {
             let mut told = answer.clone();
             told.forget_secrets();
             if tx.insert_answer(claim, false, told.encode_to_vec()).await? {
                 tx.commit().await?;
                 return Ok(Response::new(answer));
             }
-            drop(tx);
         }
         Err(error) => {
-            drop(tx);
             let Some(refusal) = StoredRefusal::of(&error) else { return Err(error) };
             let mut tx = store.begin(workspace, accepted.origin()).await?;
             let refusal = serde_json::to_vec(&refusal).map_err(Error::internal)?;
@@ -62,7 +92,6 @@ pub async fn once<M, R: Answer>(
                 tx.commit().await?;
                 return Err(error);
             }
-            drop(tx);
         }
     }
     // Another process was quicker: what it did is what this request asked for, or another one.
@@ -96,7 +125,7 @@ fn replay<R: Answer>(claim: &Claim, stored: &IdempotentAnswer) -> Result<Respons
 struct StoredRefusal {
     kind: StoredKind,
     message: String,
-    /// Fields with what is wrong with them, where they name what is not there.
+    /// The fields that name nothing in the workspace, with their violations.
     references: Vec<(String, String)>,
 }
 
@@ -113,7 +142,7 @@ enum StoredKind {
     ProjectClosed,
     /// The status in which nobody can have it.
     AssetNotAssignable(String),
-    /// From where to where a status could not go, and where it could have gone.
+    /// The status, the refused one, and those that would have been allowed.
     InvalidStatusTransition(String, String, Vec<String>),
 }
 

@@ -1,16 +1,14 @@
-//! What all lists have in common: how a page is asked for, and where it stands in the list.
+//! The pages of all lists: their parameters, their size, and their cursors.
 
 use prost::Message;
 use rest::{PageParameters, Validate, Violations};
 
-use crate::config::{PAGE_BYTES_MAX, PAGED_ROWS_MAX, PER_PAGE_ALWAYS, PER_PAGE_DEFAULT};
+use crate::config::{PAGE_BYTES_MAX, PER_PAGE_ALWAYS, PER_PAGE_DEFAULT};
 use crate::error::Error;
 use crate::pb;
 use crate::service::accept::Accepted;
 use crate::service::messages::history_entry;
-use crate::store::nouns::{
-    Condition, Direction, Noun, Order, Query, SEARCH_WORDS_MAX, searched_words,
-};
+use crate::store::nouns::{Condition, Direction, Noun, Order, Query};
 use crate::store::{
     CursorError, CursorKey, HistoryEntry, Page, PageRequest, Position, Store, WorkspaceId,
 };
@@ -22,20 +20,6 @@ const START: &str = "start";
 const META_BYTES: usize = 1024;
 /// The most bytes that a row of a page has beside its message.
 const FIELD_BYTES: usize = 8;
-
-/// Refuses pages beyond the depth to which rows are counted off, and two places at once.
-pub fn check(asked: PageParameters<'_>, violations: &mut Violations) {
-    let page = i64::from(asked.page.unwrap_or(1));
-    let per_page = asked.per_page.map_or(i64::from(PER_PAGE_DEFAULT), i64::from);
-    if page.saturating_mul(per_page) > PAGED_ROWS_MAX {
-        let remedy = "page × perPage must be at most 100,000; read on with cursor, from nextCursor of the page before";
-        violations.add("page", "OUT_OF_RANGE", remedy);
-    }
-    if asked.page.is_some() && asked.cursor.is_some() {
-        let remedy = "cursor cannot be combined with page: send one of them";
-        violations.add("cursor", "INVALID_COMBINATION", remedy);
-    }
-}
 
 /// The page that a request asks for, which was checked, of a list whose cursors are read by `decode`.
 pub fn asked(
@@ -52,11 +36,11 @@ pub fn asked(
     Ok(PageRequest { per_page, position })
 }
 
-/// What a page has room for beside its rows.
+/// The bytes that a page has room for beside its rows.
 pub struct Room(usize);
 
 impl Room {
-    /// The room beside rows of so many bytes each.
+    /// Returns the room beside rows of so many bytes each.
     pub fn beside(rows: impl Iterator<Item = usize>) -> Self {
         let taken: usize = rows.map(|bytes| bytes + FIELD_BYTES).sum();
         Self((PAGE_BYTES_MAX - META_BYTES).saturating_sub(taken))
@@ -75,17 +59,9 @@ impl Room {
     }
 }
 
-/// Refuses a search for more words than are searched for.
-pub fn check_search(text: Option<&str>, violations: &mut Violations) {
-    if text.is_some_and(|text| searched_words(text).len() > SEARCH_WORDS_MAX) {
-        let remedy = format!("q must have at most {SEARCH_WORDS_MAX} different words");
-        violations.add("q", "TOO_MANY_WORDS", remedy);
-    }
-}
-
-/// How many of the rows a page has, by the bytes of each as a message: all of them, or as many as fit
-/// where it is read on by cursor, one at least. A page by number of more rows than are always answered
-/// is refused where they do not fit.
+/// Returns how many of the rows a page has, by the bytes of each as a message: all of them, or as
+/// many as fit where it is read on by cursor, one at least. A page by number of more rows than are
+/// always answered is refused where they do not fit.
 pub fn fitting(
     page: &PageRequest,
     bytes: impl ExactSizeIterator<Item = usize>,
@@ -108,9 +84,9 @@ pub fn fitting(
     }
 }
 
-/// The order that a name such as `-dueAt` stands for, and which end comes first; validation refuses
-/// names that are no order. Without a name it is the order that a poller walks where changes since
-/// some time are asked for, and none otherwise.
+/// Parses a name such as `-dueAt` into an order and its direction; validation refuses names that
+/// are no order. Without a name it is the order that a poller walks where changes since some time
+/// are asked for, and none otherwise.
 pub fn sort<N: Noun>(
     name: Option<&str>,
     updated_since: Option<prost_types::Timestamp>,
@@ -167,7 +143,7 @@ pub async fn history<N: Noun, M: Validate>(
     fitted(&page, found, HistoryEntry::key, |key| key.encode_in(&list), history_entry)
 }
 
-/// The page of a list as messages, as many as fit, with where it stands in the list.
+/// Returns the page of a list as messages, as many as fit, with its position in the list.
 pub fn listed<N: Noun, M: Message>(
     workspace: WorkspaceId,
     list: &Query,
@@ -179,7 +155,7 @@ pub fn listed<N: Noun, M: Message>(
     fitted(page, found, |row| list.key_of(row), cursor, message)
 }
 
-/// The page of any list as messages, as many as fit; `key` tells where a row stands.
+/// Returns the page of any list as messages, as many as fit; `key` returns the position of a row.
 pub fn fitted<T, M: Message>(
     page: &PageRequest,
     found: Page<T>,
@@ -219,7 +195,7 @@ fn bad_cursor(error: CursorError) -> Error {
     Error::invalid_field("cursor", "INVALID_CURSOR", remedy)
 }
 
-/// Where a page stands in its list.
+/// Returns the position of a page in its list.
 pub fn meta(
     page: &PageRequest,
     total_count: Option<i64>,

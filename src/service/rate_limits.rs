@@ -1,4 +1,4 @@
-//! How the rate limits of a caller stand, as GetSelf tells it.
+//! The standing of a caller's rate limits, as GetSelf tells it.
 
 use crate::auth::caller::Caller;
 use crate::limits::Limiter;

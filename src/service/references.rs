@@ -1,4 +1,4 @@
-//! Ids in a request that must name something in its workspace.
+//! References: ids in a request that must name something in its workspace.
 
 use rest::Violations;
 

@@ -1,4 +1,4 @@
-//! UsageService: what the keys of a workspace did.
+//! UsageService: the usage of a workspace's keys.
 
 use rest::Violations;
 use tonic::{Request, Response, Status};
@@ -20,9 +20,9 @@ const KEY_IDS_MAX: usize = 50;
 /// Answers for requests and figures.
 #[derive(Debug, Clone)]
 pub struct Usages {
-    /// Where they are.
+    /// The store.
     pub store: Store,
-    /// Tells what is recent.
+    /// The clock, which tells what is recent.
     pub clock: Clock,
 }
 
@@ -121,7 +121,8 @@ fn endpoints_of(filter: &str) -> Vec<&'static str> {
     named
 }
 
-/// In a normal form: the order in which values are given does not make another list.
+/// Translates the filters into a normal form: the order in which values are given does not make
+/// another list.
 fn request_log_filter(
     message: &pb::ListRequestLogsRequest,
     mut key_ids: Vec<String>,
@@ -136,7 +137,7 @@ fn request_log_filter(
     RequestLogFilter { key_ids, endpoints, statuses, since: message.since.map(next_milli) }
 }
 
-/// What the range comes to when a bound of it is left out, and how long it may be.
+/// The defaults of a range's bounds, and its greatest length.
 struct Range {
     since: Timestamp,
     until: Timestamp,

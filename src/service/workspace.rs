@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use rest::{Mask, Patch};
+use rest::Mask;
 use tonic::{Request, Response, Status};
 
-use super::once::{Answer, once};
-use super::{accept, changes, no_more, object, users};
+use super::once::{Answer, once_locking};
+use super::{accept, accept_update, changes, no_more, object, users};
 use crate::auth::keyring::KeyRing;
 use crate::error::Error;
 use crate::event_type::EventType;
@@ -16,9 +16,9 @@ use crate::store::{NewAuditLog, Store, Tx, User, Workspace, WorkspaceChanges};
 /// Answers for the workspace.
 #[derive(Clone)]
 pub struct Workspaces {
-    /// Where the workspace is.
+    /// The store.
     pub store: Store,
-    /// Who is told of every change: callers hold what their workspace is.
+    /// The ring of keys, which every change is told to: callers hold their workspace's settings.
     pub ring: Arc<KeyRing>,
 }
 
@@ -38,18 +38,16 @@ impl pb::workspace_service_server::WorkspaceService for Workspaces {
         &self,
         request: Request<pb::UpdateWorkspaceRequest>,
     ) -> Result<Response<pb::UpdateWorkspaceResponse>, Status> {
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateWorkspaceRequest, violations| {
-            mask = message.mask(violations);
-        })?;
+        let (accepted, mask) = accept_update(request, no_more)?;
         let changes = changes(&accepted.message, &mask);
-        let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_workspace_for_update(&accepted.precondition).await?;
+        let answered = once_locking(&self.store, &accepted, async |locking| {
+            let (before, mut tx) =
+                locking.find_workspace_for_update(&accepted.precondition).await?;
             let after = tx.update_workspace(&before, &changes).await?;
             if after != before {
-                record_change(tx, &before, &after);
+                record_change(&mut tx, &before, &after);
             }
-            Ok(pb::UpdateWorkspaceResponse { workspace: Some(message(&after)) })
+            Ok((pb::UpdateWorkspaceResponse { workspace: Some(message(&after)) }, tx))
         });
         let answer = answered.await?;
         self.ring.settle().await;
@@ -59,7 +57,7 @@ impl pb::workspace_service_server::WorkspaceService for Workspaces {
 
 impl Answer for pb::UpdateWorkspaceResponse {}
 
-/// What an update asks for; what the mask does not name stays as it is.
+/// Returns the changes that an update asks for; a field that the mask does not name stays as it is.
 fn changes(message: &pb::UpdateWorkspaceRequest, mask: &Mask) -> WorkspaceChanges {
     let capabilities = message.capabilities.unwrap_or_default();
     WorkspaceChanges {
@@ -112,5 +110,5 @@ pub fn created(workspace: &Workspace) -> NewAuditLog {
 /// Records a new workspace and the users that it begins with.
 pub fn record_new(tx: &mut Tx, workspace: &Workspace, users: &[User]) {
     tx.audit(created(workspace));
-    users.iter().for_each(|user| users::record_new(tx, user));
+    users.iter().for_each(|user| users::record_new(tx, EventType::UserCreated, user));
 }

@@ -4,33 +4,25 @@
 use std::borrow::Cow;
 
 use migrations::case_folded;
-use sea_orm::{ColumnTrait, DbErr, QueryTrait, Value};
+use sea_orm::{DbErr, Value};
 
 use super::entity::asset;
 use super::failure::is_taken;
 use super::nouns::{
-    Dimension, FigureNumber, KeyValue, NarrowFilter, Noun, Order, Search, Side, Table, Texts,
-    Values, decode, noun_head, noun_row, rows_where,
+    AlternateKey, CREATED_AT, Dimension, FigureNumber, NarrowFilter, Noun, Order, Search, Side,
+    Table, Texts, UPDATED_AT, Values, noun_head, noun_row,
 };
-use super::rows::RowSource;
-use super::sql::statement;
-use super::{Reader, Tx};
 use crate::clock::{Date, Timestamp};
 use crate::error::{Error, Kind};
-use crate::metrics::StoreOperation;
 use crate::resource::Resource;
 
 /// The status of assets, as a dimension of their lists.
 pub static STATUS: Dimension = Dimension { name: "status", shift: 5, bits: 15 };
-/// What kind of thing they are.
+/// The type of an asset, as a dimension of lists.
 pub static TYPE: Dimension = Dimension { name: "asset_type", shift: 1, bits: 15 };
-/// Whether nobody has them.
+/// The assets that no user has, as a dimension of lists.
 pub static UNASSIGNED: Dimension = Dimension { name: "unassigned", shift: 0, bits: 1 };
 
-static CREATED_AT: Order =
-    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
-static UPDATED_AT: Order =
-    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
 static NAME: Order =
     Order { name: "name", column: "name_key", values: Values::Texts, by_facet: false };
 static WARRANTY_EXPIRES_AT: Order = Order {
@@ -40,7 +32,7 @@ static WARRANTY_EXPIRES_AT: Order = Order {
     by_facet: false,
 };
 
-/// Their tags.
+/// The tags of an asset.
 pub static TAGS: Side = Side {
     table: "asset_tags",
     owner: "asset_id",
@@ -62,6 +54,7 @@ static ASSETS: Table = Table {
     has_history: true,
     dimensions: &[&STATUS, &TYPE, &UNASSIGNED],
     orders: &[&CREATED_AT, &UPDATED_AT, &NAME, &WARRANTY_EXPIRES_AT],
+    alternate_key: Some(AlternateKey::folded("asset_tag", "asset_tag_key")),
     narrows: &[
         NarrowFilter::unique(&["asset_tag_key"], "assets_asset_tag_key_idx"),
         NarrowFilter::of(&["serial_number_key"], "assets_serial_number_key_created_at_id_idx"),
@@ -78,69 +71,44 @@ static ASSETS: Table = Table {
 /// An asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
-    /// 1, 2, 3 … within the workspace; 0 before it has one.
+    /// The id: 1, 2, 3 … within the workspace; 0 before it has one.
     pub id: i64,
-    /// What is written on it, unique whatever its case.
+    /// The tag on the asset, unique whatever its case.
     pub asset_tag: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// The number of its type.
     pub asset_type: i16,
     /// The number of its status.
     pub status: i16,
-    /// Its serial number, unique among those of its manufacturer.
+    /// The serial number, unique among those of its manufacturer.
     pub serial_number: Option<String>,
-    /// Who made it.
+    /// The manufacturer.
     pub manufacturer: Option<String>,
-    /// Which model it is.
+    /// The model.
     pub model: Option<String>,
     /// The user who has it.
     pub assigned_user_id: Option<i64>,
-    /// Where it is.
+    /// The location.
     pub location: Option<String>,
-    /// When it was bought.
+    /// The date of purchase.
     pub purchase_date: Option<Date>,
-    /// What it cost, a decimal number as it was written.
+    /// The price, a decimal number as it was written.
     pub purchase_cost: Option<String>,
     /// The currency of that.
     pub currency: Option<String>,
-    /// Until when it is under warranty.
+    /// The date until which it is under warranty.
     pub warranty_expires_at: Option<Date>,
-    /// What else there is to know.
+    /// The notes.
     pub notes: Option<String>,
-    /// Words to find it by; none twice.
+    /// The tags; none twice.
     pub tags: Vec<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// 1 when made, one more with every change.
+    /// The version: 1 when made, one more with every change.
     pub version: i64,
-}
-
-impl Reader<'_> {
-    /// The asset with exactly this tag.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_asset_by_tag(&self, tag: &str) -> Result<Option<Asset>, Error> {
-        let _timed = StoreOperation::begin("find_by_tag", "assets");
-        let of_tag = asset::Column::AssetTagKey.eq(case_folded(tag));
-        let select = rows_where::<Asset>(self.workspace, of_tag).build(self.backend());
-        let found = RowSource::Reader(*self).read(select, decode::<Asset>).await?;
-        Ok(found.into_iter().find(|asset| asset.asset_tag == tag))
-    }
-}
-
-impl Tx {
-    /// The id of the asset with this tag, whatever its case, and the tag itself.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_asset_tag(&self, tag: &str) -> Result<Option<(i64, String)>, Error> {
-        let _timed = StoreOperation::begin("find_by_tag", "assets");
-        let text =
-            "SELECT id, asset_tag FROM assets WHERE workspace_id = $1 AND asset_tag_key = $2";
-        let values = [self.workspace.0.into(), case_folded(tag).into()];
-        let find = statement(self.transaction.backend(), text, values);
-        self.transaction.read_one(find, |row| Ok((row.get(0)?, row.get(1)?))).await
-    }
 }
 
 impl Noun for Asset {
@@ -173,16 +141,6 @@ impl Noun for Asset {
         STATUS.pack(self.status)
             | TYPE.pack(self.asset_type)
             | UNASSIGNED.pack(self.assigned_user_id.is_none().into())
-    }
-
-    fn key(&self, order: &Order) -> Option<KeyValue> {
-        let number = match order.column {
-            "name_key" => return Some(KeyValue::Text(case_folded(&self.name))),
-            "updated_at" => self.updated_at.0,
-            "warranty_expires_at" => self.warranty_expires_at?.start().0,
-            _ => self.created_at.0,
-        };
-        Some(KeyValue::Number(number))
     }
 
     fn bytes(&self) -> usize {
@@ -220,7 +178,7 @@ impl Noun for Asset {
 }
 
 impl Asset {
-    /// What no other asset has: manufacturer and serial number, each one line.
+    /// Returns the text that no other asset has: manufacturer and serial number, each one line.
     fn serial_key(&self) -> Option<String> {
         let number = case_folded(self.serial_number.as_deref()?);
         let by = self.manufacturer.as_deref().map(case_folded).unwrap_or_default();

@@ -28,13 +28,13 @@ type Object = Map<String, Value>;
 /// An entry to be made.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewAuditLog {
-    /// What was done, or tried, such as `api_key.create`.
+    /// The action that was done, or tried, such as `api_key.create`.
     pub action: Cow<'static, str>,
     /// The code of the refusal; none when it was done.
     pub reason: Option<&'static str>,
     /// The kind of the resource, such as `api_key`.
     pub resource_type: &'static str,
-    /// Its id, if it is known.
+    /// The id of the resource, if it is known.
     pub resource_id: Option<String>,
     /// The resource before, if there was one.
     pub before: Option<Object>,
@@ -45,19 +45,19 @@ pub struct NewAuditLog {
 /// An entry of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditLog {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
-    /// When it happened.
+    /// The time of the action.
     pub created_at: Timestamp,
-    /// Who did it.
+    /// The actor.
     pub actor: Actor,
-    /// What was done, or tried.
+    /// The action that was done, or tried.
     pub action: String,
     /// The code of the refusal; none when it was done.
     pub reason: Option<String>,
     /// The kind of the resource.
     pub resource_type: String,
-    /// Its id, if it was known.
+    /// The id of the resource, if it was known.
     pub resource_id: Option<String>,
     /// The resource before, if there was one.
     pub before: Option<Object>,
@@ -69,19 +69,19 @@ pub struct AuditLog {
     pub client_ip: Option<String>,
 }
 
-/// Which entries: those that pass every filter that is given.
+/// The filters of a list of entries, all of which an entry passes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// What this actor did.
+    /// Only actions of this actor.
     pub actor_id: Option<String>,
-    /// What was done to resources of this kind.
+    /// Only actions on resources of this type.
     pub resource_type: Option<String>,
-    /// What was done to the resource with this id.
+    /// Only actions on the resource with this id.
     pub resource_id: Option<String>,
 }
 
 impl Store {
-    /// Appends an entry that tells of something that was refused: nothing else commits with it.
+    /// Appends an entry about a refusal: nothing else commits with it.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert_denial(
         &self,

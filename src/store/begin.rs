@@ -1,4 +1,4 @@
-//! How a transaction of sqlx is begun: in a task of its own, which runs to its end.
+//! The begin of a transaction of sqlx, in a task of its own, which runs to its end.
 //!
 //! sqlx does not know of a transaction whose BEGIN was cut off: its connection goes back to the pool
 //! inside of it, with its locks and its snapshot. So whoever stops to wait leaves a transaction that is

@@ -7,8 +7,8 @@ use super::Tx;
 use super::entity::category;
 use super::failure::is_taken;
 use super::nouns::{
-    Condition, Dimension, Direction, KeyValue, Noun, Order, Query, Table, Texts, Values, noun_head,
-    noun_row,
+    CREATED_AT, Condition, Dimension, Direction, Noun, Order, Query, Table, Texts, UPDATED_AT,
+    Values, noun_head, noun_row,
 };
 use super::tickets::{Category, Priority};
 use crate::clock::Timestamp;
@@ -19,14 +19,10 @@ static ACTIVE: Dimension = Dimension { name: "active", shift: 1, bits: 1 };
 /// A bit that is always set: no row has the facet 0.
 static MADE: Dimension = Dimension { name: "made", shift: 0, bits: 1 };
 
-static CREATED_AT: Order =
-    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
-static UPDATED_AT: Order =
-    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
 static NAME: Order =
     Order { name: "name", column: "name_key", values: Values::Texts, by_facet: true };
 
-/// Categories.
+/// The table of categories.
 static CATEGORIES: Table = Table {
     name: "categories",
     resource: Resource::Category,
@@ -34,6 +30,7 @@ static CATEGORIES: Table = Table {
     has_history: false,
     dimensions: &[&ACTIVE],
     orders: &[&CREATED_AT, &UPDATED_AT, &NAME],
+    alternate_key: None,
     narrows: &[],
     sides: &[],
     search: None,
@@ -43,34 +40,34 @@ static CATEGORIES: Table = Table {
 /// A category of tickets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CategoryConfig {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
-    /// Its name, unique in the workspace whatever its case.
+    /// The name, unique in the workspace whatever its case.
     pub name: String,
     /// The built-in category that its tickets get.
     pub base_category: Category,
     /// The priority that its new tickets get where nothing else gives them one.
     pub default_priority: Option<Priority>,
-    /// Whether tickets can get it.
+    /// True if tickets can get it.
     pub is_active: bool,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// 1 when made, one more with every change.
+    /// The version: 1 when made, one more with every change.
     pub version: i64,
 }
 
 /// A category to be made.
 #[derive(Debug, Clone)]
 pub struct NewCategory {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// The built-in category that its tickets get.
     pub base_category: Category,
     /// The priority that its new tickets get where nothing else gives them one.
     pub default_priority: Option<Priority>,
-    /// Whether tickets can get it.
+    /// True if tickets can get it.
     pub is_active: bool,
 }
 
@@ -121,14 +118,6 @@ impl Noun for CategoryConfig {
 
     fn facet(&self) -> i16 {
         ACTIVE.pack(self.is_active.into()) | MADE.pack(1)
-    }
-
-    fn key(&self, order: &Order) -> Option<KeyValue> {
-        Some(match order.column {
-            "updated_at" => KeyValue::Number(self.updated_at.0),
-            "name_key" => KeyValue::Text(case_folded(&self.name)),
-            _ => KeyValue::Number(self.created_at.0),
-        })
     }
 
     fn taken(&self, error: &DbErr) -> Option<Error> {

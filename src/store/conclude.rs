@@ -20,13 +20,13 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Origin;
 
-/// What a change leaves behind for its end.
+/// The rows that a change writes at its end.
 pub(super) struct Conclusion<'a> {
     pub(super) workspace: WorkspaceId,
     pub(super) origin: &'a Origin,
     pub(super) events: Vec<PendingEvent>,
     pub(super) history: Vec<PendingHistory>,
-    /// By how much the number of rows of each facet has changed.
+    /// The changes of the number of rows of each facet.
     pub(super) counts: CountChanges,
     pub(super) now: Timestamp,
 }
@@ -51,8 +51,8 @@ impl Conclusion<'_> {
         add_to_counts(transaction, workspace, &counts).await
     }
 
-    /// All of it as one statement of PostgreSQL, with a text that is always the same. The counts are
-    /// selected from the row of the sequence, so that it is locked before theirs.
+    /// Returns all of it as one statement of PostgreSQL, with a text that is always the same. The
+    /// counts are selected from the row of the sequence, so that it is locked before theirs.
     fn into_statement(self) -> Statement {
         const TEXT: &str = "\
             WITH sequence AS ( \

@@ -1,4 +1,4 @@
-//! How the connections are made and set up; nothing here knows a table.
+//! The connections, and how they are set up; nothing here knows a table.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,13 +16,13 @@ const SQLITE_OPEN_RETRIED: Duration = Duration::from_millis(20);
 /// The connections of a store.
 pub(super) struct Connections {
     pub(super) reads: DatabaseConnection,
-    /// For the watch of keys alone.
+    /// The connection of the watch of keys, which nothing else uses.
     pub(super) watch: DatabaseConnection,
     pub(super) writer: Writer,
 }
 
-/// Connects to the database at `url`, which for SQLite is this file, and takes the migrations that it
-/// lacks.
+/// Connects to the database at `url`, which for SQLite is this file, and applies the migrations
+/// that it lacks.
 pub(super) async fn connect(
     url: &str,
     sqlite_file: Option<&Path>,
@@ -84,8 +84,8 @@ async fn connect_sqlite(url: &str, settings: &Settings) -> Result<DatabaseConnec
     Database::connect(options).await
 }
 
-/// The writer of a SQLite file that exists, opened where it keeps no thread of the runtime: it waits
-/// for the file's lock, and who has that may be a task that the runtime has to go on with.
+/// Opens the writer of a SQLite file that exists, on a thread on which waiting keeps no task: it
+/// waits for the file's lock, which a task of the runtime may hold.
 async fn sqlite_writer(file: &Path, settings: &Settings) -> Result<Writer, DbErr> {
     let (file, settings) = (file.to_owned(), settings.clone());
     let opened = tokio::task::spawn_blocking(move || Writer::sqlite(&file, &settings)).await;
@@ -105,7 +105,7 @@ async fn connect_sqlite_readers(
     Database::connect(options).await
 }
 
-/// What readers and writer have in common.
+/// Returns the settings that readers and writer share.
 fn sqlite_set_up(
     settings: &Settings,
 ) -> impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static {

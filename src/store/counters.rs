@@ -9,8 +9,8 @@ use super::sql::statement;
 use super::transaction::Transaction;
 use crate::error::Error;
 
-/// Moves the counter on by `amount` and answers where it stands now; it begins at 0 with its first
-/// use. Others who want it wait until this transaction has ended, also where `amount` is 0.
+/// Adds `amount` to the counter and returns its new value; it begins at 0 with its first use.
+/// Others who want it wait until this transaction has ended, also where `amount` is 0.
 pub(super) async fn advance(
     transaction: &Transaction,
     workspace: WorkspaceId,

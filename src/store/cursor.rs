@@ -17,12 +17,12 @@ const NO_VALUE: u8 = 0;
 const NUMBER: u8 = 1;
 const TEXT: u8 = 2;
 
-/// Why a cursor is refused.
+/// The reason why a cursor is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CursorError {
     /// The text is no cursor.
     Malformed,
-    /// It is one, made with other filters or another order.
+    /// It was made with other filters or another order.
     OtherList,
 }
 
@@ -74,7 +74,7 @@ fn parse(bytes: &[u8]) -> Option<([u8; LIST_BYTES], CursorKey)> {
     (*version == VERSION).then_some((*list, CursorKey { value, id: i64::from_be_bytes(*id) }))
 }
 
-/// What stands for a text where there is no room for it.
+/// Returns a hash that stands for a text where there is no room for it.
 pub(super) fn hash(list: &str) -> [u8; LIST_BYTES] {
     let digest = Sha256::digest(list);
     let (hash, _) = digest.split_first_chunk().expect("SHA-256 has 32 bytes");

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::entity::custom_field;
 use super::failure::is_taken;
 use super::nouns::{
-    Columns, Condition, Dimension, Direction, KeyValue, Noun, Order, Query, Table, Texts, Values,
-    decode, noun_head, selected,
+    AlternateKey, CREATED_AT, Columns, Condition, Dimension, Direction, Noun, Order, Query, Table,
+    Texts, UPDATED_AT, Values, decode, noun_head, selected,
 };
 use super::rows::RowSource;
 use super::sql::Parameters;
@@ -19,20 +19,16 @@ use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
 use crate::resource::Resource;
 
-/// How many fields a workspace may have.
+/// The most fields of a workspace.
 pub const CUSTOM_FIELDS_MAX: i64 = 100;
 
 static ACTIVE: Dimension = Dimension { name: "active", shift: 1, bits: 1 };
 /// A bit that is always set: no row has the facet 0.
 static MADE: Dimension = Dimension { name: "made", shift: 0, bits: 1 };
 
-static CREATED_AT: Order =
-    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
-static UPDATED_AT: Order =
-    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
 static KEY: Order = Order { name: "key", column: "name", values: Values::Texts, by_facet: true };
 
-/// Custom fields.
+/// The table of custom fields.
 static CUSTOM_FIELDS: Table = Table {
     name: "custom_fields",
     resource: Resource::CustomField,
@@ -40,6 +36,7 @@ static CUSTOM_FIELDS: Table = Table {
     has_history: false,
     dimensions: &[&ACTIVE],
     orders: &[&CREATED_AT, &UPDATED_AT, &KEY],
+    alternate_key: Some(AlternateKey::exact("name")),
     narrows: &[],
     sides: &[],
     search: None,
@@ -47,7 +44,7 @@ static CUSTOM_FIELDS: Table = Table {
 };
 
 stored_enum! {
-    /// What the values of a custom field are.
+    /// The type of a custom field's values.
     CustomFieldType {
         /// A text.
         Text = 1,
@@ -59,9 +56,9 @@ stored_enum! {
         Boolean = 4,
         /// A date.
         Date = 5,
-        /// One of the options.
+        /// One of the field's options.
         Select = 6,
-        /// Some of the options.
+        /// Several of the field's options.
         MultiSelect = 7,
         /// An address of the web.
         Url = 8,
@@ -72,18 +69,18 @@ stored_enum! {
     }
 }
 
-/// One of the values that a field may have.
+/// An option, which is a value that the field may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldOption {
     /// The value.
     pub value: String,
-    /// What people see.
+    /// The label that people see.
     pub label: String,
-    /// Whether tickets can get it.
+    /// True if tickets can get it.
     pub is_active: bool,
 }
 
-/// What binds the values of a field that are sent from now on.
+/// The bounds of the values of a field that are sent from now on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bounds {
     /// The options, of a type that has some.
@@ -99,42 +96,42 @@ pub struct Bounds {
 /// A custom field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomField {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
-    /// What tickets call it; it never changes.
+    /// The key by which tickets name it; it never changes.
     pub key: String,
-    /// What people see.
+    /// The label that people see.
     pub label: String,
-    /// What its values are; it never changes.
+    /// The type of its values; it never changes.
     pub field_type: CustomFieldType,
-    /// Whether new tickets must have a value.
+    /// True if new tickets must have a value.
     pub is_required: bool,
-    /// What binds its values.
+    /// The bounds of its values.
     pub bounds: Bounds,
-    /// Whether tickets can get values.
+    /// True if tickets can get values.
     pub is_active: bool,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// 1 when made, one more with every change.
+    /// The version: 1 when made, one more with every change.
     pub version: i64,
 }
 
 /// A custom field to be made.
 #[derive(Debug, Clone)]
 pub struct NewCustomField {
-    /// What tickets call it.
+    /// The key by which tickets name it.
     pub key: String,
-    /// What people see.
+    /// The label that people see.
     pub label: String,
-    /// What its values are.
+    /// The type of its values.
     pub field_type: CustomFieldType,
-    /// Whether new tickets must have a value.
+    /// True if new tickets must have a value.
     pub is_required: bool,
-    /// What binds its values.
+    /// The bounds of its values.
     pub bounds: Bounds,
-    /// Whether tickets can get values.
+    /// True if tickets can get values.
     pub is_active: bool,
 }
 
@@ -272,14 +269,6 @@ impl Noun for CustomField {
 
     fn facet(&self) -> i16 {
         ACTIVE.pack(self.is_active.into()) | MADE.pack(1)
-    }
-
-    fn key(&self, order: &Order) -> Option<KeyValue> {
-        Some(match order.column {
-            "updated_at" => KeyValue::Number(self.updated_at.0),
-            "name" => KeyValue::Text(self.key.clone()),
-            _ => KeyValue::Number(self.created_at.0),
-        })
     }
 
     fn bytes(&self) -> usize {

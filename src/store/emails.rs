@@ -2,7 +2,7 @@
 
 use super::entity::email;
 use super::nouns::{
-    Dimension, KeyValue, NarrowFilter, Noun, Order, Table, Texts, Values, noun_head, noun_row,
+    CREATED_AT, Dimension, NarrowFilter, Noun, Table, Texts, UPDATED_AT, noun_head, noun_row,
 };
 use super::row::Row;
 use super::sql::statement;
@@ -16,7 +16,7 @@ use crate::metrics::StoreOperation;
 use crate::resource::Resource;
 
 stored_enum! {
-    /// What has become of an e-mail; numbered as the contract numbers it.
+    /// The status of an e-mail; numbered as the contract numbers it.
     EmailStatus {
         /// An attempt is to come.
         Queued = 1,
@@ -32,11 +32,6 @@ stored_enum! {
 /// The status of e-mails, as a dimension of their list.
 pub static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 7 };
 
-static CREATED_AT: Order =
-    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
-static UPDATED_AT: Order =
-    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
-
 static EMAILS: Table = Table {
     name: "emails",
     resource: Resource::Email,
@@ -44,6 +39,7 @@ static EMAILS: Table = Table {
     has_history: false,
     dimensions: &[&STATUS],
     orders: &[&CREATED_AT, &UPDATED_AT],
+    alternate_key: None,
     narrows: &[NarrowFilter::of(&["ticket_id"], "emails_ticket_id_created_at_id_idx")],
     sides: &[],
     search: None,
@@ -53,37 +49,37 @@ static EMAILS: Table = Table {
 /// An e-mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
-    /// 1, 2, 3 … within the workspace; 0 before it has one.
+    /// The id: 1, 2, 3 … within the workspace; 0 before it has one.
     pub id: i64,
-    /// Whom it goes to.
+    /// The addresses of the recipients.
     pub recipients: Vec<String>,
-    /// Who gets a copy.
+    /// The addresses that get a copy.
     pub copies: Vec<String>,
-    /// Its subject, one line.
+    /// The subject, one line.
     pub subject: String,
-    /// What it says, as plain text.
+    /// The text, as plain text.
     pub text_body: Option<String>,
-    /// What it says, as HTML.
+    /// The text, as HTML.
     pub html_body: Option<String>,
-    /// Where answers go.
+    /// The address for answers.
     pub reply_to: Option<String>,
-    /// What has become of it.
+    /// The status.
     pub status: EmailStatus,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempt_count: i32,
-    /// Why the last one failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
-    /// What the SMTP server answered last.
+    /// The last answer of the SMTP server.
     pub response: Option<String>,
     /// The ticket that it tells of.
     pub ticket_id: Option<i64>,
-    /// When it was taken.
+    /// The time at which the server took it.
     pub sent_at: Option<Timestamp>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// 1 when made, one more with every change.
+    /// The version: 1 when made, one more with every change.
     pub version: i64,
 }
 
@@ -108,11 +104,6 @@ impl Noun for Email {
 
     fn facet(&self) -> i16 {
         STATUS.pack(self.status.as_i16())
-    }
-
-    fn key(&self, order: &Order) -> Option<KeyValue> {
-        let time = if order.column == "updated_at" { self.updated_at } else { self.created_at };
-        Some(KeyValue::Number(time.0))
     }
 
     fn bytes(&self) -> usize {
@@ -144,7 +135,7 @@ impl Tx {
 const DELETED_MAX: i64 = 100;
 
 impl Store {
-    /// Deletes e-mails from before `before` that were sent or could not be, a few of them, and answers how
+    /// Deletes e-mails from before `before` that were sent or could not be, a few of them, and returns how
     /// many.
     pub async fn delete_old_emails(
         &self,
@@ -163,8 +154,11 @@ impl Store {
             if ids.is_empty() {
                 continue;
             }
-            let mut tx = self.begin(workspace, Actor::system("retention", "Retention")).await?;
-            for email in tx.find_all_for_update::<Email>(&ids).await? {
+            let actor = Actor::system("retention", "Retention");
+            let locking = self.begin_locking(workspace, actor).await?;
+            let (emails, locking) = locking.find_all_for_update::<Email>(&ids).await?;
+            let mut tx = locking.done();
+            for email in emails {
                 tx.delete(&email).await?;
                 deleted += 1;
             }

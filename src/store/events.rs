@@ -1,4 +1,5 @@
-//! What the event log gets: appended to by [`Tx::commit`](super::Tx::commit) alone. `log` reads it.
+//! The entries of the event log, to which [`Tx::commit`](super::Tx::commit) alone appends. `log`
+//! reads it.
 
 use sea_orm::{EntityTrait, QueryTrait, Set};
 

@@ -1,4 +1,4 @@
-//! Failures of the storage that a test asks for, where a real disk cannot be made to fail.
+//! Faults of the storage that a test asks for, where a real disk cannot be made to fail.
 //!
 //! The service asks for none. What is asked for meets the connections of ours to SQLite, which
 //! handle it as they handle a failure of the disk.
@@ -25,34 +25,34 @@ struct Points {
 }
 
 impl Faults {
-    /// Points at which a test can let the storage fail; none fails yet.
+    /// Makes points at which a test can let the storage fail; none fails yet.
     pub fn armed() -> Self {
         Self(Some(Arc::default()))
     }
 
-    /// From now on every short read fails with this SQLite code; 0 ends it.
+    /// Lets every short read fail with this SQLite code from now on; 0 ends it.
     pub fn fail_reads(&self, code: i32) {
         if let Some(points) = &self.0 {
             points.read.store(code, Ordering::SeqCst);
         }
     }
 
-    /// From now on every statement that changes something fails with this SQLite code, such as 10
-    /// (I/O error); 0 ends it.
+    /// Lets every statement that changes something fail with this SQLite code from now on, such as
+    /// 10 (I/O error); 0 ends it.
     pub fn fail_statements(&self, code: i32) {
         if let Some(points) = &self.0 {
             points.statement.store(code, Ordering::SeqCst);
         }
     }
 
-    /// From now on every commit fails with this SQLite code; 0 ends it.
+    /// Lets every commit fail with this SQLite code from now on; 0 ends it.
     pub fn fail_commits(&self, code: i32) {
         if let Some(points) = &self.0 {
             points.commit.store(code, Ordering::SeqCst);
         }
     }
 
-    /// From now on the database may have so many pages, or any number when it is 0.
+    /// Limits the database to so many pages from now on; 0 lifts the limit.
     pub fn limit_pages(&self, pages_max: u32) {
         if let Some(points) = &self.0 {
             points.pages_max.store(pages_max, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! A gate at which tasks of this process that want the same thing take turns, in order of arrival.
+//! A gate at which tasks of this process take turns for a key, in order of arrival.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,7 +14,7 @@ pub(super) struct Gate<K> {
     busy: std::sync::Mutex<HashMap<K, Arc<Mutex<()>>>>,
 }
 
-/// A turn: until it is dropped, nobody else in this process has one for the same thing.
+/// A turn: until it is dropped, no other task of this process has one for the same key.
 #[derive(Debug)]
 pub struct Turn<K: Eq + Hash> {
     gate: Arc<Gate<K>>,

@@ -1,5 +1,4 @@
-//! Whether the database can be written: false from a failure of its storage until a write has
-//! succeeded again.
+//! The health of the storage: failing from the first failure until a write has succeeded again.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The least time between two writes that only try whether writing works again.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is known of the storage. It is shared by all that write.
+/// The state of the storage, as far as it is known. It is shared by all that write.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     failing: AtomicBool,
@@ -40,7 +39,7 @@ impl Health {
         self.failing.load(Ordering::Acquire)
     }
 
-    /// Whether a write may be made now only to see whether it succeeds.
+    /// Returns true if a write may be made now only to see whether it succeeds.
     pub(super) fn may_probe(&self) -> bool {
         let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = probed.is_none_or(|at| at.elapsed() >= PROBE_INTERVAL);

@@ -30,43 +30,43 @@ pub(super) const COUNTER: &str = "history";
 /// A field that has changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
     /// The field by its API name.
     pub field: String,
-    /// What it was, as the API showed it.
+    /// The value before, as the API showed it.
     pub from: Value,
-    /// What it became.
+    /// The value after.
     pub to: Value,
-    /// Who changed it.
+    /// The actor of the change.
     pub actor: Actor,
     /// The id of the request that did; none for an operator's command.
     pub request_id: Option<String>,
-    /// When it changed.
+    /// The time of the change.
     pub created_at: Timestamp,
-    /// Its id in the system that it was brought from.
+    /// The id in the system that it was brought from.
     pub external_id: Option<String>,
 }
 
 /// A field that has changed in another system.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BroughtHistory {
-    /// Its id there; a resource has none twice.
+    /// The id there; a resource has none twice.
     pub external_id: String,
     /// The field.
     pub field: String,
-    /// What it was.
+    /// The value before.
     pub from: Value,
-    /// What it became.
+    /// The value after.
     pub to: Value,
-    /// Who changed it; none stands for who brings it.
+    /// The actor of the change; none stands for the one who brings it.
     pub actor: Option<Actor>,
-    /// When it changed.
+    /// The time of the change.
     pub created_at: Timestamp,
 }
 
 impl HistoryEntry {
-    /// Where it stands in its history.
+    /// Returns the position of the entry in its history.
     pub fn key(&self) -> CursorKey {
         CursorKey::timed(self.created_at, self.id)
     }
@@ -81,7 +81,7 @@ pub(super) struct PendingHistory {
     pub(super) field: String,
     pub(super) from: String,
     pub(super) to: String,
-    /// Where it was brought from another system: its id there, who made it, and when.
+    /// The origin of an entry from another system: its id there, its actor, and its time.
     pub(super) brought: Option<(String, Option<Actor>, Timestamp)>,
 }
 
@@ -154,7 +154,7 @@ impl Tx {
         });
     }
 
-    /// Those of these external ids that entries of a row have already.
+    /// Returns those of these external ids that entries of a row have already.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn known_history<N: Noun>(
         &self,

@@ -14,29 +14,30 @@ use super::gate::Turn;
 use super::row::Row;
 use super::rows::RowSource;
 use super::sql::statement;
-use super::{Reader, Store, Tx, WorkspaceId};
+use super::{Begun, Locking, Reader, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::config::{IDEMPOTENCY_KEPT, IDEMPOTENCY_WAIT};
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
 
-/// What a request is known by: unique within the workspace and the lineage of its key.
+/// The claim of a request to its idempotency key, unique within the workspace and the lineage of
+/// its API key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The lineage of rotations that the caller's key stands in.
     pub lineage: String,
     /// The `Idempotency-Key`.
     pub key: String,
-    /// SHA-256 of the RPC and the request.
+    /// The SHA-256 of the RPC and the request.
     pub fingerprint: [u8; 32],
 }
 
 /// A stored answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotentAnswer {
-    /// Of the request that got it first.
+    /// The fingerprint of the request that got it first.
     pub fingerprint: [u8; 32],
-    /// Whether it is a refusal.
+    /// True if it is a refusal.
     pub refused: bool,
     /// The response message, or the refusal, as the service encodes them.
     pub answer: Vec<u8>,
@@ -47,7 +48,7 @@ pub struct IdempotentAnswer {
 const FIND: &str = "SELECT fingerprint, refused, answer, request_id FROM idempotent_answers \
     WHERE workspace_id = $1 AND line = $2 AND idempotency_key = $3 AND created_at > $4";
 
-/// What requests with one idempotency key take turns for.
+/// The key for which requests with one idempotency key take turns.
 pub(super) type GateKey = (WorkspaceId, String, String);
 
 impl Store {
@@ -62,7 +63,7 @@ impl Store {
         self.claims.turn(key, IDEMPOTENCY_WAIT).await.map_err(|_| in_progress())
     }
 
-    /// Deletes at most `limit` answers that are too old, and answers how many there were.
+    /// Deletes at most `limit` answers that are too old, and returns how many there were.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete_old_answers(&self, now: Timestamp, limit: i64) -> Result<u64, Error> {
         let _timed = StoreOperation::begin("delete_old", "idempotency_keys");
@@ -89,11 +90,11 @@ impl Reader<'_> {
     }
 }
 
-impl Tx {
-    /// Claims the key for this transaction, and answers what is stored for it already. Another
+impl Locking<Begun> {
+    /// Claims the key for this transaction, and returns what is stored for it already. Another
     /// process that is at it is waited for, for [`IDEMPOTENCY_WAIT`] at most.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn claim(&mut self, claim: &Claim) -> Result<Option<IdempotentAnswer>, Error> {
+    pub async fn claim(&self, claim: &Claim) -> Result<Option<IdempotentAnswer>, Error> {
         let _timed = StoreOperation::begin("claim", "idempotency_keys");
         let backend = self.transaction.backend();
         if backend != DbBackend::Postgres {
@@ -119,7 +120,9 @@ impl Tx {
         });
         Ok(found.await?.flatten())
     }
+}
 
+impl Tx {
     /// Stores the answer to the claim. False when another process has stored one meanwhile: then
     /// this change must not commit.
     #[tracing::instrument(level = "debug", skip_all)]

@@ -21,10 +21,11 @@ pub(super) const COLUMNS: &str = "\
     w.slug, w.name, w.created_at, w.max_active_keys, w.key_creations_per_hour, \
     w.can_manage_api_keys, w.updated_at, w.version, w.notify_by_email";
 
-/// Where the columns of the workspace begin among them.
+/// The place at which the columns of the workspace begin among them.
 const WORKSPACE_FROM: usize = 21;
 
-/// Both of the first two are evaluated for every key; the last key has no next, its is the first.
+/// The look-up of a key. Both of the first two parts are evaluated for every key; the last key has
+/// no next, its is the first.
 static FIND: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {COLUMNS} FROM (SELECT MIN(key_id) AS key_id FROM api_keys) first \

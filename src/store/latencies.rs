@@ -1,5 +1,5 @@
-//! How long many requests took: a histogram, which tells any percentile within 1 % however many
-//! they are, and adds up.
+//! The durations of many requests as a histogram, which tells any percentile within 1 % however
+//! many they are, and adds up.
 
 use hdrhistogram::Histogram;
 use prost::encoding::{decode_varint, encode_varint};
@@ -8,9 +8,9 @@ use crate::error::Error;
 
 /// The longest latency that is told from longer ones: an hour.
 const MICROS_MAX: u64 = 3600 * 1_000_000;
-/// Two digits: a bucket is at most 1/128 of its values wide.
+/// The digits of precision: with two a bucket is at most 1/128 of its values wide.
 const DIGITS: u8 = 2;
-/// What the bytes begin with.
+/// The first of the bytes, which is their version.
 const VERSION: u8 = 1;
 
 /// The latencies of many requests, in microseconds.

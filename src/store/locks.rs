@@ -1,65 +1,79 @@
-//! The order in which a change takes its locks. It is the same in every change, so no two changes
-//! wait for each other crosswise; a change that would take one out of order fails instead.
+//! The order in which a change takes its locks, as types: a lock out of order has no spelling.
 //!
-//! The tree of parents comes first, then rows by noun and ascending id, then what is known of a
-//! workspace's webhook endpoints, then the counters of new ids, with which a change has its turn. What [`Tx::commit`](super::Tx::commit) takes comes after them: the counter of the audit log,
-//! the sequence of events, and the key epoch.
+//! Every change takes its locks in the same order, so no two changes wait for each other crosswise:
+//!
+//! 1. its idempotency key, if it has one;
+//! 2. the tree of parents;
+//! 3. rows of one noun, by ascending id, or the row of a key, or that of the workspace;
+//! 4. the epoch of the workspace's webhook endpoints;
+//! 5. the counters of new ids, with the change's turn;
+//! 6. in [`Tx::commit`], the counter of the audit log, the sequence of events, and the key epoch.
+//!
+//! A change begins as a [`Locking`] of [`Begun`]. Each method that locks consumes it and returns the next
+//! step; the last step is a [`Tx`], which makes and changes rows and can lock no more of them. A
+//! change that needs rows of two nouns would need a step between them; none does.
 
-use crate::error::Error;
+use std::marker::PhantomData;
+use std::ops::Deref;
 
-/// What a change locks, in the order in which it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Lock {
-    /// The tree of a noun's parents.
-    Parents,
-    /// A row, by the number of its noun and by its id.
-    Row(i16, i64),
-    /// What tells that the webhook endpoints of the workspace have changed.
-    Endpoints,
-    /// The counter of a new row's id.
-    Id,
+use super::Tx;
+
+/// The first step: the change holds no lock but that of its idempotency key.
+#[derive(Debug)]
+pub struct Begun;
+
+/// The second step: the change holds the tree of parents, or does not need it.
+#[derive(Debug)]
+pub struct Parents;
+
+/// The third step: the change holds the rows that it will change.
+#[derive(Debug)]
+pub struct Rows;
+
+/// The steps from which rows can be locked.
+pub trait BeforeRows {}
+
+impl BeforeRows for Begun {}
+impl BeforeRows for Parents {}
+
+/// A change that is still taking locks, and has come to the step `S`. It reads as a [`Tx`] does.
+///
+/// ```compile_fail,E0599
+/// # use orqit::{error::Error, store::{Locking, Rows}};
+/// async fn crosswise(locking: Locking<Rows>) -> Result<(), Error> {
+///     // Rows are locked: it is too late for the tree of parents.
+///     locking.lock_parents().await.map(|_| ())
+/// }
+/// ```
+#[must_use = "a change that is not committed is rolled back"]
+#[derive(Debug)]
+pub struct Locking<S> {
+    tx: Tx,
+    step: PhantomData<S>,
 }
 
-/// The locks that a change has taken.
-#[derive(Debug, Default)]
-pub(super) struct Locks {
-    last: Option<Lock>,
+impl Locking<Begun> {
+    pub(super) fn begin(tx: Tx) -> Self {
+        Self { tx, step: PhantomData }
+    }
 }
 
-impl Locks {
-    /// Notes that a lock is about to be taken; one that is held already may be taken again.
-    pub(super) fn take(&mut self, lock: Lock) -> Result<(), Error> {
-        if self.last.is_some_and(|last| lock < last) {
-            return Err(Error::internal(format!(
-                "a change would lock {lock:?} after {:?}: lock parents first, then rows by ascending id, then endpoints, then make rows",
-                self.last
-            )));
-        }
-        self.last = Some(lock);
-        Ok(())
+impl<S> Locking<S> {
+    /// Moves on to a later step, whose lock the caller has taken.
+    pub(super) fn step<T>(self) -> Locking<T> {
+        Locking { tx: self.tx, step: PhantomData }
     }
 
-    /// Notes the rows of a noun from the one id to the other.
-    pub(super) fn take_all(&mut self, noun: i16, first: i64, last: i64) -> Result<(), Error> {
-        self.take(Lock::Row(noun, first))?;
-        self.take(Lock::Row(noun, last))
+    /// Ends the locking: the change can make and change rows from here on.
+    pub fn done(self) -> Tx {
+        self.tx
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl<S> Deref for Locking<S> {
+    type Target = Tx;
 
-    #[test]
-    fn locks_are_taken_in_one_order() {
-        let mut locks = Locks::default();
-        assert!(locks.take(Lock::Parents).is_ok());
-        assert!(locks.take_all(1, 3, 9).is_ok());
-        assert!(locks.take(Lock::Row(1, 9)).is_ok());
-        assert!(locks.take(Lock::Row(1, 4)).is_err());
-        assert!(locks.take(Lock::Row(2, 1)).is_ok());
-        assert!(locks.take(Lock::Parents).is_err());
-        assert!(locks.take(Lock::Id).is_ok());
-        assert!(locks.take(Lock::Row(2, 2)).is_err());
+    fn deref(&self) -> &Tx {
+        &self.tx
     }
 }

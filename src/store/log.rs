@@ -27,41 +27,42 @@ pub(super) const COLUMNS: &str = "sequence, id, event_type, topics, actor_type, 
 /// The most sequences of the log that are passed over for a page of those that follow it.
 const FOLLOWED_ROWS_MAX: i64 = 10_000;
 
-/// How far the times of neighbours in the log may be out of order: clocks of several machines.
+/// The most by which the times of neighbours in the log may be out of order: clocks of several
+/// machines.
 const CLOCKS_APART_MS: i64 = 10_000;
 
-/// What one event is found by.
+/// The key by which one event is found.
 #[derive(Debug, Clone, Copy)]
 pub enum EventKey<'a> {
     Id(&'a str),
     Sequence(i64),
 }
 
-/// Which events a follower of the log wants next.
+/// The events that a follower of the log wants next.
 #[derive(Debug, Clone)]
 pub struct Followed<'a> {
-    /// Of these types and topics.
+    /// Only events of these types and topics.
     pub subscription: &'a Subscription,
-    /// Behind this sequence; 0 begins with the oldest that is kept.
+    /// Only events after this sequence; 0 begins with the oldest that is kept.
     pub after: i64,
-    /// Of this time or later.
+    /// Only events of this time or later.
     pub since: Option<Timestamp>,
-    /// Before this time.
+    /// Only events before this time.
     pub until: Option<Timestamp>,
-    /// At most so many.
+    /// The most events.
     pub most: u32,
-    /// None any more once so many bytes were read.
+    /// The bytes after which no more events are read.
     pub bytes_max: usize,
 }
 
-/// What a follower of the log reads at a time.
+/// A page of the log, which a follower reads at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogPage {
     /// The events that are followed, in order.
     pub events: Vec<RecordedEvent>,
     /// The sequence up to which the log was read.
     pub read_up_to: i64,
-    /// Whether nothing follows there: the log ends, or what lies before the time that is asked for.
+    /// True if nothing follows there: the log ends, or what lies before the time that is asked for.
     pub is_end: bool,
 }
 
@@ -75,8 +76,9 @@ pub struct LogEnds {
 }
 
 impl LogEnds {
-    /// Where a reader begins who has read up to `after`; none beyond the last event, and refused
-    /// before the oldest that is kept. 0 is always right: the oldest comes first.
+    /// Returns the place at which a reader begins who has read up to `after`; none beyond the last
+    /// event, and refused before the oldest that is kept. 0 is always right: the oldest comes
+    /// first.
     pub fn begin(self, after: i64) -> Result<Option<i64>, Error> {
         let Self { expired, last } = self;
         match after {
@@ -87,7 +89,7 @@ impl LogEnds {
         }
     }
 
-    /// The refusal of what is not kept any more.
+    /// Makes the refusal of a sequence that is not kept any more.
     pub fn refusal(self) -> Error {
         let oldest = self.expired + 1;
         let message = format!(
@@ -98,7 +100,7 @@ impl LogEnds {
 }
 
 impl Reader<'_> {
-    /// Between which sequences the log has events.
+    /// Returns the sequences between which the log has events.
     pub async fn log_ends(&self) -> Result<LogEnds, Error> {
         let text = "SELECT name, value FROM counters WHERE workspace_id = $1 AND name IN ($2, $3)";
         let values = [self.workspace.0.into(), SEQUENCE.into(), EXPIRED.into()];
@@ -170,8 +172,8 @@ impl Reader<'_> {
         Ok(Some(LogPage { events, read_up_to, is_end: read_up_to >= end }))
     }
 
-    /// Sequence, id and type of the events that are followed, in order, at most `most`. Tests of
-    /// endpoints are not among them.
+    /// Lists sequence, id and type of the events that are followed, in order, at most `most`. Tests
+    /// of endpoints are not among them.
     pub async fn list_event_heads(
         &self,
         subscription: &Subscription,
@@ -202,7 +204,7 @@ impl Reader<'_> {
         RowSource::Reader(*self).read(parameters.statement(text), head).await
     }
 
-    /// When the oldest event that is kept was recorded.
+    /// Returns the time of the oldest event that is kept.
     pub async fn oldest_event_at(&self, ends: LogEnds) -> Result<Option<Timestamp>, Error> {
         let text = "SELECT created_at FROM events WHERE workspace_id = $1 AND sequence = $2";
         let values = [self.workspace.0.into(), (ends.expired + 1).into()];
@@ -266,7 +268,7 @@ impl Reader<'_> {
 }
 
 impl Followed<'static> {
-    /// All events behind `after`.
+    /// Follows all events after `after`.
     pub fn all(after: i64, most: u32, bytes_max: usize) -> Self {
         let subscription = Subscription::everything();
         Self { subscription, after, since: None, until: None, most, bytes_max }

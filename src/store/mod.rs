@@ -73,13 +73,14 @@ pub use history::{BroughtHistory, HistoryEntry};
 pub use idempotency::{Claim, IdempotentAnswer};
 pub use keys::{KeyChange, KeyChanges, KeyRecord, KeyStatus, MadeBy, NewKey};
 pub use latencies::Latencies;
+pub use locks::{Begun, Locking, Parents, Rows};
 pub use log::{EventKey, Followed, LogEnds, LogPage};
 pub use pages::{CursorKey, Page, PageRequest, Position};
 pub use request_logs::{NewRequestLog, RequestLog, RequestLogFilter};
 pub use sqlite_file::sqlite_file;
 pub use tx::Tx;
 pub use usage::{Figures, FiguresKey, KeyUse, Span, Usage, UsageFigures, UsageFilter};
-pub use users::{NewUser, Profile, Role, User, UserStatus};
+pub use users::{Role, User, UserStatus};
 pub use wakes::{Noted, Wakes};
 pub use workspaces::{ADMIN_USER_ID, NewWorkspace, SYSTEM_USER_ID, Workspace, WorkspaceChanges};
 
@@ -94,32 +95,33 @@ use transaction::Writer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkspaceId(pub i64);
 
-/// How the store uses its database.
+/// The settings of the store's use of its database.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// SQLite: connections that read, beside the one that writes.
+    /// The connections that read, beside the one that writes (SQLite).
     pub sqlite_readers: u32,
-    /// SQLite: how long a statement waits for another process's lock.
+    /// The longest time that a statement waits for another process's lock (SQLite).
     pub sqlite_busy_timeout: Duration,
-    /// SQLite: how long opening is tried again while other processes open or migrate the file.
+    /// The longest time for which opening is tried again while other processes open or migrate the
+    /// file (SQLite).
     pub sqlite_open_timeout: Duration,
-    /// SQLite: the page cache of each connection, in KiB.
+    /// The page cache of each connection, in KiB (SQLite).
     pub sqlite_cache_kib: u32,
-    /// PostgreSQL: connections.
+    /// The number of connections (PostgreSQL).
     pub postgres_connections: u32,
-    /// PostgreSQL: how long a statement may run.
+    /// The longest time of a statement (PostgreSQL).
     pub postgres_statement_timeout: Duration,
-    /// PostgreSQL: how long a transaction may stand still before the server ends it.
+    /// The longest time that a transaction may stand still before the server ends it (PostgreSQL).
     pub postgres_idle_in_transaction: Duration,
-    /// PostgreSQL: a connection idle for this long is tested before it is used.
+    /// The idle time after which a connection is tested before it is used (PostgreSQL).
     pub postgres_test_idle_after: Duration,
-    /// How long to wait for a free connection, and for a new one to be made.
+    /// The longest wait for a free connection, and for a new one to be made.
     pub acquire_timeout: Duration,
-    /// Prepared statements that each connection keeps.
+    /// The number of prepared statements that each connection keeps.
     pub statement_cache: usize,
-    /// Whether opening the store takes the migrations that the database lacks.
+    /// True if opening the store applies the migrations that the database lacks.
     pub migrate: bool,
-    /// Failures that a test asks for.
+    /// The faults that a test asks for.
     pub faults: Faults,
 }
 
@@ -146,15 +148,15 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub struct Store {
     reads: DatabaseConnection,
-    /// For the watch of keys alone: a connection that no slow list holds up.
+    /// The connection of the watch of keys, which no slow list holds up.
     watch: DatabaseConnection,
     /// Only where the database is SQLite.
     sqlite_reads: Option<SqliteReads>,
     writer: Writer,
     clock: Clock,
-    /// Where requests with one idempotency key take turns.
+    /// The gate at which requests with one idempotency key take turns.
     claims: Arc<Gate<idempotency::GateKey>>,
-    /// Where changes of one workspace on PostgreSQL take turns; see [`Tx`].
+    /// The gate at which changes of one workspace on PostgreSQL take turns; see [`Tx`].
     changes: Arc<Gate<WorkspaceId>>,
     turn_within: Duration,
     wakes: Arc<Wakes>,
@@ -186,7 +188,17 @@ impl Store {
         Tx::begin(self, workspace, by.into()).await
     }
 
-    /// Who is woken when a workspace's log has grown.
+    /// Begins a change as [`Store::begin`] does that locks what is there before it makes or changes
+    /// anything.
+    pub async fn begin_locking(
+        &self,
+        workspace: WorkspaceId,
+        by: impl Into<Origin>,
+    ) -> Result<Locking<Begun>, Error> {
+        self.begin(workspace, by).await.map(Locking::begin)
+    }
+
+    /// Returns the wakes, which tell that a workspace's log has grown.
     pub fn wakes(&self) -> &Wakes {
         &self.wakes
     }
@@ -196,14 +208,14 @@ impl Store {
         self.clock.now()
     }
 
-    /// Whether the database answers, and takes changes as far as is known.
+    /// Checks that the database answers, and takes changes as far as is known.
     pub async fn ping(&self) -> Result<(), Error> {
         let select = sql::statement(self.backend(), "SELECT 1", []);
         self.read_short(select, |row| row.get::<i32>(0)).await?;
         self.writer.check().await
     }
 
-    /// Whether a change has failed for its storage, and none has succeeded since.
+    /// Returns true if a change has failed for its storage, and none has succeeded since.
     pub fn is_failing(&self) -> bool {
         self.writer.is_failing()
     }
@@ -236,7 +248,8 @@ impl Store {
         reads.map_err(failed)
     }
 
-    /// The same database by the connection of the watch, which nothing else uses.
+    /// Returns a store of the same database by the connection of the watch, which nothing else
+    /// uses.
     pub fn watching(&self) -> Self {
         let writer = self.writer.by_connection(&self.watch);
         Self { reads: self.watch.clone(), writer, ..self.clone() }
@@ -246,8 +259,8 @@ impl Store {
         self.reads.get_database_backend()
     }
 
-    /// What `decode` makes of each row of a statement that belongs to no workspace, and is short
-    /// work whatever it asks for.
+    /// Reads the rows of a statement that belongs to no workspace, and is short work whatever it
+    /// asks for, by `decode`.
     async fn read_short<T>(
         &self,
         statement: Statement,
@@ -272,7 +285,7 @@ impl Store {
         rows.iter().map(|row| decode(&Row::Orm(row))).collect()
     }
 
-    /// Runs one statement that changes something and tells of it to nobody, and answers how many
+    /// Runs one statement that changes something and tells of it to nobody, and returns how many
     /// rows it wrote.
     async fn execute(&self, statement: Statement) -> Result<u64, Error> {
         let transaction = self.writer.begin().await.map_err(failed)?;
@@ -337,7 +350,7 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, Error
     serde_json::from_str(text).map_err(Error::internal)
 }
 
-/// A number that no kind has: written by a later version, or by somebody else.
+/// Makes the error of a number that no kind has: written by a later version, or by somebody else.
 fn unknown_number(column: &str, number: i16) -> Error {
     Error::internal(format!("{column} is {number}, which this version does not know"))
 }

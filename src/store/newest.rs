@@ -5,7 +5,7 @@ use sea_orm::{DbBackend, Statement};
 use super::Reader;
 use super::sql::Parameters;
 
-/// So many rows of each owner are read.
+/// The number of rows of each owner that are read.
 const NEWEST_ROWS: usize = 20;
 
 /// A table whose rows belong to others, are numbered by `id`, and have a time, `created_at`.

@@ -1,4 +1,5 @@
-//! How processes that share a PostgreSQL database wake each other when a workspace's log has grown.
+//! The notifications by which processes that share a PostgreSQL database wake each other when a
+//! workspace's log has grown.
 //!
 //! Told is by NOTIFY, outside of the changes themselves: within them it would have all changes of the
 //! database commit one after the other. What is lost of it is found by whoever looks now and then.
@@ -14,9 +15,9 @@ use super::{Noted, Store, WorkspaceId};
 const CHANNEL: &str = "orqit_grown";
 /// The most workspaces of one message, which PostgreSQL bounds to 8,000 bytes.
 const WORKSPACES_MAX: usize = 300;
-/// How long growth is collected before it is told.
+/// The time for which growth is collected before others are told.
 const COLLECTED_FOR: Duration = Duration::from_millis(1);
-/// How long until what failed is tried again.
+/// The pause before a failed notification is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Store {

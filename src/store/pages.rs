@@ -15,8 +15,8 @@ use crate::clock::Timestamp;
 /// A place in the order of a list: just behind the row that it was taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorKey {
-    /// What the list is in order of; none for a row without a value, and for lists in order of a
-    /// number.
+    /// The value in the order of the list; none for a row without a value, and for lists in order
+    /// of a number.
     pub value: Option<KeyValue>,
     /// The row's id or number.
     pub id: i64,
@@ -33,7 +33,7 @@ impl CursorKey {
         Self { value: Some(KeyValue::Number(time.0)), id: number }
     }
 
-    /// The number that the list is in order of; 0 where that is none.
+    /// Returns the number that the list is in order of; 0 where there is none.
     pub(super) fn number(&self) -> i64 {
         match self.value {
             Some(KeyValue::Number(number)) => number,
@@ -42,20 +42,20 @@ impl CursorKey {
     }
 }
 
-/// Where a page begins.
+/// The position of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
-    /// It is the page with this number, from 1. The cost grows with the number: the caller bounds
-    /// number × page size.
+    /// The page has this number, from 1. The cost grows with the number: the caller bounds number ×
+    /// page size.
     Page(u32),
-    /// It is the first of a list that is read on by its cursors.
+    /// The page is the first of a list that is read on by its cursors.
     Start,
-    /// It follows this place, at the same cost at any depth.
+    /// The page follows this place, at the same cost at any depth.
     After(CursorKey),
 }
 
 impl Position {
-    /// How many rows stand before the page and after [`Position::after`].
+    /// Returns the number of rows before the page and after [`Position::after`].
     pub fn skipped(&self, per_page: u32) -> u64 {
         match self {
             Self::Page(number) => u64::from(number.saturating_sub(1)) * u64::from(per_page),
@@ -63,7 +63,7 @@ impl Position {
         }
     }
 
-    /// Whether the rows of the whole list are counted.
+    /// Returns true if the rows of the whole list are counted.
     pub(super) fn is_counted(&self) -> bool {
         matches!(self, Self::Page(_))
     }
@@ -77,12 +77,12 @@ impl Position {
     }
 }
 
-/// Which page.
+/// The page that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
     /// The most rows of a page.
     pub per_page: u32,
-    /// Where it begins.
+    /// The position of the page.
     pub position: Position,
 }
 
@@ -91,17 +91,17 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// The rows, in order.
     pub rows: Vec<T>,
-    /// How many rows pass the filter, on all pages; none where the list is read on by cursor, so that
-    /// no page of a loop counts anything.
+    /// The number of rows that pass the filter, on all pages; none where the list is read on by
+    /// cursor, so that no page of a loop counts anything.
     pub total_count: Option<i64>,
-    /// Whether the list has more rows than are counted.
+    /// True if the list has more rows than are counted.
     pub total_is_bound: bool,
-    /// Where the next page begins, if there is one.
+    /// The place after which the next page begins, if there is one.
     pub next: Option<CursorKey>,
 }
 
 impl<T> Page<T> {
-    /// The page with what `convert` makes of its rows.
+    /// Converts the rows of the page.
     pub(super) fn try_map<U, E>(
         self,
         convert: impl FnMut(T) -> Result<U, E>,
@@ -112,13 +112,13 @@ impl<T> Page<T> {
     }
 }
 
-/// How many rows a list in order of a number has.
+/// The total of a list in order of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Total {
-    /// All of a workspace, which are numbered from 1 without a gap and never deleted: the highest
-    /// number is their count.
+    /// The list has all rows of a workspace, which are numbered from 1 without a gap and never
+    /// deleted: the highest number is their count.
     Highest,
-    /// Those that a filter finds, counted by its index.
+    /// The rows that a filter finds, counted by its index.
     Counted,
 }
 
@@ -132,7 +132,7 @@ pub(super) struct NewestFirst<E: EntityTrait> {
 }
 
 impl<E: EntityTrait> NewestFirst<E> {
-    /// A page; `key_of` tells where a row stands.
+    /// Reads a page; `key_of` tells where a row stands.
     pub(super) async fn read(
         &self,
         connection: &impl ConnectionTrait,
@@ -153,7 +153,7 @@ impl<E: EntityTrait> NewestFirst<E> {
         Ok(Page { rows, total_count, total_is_bound: false, next })
     }
 
-    /// What a page reads.
+    /// Returns the statements that read a page.
     pub(super) fn statements(&self, backend: DbBackend, page: &PageRequest) -> [Statement; 2] {
         [self.total().build(backend), self.page(page).build(backend)]
     }

@@ -21,7 +21,7 @@ use super::failure::away;
 #[derive(Debug, Clone)]
 pub(super) struct PostgresWriter {
     pool: DatabaseConnection,
-    /// As many as there are connections: a request that is dropped while it waits leaves no task.
+    /// The semaphore of connections: a request that is dropped while it waits leaves no task.
     slots: Arc<Semaphore>,
     slot_within: Duration,
 }
@@ -33,7 +33,7 @@ impl PostgresWriter {
         Self { pool, slots, slot_within }
     }
 
-    /// The same by the connections of another pool.
+    /// Returns a writer by the connections of another pool.
     pub(super) fn by_pool(&self, pool: &DatabaseConnection, connections: u32) -> Self {
         Self::new(pool.clone(), connections, self.slot_within)
     }
@@ -51,7 +51,8 @@ impl PostgresWriter {
 #[derive(Debug)]
 pub(super) struct PostgresChange {
     transaction: DatabaseTransaction,
-    /// PostgreSQL answers COMMIT after a failed statement as if all was well, and rolls back.
+    /// True if a statement has failed: PostgreSQL answers the COMMIT after that as if all was well,
+    /// and rolls back.
     failed: AtomicBool,
     slot: OwnedSemaphorePermit,
 }

@@ -23,7 +23,7 @@ use crate::transport::Transport;
 
 /// The counter that numbers entries, and the lock under which usage is written.
 const COUNTER: &str = "request_logs";
-/// Rows written by one statement: well within the databases' bounds on parameters.
+/// The rows that one statement writes: well within the databases' bounds on parameters.
 const INSERT_ROWS_MAX: usize = 200;
 /// The lowest status that is a refusal or a failure. There are few of them.
 const REFUSALS_FROM: i16 = 400;
@@ -31,9 +31,9 @@ const REFUSALS_FROM: i16 = 400;
 /// A request to be written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRequestLog {
-    /// When it came.
+    /// The time at which the request came.
     pub received_at: Timestamp,
-    /// Whose it was.
+    /// The id of the key.
     pub key_id: String,
     /// The RPC, such as `TicketService/GetTicket`.
     pub endpoint: &'static str,
@@ -47,7 +47,7 @@ pub struct NewRequestLog {
     pub status: u16,
     /// The code of the refusal.
     pub code: Option<&'static str>,
-    /// From head to head.
+    /// The time from the head of the request to the head of the answer.
     pub latency_micros: u64,
     /// The id of the request.
     pub request_id: String,
@@ -58,7 +58,7 @@ pub struct NewRequestLog {
 /// A request that was written down; see [`NewRequestLog`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestLog {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
     pub received_at: Timestamp,
     pub key_id: String,
@@ -73,16 +73,16 @@ pub struct RequestLog {
     pub client_ip: String,
 }
 
-/// Which requests: those that pass every filter that is given, in each by any of its values.
+/// The filters of a list of requests, all of which a request passes, each by any of its values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestLogFilter {
-    /// By these keys.
+    /// Only requests by these keys.
     pub key_ids: Vec<String>,
-    /// Of these RPCs.
+    /// Only requests of these RPCs.
     pub endpoints: Vec<&'static str>,
-    /// Answered by these statuses.
+    /// Only requests with these statuses.
     pub statuses: Vec<i16>,
-    /// That came at this time or later.
+    /// Only requests of this time or later.
     pub since: Option<Timestamp>,
 }
 
@@ -185,7 +185,7 @@ impl List<'_> {
         }
     }
 
-    /// What a row must fulfil, but for the filter `but`.
+    /// Returns the conditions that a row must fulfil, but for the filter `but`.
     fn conditions(&self, but: Option<Lead>, parameters: &mut Parameters) -> String {
         let mut text = format!("workspace_id = {}", parameters.bind(self.workspace.0));
         for Lead { column, .. } in [STATUSES, KEYS, ENDPOINTS] {
@@ -203,9 +203,9 @@ impl List<'_> {
         text
     }
 
-    /// How many rows pass: as many as the index of the filter that leads has of each value. Without a
-    /// filter that is read off the ids: they are dense, and what is too old is deleted from the first
-    /// one up, so none is missing in between.
+    /// Returns the statement that counts the rows that pass: as many as the index of the filter
+    /// that leads has of each value. Without a filter that is read off the ids: they are dense, and
+    /// what is too old is deleted from the first one up, so none is missing in between.
     fn total(&self) -> Statement {
         let mut parameters = Parameters::new(self.backend);
         if *self.filter == RequestLogFilter::default() {
@@ -228,7 +228,7 @@ impl List<'_> {
         parameters.statement(format!("SELECT {}", counts.join(" + ")))
     }
 
-    /// What `of_value` makes of each value of the filter that leads; of nothing if none does.
+    /// Maps each value of the filter that leads by `of_value`; nothing if none does.
     fn each_value(
         &self,
         lead: Option<Lead>,
@@ -342,7 +342,7 @@ fn row(workspace: WorkspaceId, id: i64, request: &NewRequestLog) -> ActiveModel 
 
 impl Store {
     /// Deletes the oldest requests of a workspace as long as they came before `before`, at most
-    /// `most` of them, and answers how many that were.
+    /// `most` of them, and returns how many that were.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete_request_logs(
         &self,

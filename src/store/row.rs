@@ -19,7 +19,7 @@ pub(super) enum Row<'a> {
     },
 }
 
-/// What makes something of a row.
+/// A function that decodes a row.
 pub(super) type Decode<T> = fn(&Row<'_>) -> Result<T, Error>;
 
 impl Row<'_> {

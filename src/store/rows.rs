@@ -1,4 +1,4 @@
-//! Who reads the rows of a statement: sea-orm, or [`SqliteReads`].
+//! The source of a statement's rows: sea-orm, or [`SqliteReads`].
 //!
 //! [`SqliteReads`]: super::sqlite::SqliteReads
 
@@ -10,19 +10,19 @@ use super::failure::failed;
 use super::row::{Decode, Row};
 use crate::error::Error;
 
-/// Who reads.
+/// The source of rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowSource<'a> {
     /// A reader, with short work whatever the caller sends: on SQLite it is done in place.
     Short(Reader<'a>),
     /// A reader.
     Reader(Reader<'a>),
-    /// This transaction, so that several statements are of one moment.
+    /// A transaction, by which several statements are of one moment.
     Snapshot(&'a DatabaseTransaction),
 }
 
 impl RowSource<'_> {
-    /// The same for a statement that is short work, whatever the others are.
+    /// Returns the source for a statement that is short work, whatever the others are.
     pub(super) fn short(self) -> Self {
         match self {
             Self::Reader(reader) => Self::Short(reader),
@@ -30,7 +30,7 @@ impl RowSource<'_> {
         }
     }
 
-    /// What `decode` makes of each row of the statement.
+    /// Reads the rows of the statement by `decode`.
     pub(super) async fn read<T>(
         self,
         statement: Statement,
@@ -50,8 +50,8 @@ impl RowSource<'_> {
         rows.map_err(failed)?.iter().map(|row| decode(&Row::Orm(row))).collect()
     }
 
-    /// The same of rows that may be large: none is read any more once `bytes` of those that were read
-    /// are more than `bytes_max`. So the last row may be one too many.
+    /// Reads rows that may be large: none is read any more once `bytes` of those that were read are
+    /// more than `bytes_max`. So the last row may be one too many.
     pub(super) async fn read_within<T>(
         self,
         statement: Statement,

@@ -50,7 +50,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Does a part of the change that may be refused, and then leaves nothing behind.
+    /// Makes a part of the change that may be refused, and then leaves nothing behind.
     pub async fn attempt<T>(
         &mut self,
         part: impl AsyncFnOnce(&mut Self) -> Result<T, Error>,

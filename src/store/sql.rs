@@ -7,7 +7,7 @@
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement, Value};
 
-/// Rows of one INSERT: well below the databases' bounds on parameters.
+/// The rows of one INSERT: well below the databases' bounds on parameters.
 pub(super) const INSERT_ROWS_MAX: usize = 200;
 
 /// The statement `text` with its parameters.
@@ -19,7 +19,7 @@ pub(super) fn statement<const N: usize>(
     Statement::from_sql_and_values(backend, text, values)
 }
 
-/// Parameters as they are collected while a statement's text is put together.
+/// The parameters that are collected while a statement's text is put together.
 #[derive(Debug)]
 pub(super) struct Parameters {
     backend: DbBackend,
@@ -37,8 +37,8 @@ impl Parameters {
         format!("${}", self.values.len())
     }
 
-    /// `IN (…)` of any number of ids as one parameter: an array on PostgreSQL; SQLite has none, and
-    /// takes them as JSON.
+    /// Binds any number of ids as one parameter, and returns `IN (…)`: an array on PostgreSQL;
+    /// SQLite has none, and takes them as JSON.
     pub(super) fn bind_in(&mut self, ids: &[i64]) -> String {
         match self.backend {
             DbBackend::Postgres => {
@@ -48,7 +48,7 @@ impl Parameters {
         }
     }
 
-    /// The same of texts; `= …` for one alone.
+    /// Binds texts as [`Parameters::bind_in`] binds numbers; `= …` for one alone.
     pub(super) fn bind_in_texts(&mut self, texts: &[String]) -> String {
         match (texts, self.backend) {
             ([text], _) => format!("= {}", self.bind(text.clone())),
@@ -62,7 +62,8 @@ impl Parameters {
         }
     }
 
-    /// Any number of ids as the rows of a table with the one column `value`.
+    /// Binds any number of ids, and returns them as the rows of a table with the one column
+    /// `value`.
     pub(super) fn bind_rows(&mut self, ids: &[i64]) -> String {
         match self.backend {
             DbBackend::Postgres => format!(

@@ -1,4 +1,4 @@
-//! Where a SQLite database is. Nothing here opens it.
+//! The path of a SQLite database. Nothing here opens it.
 
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Enums that stand in the database as numbers.
+//! Enums that are stored as numbers.
 
 /// Defines an enum whose numbers are stored. A number, once given, keeps its meaning.
 macro_rules! stored_enum {
@@ -14,7 +14,7 @@ macro_rules! stored_enum {
             /// All of them, by number.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// Its number.
+            /// Returns the number.
             pub const fn as_i16(self) -> i16 {
                 self as i16
             }

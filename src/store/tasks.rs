@@ -2,27 +2,20 @@
 
 use std::borrow::Cow;
 
-use sea_orm::{ColumnTrait, QueryTrait};
-
 use super::entity::task;
 use super::nouns::{
-    Dimension, Figure, FigureNumber, KeyValue, NarrowFilter, Noun, Order, Search, Table, Texts,
-    Values, decode, noun_head, noun_row, rows_where,
+    AlternateKey, Dimension, Figure, FigureNumber, NarrowFilter, Noun, Order, Search, Table, Texts,
+    Values, noun_head, noun_row,
 };
 use super::projects::Project;
-use super::rows::RowSource;
-use super::sql::statement;
-use super::{Reader, Tx};
 use crate::clock::{Date, Timestamp};
-use crate::error::Error;
-use crate::metrics::StoreOperation;
 use crate::resource::Resource;
 
 /// The status of tasks, as a dimension of their lists.
 pub static STATUS: Dimension = Dimension { name: "status", shift: 4, bits: 7 };
-/// Their priority.
+/// The priority of a task, as a dimension of lists.
 pub static PRIORITY: Dimension = Dimension { name: "priority", shift: 1, bits: 7 };
-/// Whether nobody works on them.
+/// The tasks that nobody works on, as a dimension of lists.
 pub static UNASSIGNED: Dimension = Dimension { name: "unassigned", shift: 0, bits: 1 };
 
 static CREATED_AT: Order =
@@ -48,6 +41,7 @@ static TASKS: Table = Table {
     has_history: true,
     dimensions: &[&STATUS, &PRIORITY, &UNASSIGNED],
     orders: &[&CREATED_AT, &UPDATED_AT, &BY_PRIORITY, &DUE_DATE],
+    alternate_key: Some(AlternateKey::exact("task_number")),
     narrows: &[
         NarrowFilter::of(
             &["project_id", "ticket_id"],
@@ -67,15 +61,15 @@ static TASKS: Table = Table {
 /// A task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// 1, 2, 3 … within the workspace; 0 before it has one.
+    /// The id: 1, 2, 3 … within the workspace; 0 before it has one.
     pub id: i64,
-    /// Its number for people: the key of its project, and 1, 2, 3 … within the project.
+    /// The number for people: the key of its project, and 1, 2, 3 … within the project.
     pub task_number: String,
-    /// Its project.
+    /// The project.
     pub project_id: i64,
-    /// What is to be done, in a line.
+    /// The title, in a line.
     pub title: String,
-    /// What is to be done, in full.
+    /// The description.
     pub description: Option<String>,
     /// The number of its priority.
     pub priority: i16,
@@ -83,44 +77,20 @@ pub struct Task {
     pub status: i16,
     /// The user who works on it.
     pub assignee_id: Option<i64>,
-    /// When it is due.
+    /// The date on which it is due.
     pub due_date: Option<Date>,
-    /// How long it is thought to take.
+    /// The estimate of the work in minutes.
     pub estimate_minutes: Option<i32>,
     /// The ticket that it belongs to.
     pub ticket_id: Option<i64>,
-    /// When it was done; none while it is not.
+    /// The time of completion; none while it is not done.
     pub completed_at: Option<Timestamp>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// 1 when made, one more with every change.
+    /// The version: 1 when made, one more with every change.
     pub version: i64,
-}
-
-impl Reader<'_> {
-    /// The task with this number, such as `OPS-1`.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_task_by_number(&self, number: &str) -> Result<Option<Task>, Error> {
-        let _timed = StoreOperation::begin("find_by_number", "tasks");
-        let of_number = task::Column::TaskNumber.eq(number);
-        let select = rows_where::<Task>(self.workspace, of_number).build(self.backend());
-        let found = RowSource::Reader(*self).read(select, decode::<Task>).await?;
-        Ok(found.into_iter().next())
-    }
-}
-
-impl Tx {
-    /// The id of the task with this number.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_task_id(&self, number: &str) -> Result<Option<i64>, Error> {
-        let _timed = StoreOperation::begin("find_by_number", "tasks");
-        let text = "SELECT id FROM tasks WHERE workspace_id = $1 AND task_number = $2";
-        let find =
-            statement(self.transaction.backend(), text, [self.workspace.0.into(), number.into()]);
-        self.transaction.read_one(find, |row| row.get(0)).await
-    }
 }
 
 impl Noun for Task {
@@ -148,16 +118,6 @@ impl Noun for Task {
             | UNASSIGNED.pack(self.assignee_id.is_none().into())
     }
 
-    fn key(&self, order: &Order) -> Option<KeyValue> {
-        let number = match order.column {
-            "updated_at" => self.updated_at.0,
-            "priority" => self.priority.into(),
-            "due_date" => self.due_date?.start().0,
-            _ => self.created_at.0,
-        };
-        Some(KeyValue::Number(number))
-    }
-
     fn bytes(&self) -> usize {
         self.title.len() + self.description.as_ref().map_or(0, String::len)
     }
@@ -167,7 +127,7 @@ impl Noun for Task {
         [Cow::Borrowed(&self.title), Cow::Borrowed(description)]
     }
 
-    /// Beside its project stands how many tasks are in each status, by the status's number.
+    /// Counts the task in its project, by the number of its status.
     fn counted_in(&self) -> Vec<Figure> {
         vec![FigureNumber(self.status).beside::<Project>(self.project_id)]
     }

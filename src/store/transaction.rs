@@ -14,13 +14,13 @@ use super::{Settings, sql};
 use crate::error::Error;
 use crate::metrics::{Counted, StoreOperation};
 
-/// How many connections the watch of keys has: what it does is done one after the other.
+/// The connections of the watch of keys, which does one thing after the other.
 pub(super) const WATCH_CONNECTIONS: u32 = 1;
 
 /// The bytes that SQLite must have room for to count as writable.
 const SQLITE_PROBE_BYTES: usize = 64 * 1024;
 
-/// Who writes. Clones share their connections.
+/// The writer of the database. Clones share their connections.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     by: By,
@@ -51,7 +51,7 @@ impl Writer {
         Self { by: By::Postgres(writer), health: Arc::default() }
     }
 
-    /// The same writer by the connection of the watch; SQLite has but one.
+    /// Returns the same writer by the connection of the watch; SQLite has but one.
     pub(super) fn by_connection(&self, watch: &DatabaseConnection) -> Self {
         let by = match &self.by {
             By::Sqlite(writer) => By::Sqlite(writer.clone()),
@@ -74,7 +74,7 @@ impl Writer {
         Ok(Transaction { under: begun?, health: Arc::clone(&self.health), _open: open })
     }
 
-    /// Whether the storage has failed, and no write has succeeded since.
+    /// Returns true if the storage has failed, and no write has succeeded since.
     pub(super) fn is_failing(&self) -> bool {
         self.health.is_failing()
     }
@@ -142,7 +142,7 @@ impl Transaction {
         }
     }
 
-    /// Runs a statement, and answers how many rows it wrote.
+    /// Runs a statement, and returns how many rows it wrote.
     pub(super) async fn execute(&self, statement: Statement) -> Result<u64, DbErr> {
         let done = match &self.under {
             Under::Sqlite(change) => change.execute(&statement).await,
@@ -151,7 +151,7 @@ impl Transaction {
         done.inspect_err(|error| self.note(error))
     }
 
-    /// What `decode` makes of each row of a statement.
+    /// Reads the rows of a statement by `decode`.
     pub(super) async fn read<T>(
         &self,
         statement: Statement,
@@ -160,7 +160,7 @@ impl Transaction {
         self.try_read(statement, decode).await.map_err(failed)?
     }
 
-    /// The same for a statement that may be refused: that is the outer error.
+    /// Reads the rows of a statement that may be refused: that is the outer error.
     pub(super) async fn try_read<T>(
         &self,
         statement: Statement,
@@ -175,7 +175,7 @@ impl Transaction {
         read.inspect_err(|error| self.note(error))
     }
 
-    /// What `decode` makes of the first row of a statement.
+    /// Reads the first row of a statement by `decode`.
     pub(super) async fn read_one<T>(
         &self,
         statement: Statement,

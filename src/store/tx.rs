@@ -27,7 +27,6 @@ use super::failure::failed;
 use super::gate::{Gate, Turn};
 use super::history::PendingHistory;
 use super::keys::{KeyChange, raise_key_epoch};
-use super::locks::Locks;
 use super::nouns::Noun;
 use super::nouns::counts::CountChanges;
 use super::transaction::Transaction;
@@ -46,19 +45,18 @@ pub struct Tx {
     pub(super) workspace: WorkspaceId,
     pub(super) now: Timestamp,
     pub(super) count_changes: CountChanges,
-    pub(super) locks: Locks,
     origin: Origin,
     clock: Clock,
     pub(super) events: Vec<PendingEvent>,
     pub(super) history: Vec<PendingHistory>,
     pub(super) audit_logs: Vec<NewAuditLog>,
-    /// What cached callers hold and this change makes untrue.
+    /// The facts that cached callers hold and this change makes untrue.
     pub(super) key_changes: Vec<KeyChange>,
-    /// Where changes of the workspace take turns, and how long they wait for one.
+    /// The gate at which changes of the workspace take turns, and the longest wait for one.
     changes: (Arc<Gate<WorkspaceId>>, Duration),
     turn: Option<Turn<WorkspaceId>>,
     wakes: Arc<Wakes>,
-    /// Endpoints of webhooks that something is due for once the change has committed.
+    /// The webhook endpoints that something is due for once the change has committed.
     pub(super) due: Vec<EndpointKey>,
 }
 
@@ -84,7 +82,6 @@ impl Tx {
             workspace,
             now: store.clock.now(),
             count_changes: CountChanges::default(),
-            locks: Locks::default(),
             origin,
             clock: store.clock.clone(),
             events: Vec::new(),
@@ -110,7 +107,8 @@ impl Tx {
         Ok(())
     }
 
-    /// When the change began: the time of everything it writes, but for its events.
+    /// Returns the time at which the change began: the time of everything it writes, but for its
+    /// events.
     pub fn now(&self) -> Timestamp {
         self.now
     }
@@ -120,7 +118,7 @@ impl Tx {
         self.origin.request_id.as_deref().unwrap_or_default()
     }
 
-    /// Adds an event to those that commit with this change, and answers its id.
+    /// Adds an event to those that commit with this change, and returns its id.
     pub fn record(&mut self, event: Event) -> String {
         let id = id::event();
         self.events.push(PendingEvent { id: id.clone(), event });

@@ -1,28 +1,56 @@
 //! The users of a workspace.
 
-mod row;
+use std::borrow::Cow;
 
 use migrations::case_folded;
-use sea_orm::{ColumnTrait, QueryTrait};
+use sea_orm::DbErr;
 
 use super::entity::user;
-use super::nouns::{Condition, Direction, Query, decode, rows_where};
-use super::pages::{PageRequest, Position};
+use super::failure::is_taken;
+use super::nouns::{
+    CREATED_AT, Dimension, NarrowFilter, Noun, Order, Search, Table, Texts, UPDATED_AT, Values,
+    noun_head, noun_row,
+};
 use super::stored_enum::stored_enum;
-use super::{Reader, Tx};
 use crate::clock::Timestamp;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::id;
-use crate::metrics::StoreOperation;
+use crate::resource::Resource;
 
-use row::CREATED_AT;
-pub use row::{ROLE, STATUS, WORDS};
+/// The role of a user, as a dimension of lists.
+pub static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 };
+/// The status of a user, as a dimension of lists.
+pub static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 3 };
 
-/// Behind the addresses of those who were erased: a domain that no mail goes to.
+static DISPLAY_NAME: Order =
+    Order { name: "displayName", column: "name_key", values: Values::Texts, by_facet: true };
+
+/// The words of name and address.
+pub static WORDS: Search = Search { table: "user_words" };
+
+/// The table of users.
+static USERS: Table = Table {
+    name: "users",
+    resource: Resource::User,
+    noun: 2,
+    has_history: false,
+    dimensions: &[&ROLE, &STATUS],
+    orders: &[&CREATED_AT, &UPDATED_AT, &DISPLAY_NAME],
+    alternate_key: None,
+    narrows: &[
+        NarrowFilter::unique(&["email_key"], "users_email_key_idx"),
+        NarrowFilter::of(&["department_key"], "users_department_key_created_at_id_idx"),
+    ],
+    sides: &[],
+    search: Some(&WORDS),
+    texts: Texts::unmade(),
+};
+
+/// The domain of the addresses of erased users, to which no mail goes.
 const ANONYMIZED_DOMAIN: &str = "@anonymized.invalid";
 
 stored_enum! {
-    /// What a user may be in a workspace.
+    /// The role of a user in a workspace.
     Role {
         /// Asks for things.
         EndUser = 1,
@@ -36,7 +64,7 @@ stored_enum! {
 }
 
 stored_enum! {
-    /// Whether a user may act.
+    /// The status of a user.
     UserStatus {
         /// May act.
         Active = 1,
@@ -45,135 +73,99 @@ stored_enum! {
     }
 }
 
-/// What else is known of a user; nothing here means anything to the service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Profile {
-    /// The telephone number.
-    pub phone: Option<String>,
-    /// The job title.
-    pub title: Option<String>,
-    /// The department.
-    pub department: Option<String>,
-    /// The time zone, by its IANA name.
-    pub timezone: Option<String>,
-    /// The language, as a BCP 47 tag.
-    pub locale: Option<String>,
-}
-
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
-    /// What the user is called.
     pub display_name: String,
     /// The user's address, unique in the workspace whatever its case.
     pub email: String,
-    /// What the user may be.
     pub role: Role,
-    /// Whether the user may act.
     pub status: UserStatus,
-    /// The telephone number.
     pub phone: Option<String>,
-    /// The job title.
     pub title: Option<String>,
-    /// The department.
     pub department: Option<String>,
     /// The time zone, by its IANA name.
     pub timezone: Option<String>,
     /// The language, as a BCP 47 tag.
     pub locale: Option<String>,
-    /// When the user was made.
     pub created_at: Timestamp,
-    /// When the user last changed.
     pub updated_at: Timestamp,
-    /// 1 when made, one more with every change.
+    /// The version: 1 when made, one more with every change.
     pub version: i64,
 }
 
-/// A user to be made; active.
-#[derive(Debug, Clone)]
-pub struct NewUser {
-    /// What the user is called.
-    pub display_name: String,
-    /// The user's address.
-    pub email: String,
-    /// What the user may be.
-    pub role: Role,
-    /// What else is known of the user.
-    pub profile: Profile,
-}
-
 impl User {
-    /// What is left of the user when the person is erased; the user itself where that was done before.
+    /// A new user of this name, address and role, ACTIVE, of whom nothing else is known. It gets its id
+    /// when it is inserted.
+    pub fn new(display_name: &str, email: &str, role: Role, now: Timestamp) -> Self {
+        Self {
+            id: 0,
+            display_name: display_name.to_owned(),
+            email: email.to_owned(),
+            role,
+            status: UserStatus::Active,
+            phone: None,
+            title: None,
+            department: None,
+            timezone: None,
+            locale: None,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
+    }
+
+    /// Returns the user without anything of the person, who is erased; the user itself where that
+    /// was done before.
     pub fn anonymized(&self) -> Self {
         let email = match self.email.ends_with(ANONYMIZED_DOMAIN) {
             true => self.email.clone(),
             false => format!("{}-{}{ANONYMIZED_DOMAIN}", self.id, id::base62(12)),
         };
         Self {
-            display_name: "Anonymized user".to_owned(),
-            email,
+            id: self.id,
             status: UserStatus::Suspended,
-            phone: None,
-            title: None,
-            department: None,
-            timezone: None,
-            locale: None,
-            ..self.clone()
+            updated_at: self.updated_at,
+            version: self.version,
+            ..Self::new("Anonymized user", &email, self.role, self.created_at)
         }
     }
 }
 
-impl NewUser {
-    /// A user of this name, address and role, of whom nothing else is known.
-    pub fn new(display_name: impl Into<String>, email: impl Into<String>, role: Role) -> Self {
-        let profile = Profile::default();
-        Self { display_name: display_name.into(), email: email.into(), role, profile }
-    }
-}
+impl Noun for User {
+    type Entity = user::Entity;
 
-impl Reader<'_> {
-    /// The user with this address, whatever its case.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
-        let _timed = StoreOperation::begin("find_by_email", "users");
-        let query = Query::all(&CREATED_AT, Direction::Descending);
-        let query = query.filter(Condition::folded("email_key", Some(email)));
-        let page = PageRequest { per_page: 1, position: Position::Start };
-        let found = self.list::<User>(&query, &page).await?;
-        Ok(found.rows.into_iter().next())
-    }
-}
-
-impl Tx {
-    /// The user with this address, whatever its case.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
-        let _timed = StoreOperation::begin("find_by_email", "users");
-        let of_email = user::Column::EmailKey.eq(case_folded(email));
-        let select = rows_where::<User>(self.workspace, of_email).build(self.transaction.backend());
-        Ok(self.transaction.read(select, decode::<User>).await?.into_iter().next())
+    fn table() -> &'static Table {
+        &USERS
     }
 
-    /// Makes a user. An address that is taken is ALREADY_EXISTS.
-    pub async fn insert_user(&mut self, new: NewUser) -> Result<User, Error> {
-        let Profile { phone, title, department, timezone, locale } = new.profile;
-        let user = User {
-            id: 0,
-            display_name: new.display_name,
-            email: new.email,
-            role: new.role,
-            status: UserStatus::Active,
-            phone,
-            title,
-            department,
-            timezone,
-            locale,
-            created_at: self.now,
-            updated_at: self.now,
-            version: 1,
-        };
-        self.insert(user).await
+    noun_row! {
+        user {
+            id, display_name, email, role, status, created_at, updated_at, phone, title, department,
+            timezone, locale, version,
+        }
+        |row| {
+            facet: row.facet(),
+            name_key: case_folded(&row.display_name),
+            email_key: case_folded(&row.email),
+            department_key: row.department.as_deref().map(case_folded),
+        }
+    }
+
+    noun_head!();
+
+    fn facet(&self) -> i16 {
+        ROLE.pack(self.role.as_i16()) | STATUS.pack(self.status.as_i16())
+    }
+
+    fn searched(&self) -> [Cow<'_, str>; 2] {
+        [self.display_name.as_str().into(), self.email.as_str().into()]
+    }
+
+    fn taken(&self, error: &DbErr) -> Option<Error> {
+        let message = || format!("A user with the address \"{}\" exists already.", self.email);
+        is_taken(error, &["email_key"]).then(|| Error::new(Kind::AlreadyExists, message()))
     }
 }

@@ -1,4 +1,4 @@
-//! Who is to be woken when a workspace's log has grown.
+//! The wakes: whoever follows a workspace's log is woken when it has grown.
 //!
 //! A wake-up is a hint and nothing more: who waits for one looks at the log now and then all the same.
 
@@ -14,17 +14,17 @@ use super::webhooks::EndpointKey;
 /// The readers of logs that wait.
 #[derive(Debug, Default)]
 pub struct Wakes {
-    /// Who follows the log of one workspace, for as long as somebody does.
+    /// The followers of each workspace's log, for as long as there are any.
     followers: Mutex<HashMap<WorkspaceId, watch::Sender<()>>>,
-    /// For who looks after all workspaces.
+    /// The workspaces whose log has grown, for those who look after all workspaces.
     everywhere: Noted<WorkspaceId>,
-    /// For who tells other processes, if there may be any.
+    /// The workspaces that other processes must be told of, if there may be any.
     elsewhere: Option<Noted<WorkspaceId>>,
-    /// Endpoints of webhooks that something is due for, by hand.
+    /// The webhook endpoints that something is due for, by hand.
     due: Noted<EndpointKey>,
 }
 
-/// What was noted since somebody last asked, each thing once.
+/// The things that were noted since somebody last asked, each once.
 #[derive(Debug)]
 pub struct Noted<T> {
     noted: Mutex<HashSet<T>>,
@@ -62,12 +62,13 @@ impl<T: Eq + Hash> Noted<T> {
 }
 
 impl Wakes {
-    /// Nobody waits yet. `is_shared` tells whether other processes may change the database.
+    /// Makes wakes for which nobody waits yet. `is_shared` tells whether other processes may change
+    /// the database.
     pub fn new(is_shared: bool) -> Self {
         Self { elsewhere: is_shared.then(Noted::default), ..Self::default() }
     }
 
-    /// What tells of each growth of a workspace's log from here on.
+    /// Returns a receiver that tells of each growth of a workspace's log from here on.
     pub fn follow(&self, workspace: WorkspaceId) -> watch::Receiver<()> {
         let mut followers = lock(&self.followers);
         followers.entry(workspace).or_insert_with(|| watch::Sender::new(())).subscribe()
@@ -78,8 +79,8 @@ impl Wakes {
         &self.everywhere
     }
 
-    /// Those of them that this process has changed, for the others; none where there are no others. One
-    /// may ask.
+    /// Returns the workspaces that this process has changed, for the other processes; none where
+    /// there are no others. One may ask.
     pub fn elsewhere(&self) -> Option<&Noted<WorkspaceId>> {
         self.elsewhere.as_ref()
     }

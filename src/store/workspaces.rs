@@ -10,12 +10,12 @@ use sea_orm::{
 use super::entity::workspace;
 use super::failure::{failed, is_taken};
 use super::key_lookup::decode_workspace;
-use super::keys::KeyChange;
+use super::keys::epoch::KeyChange;
 use super::row::Row;
 use super::sql::statement;
 use super::transaction::Transaction;
-use super::users::{NewUser, Role, User};
-use super::{Reader, Store, Tx, WorkspaceId};
+use super::users::{Role, User};
+use super::{Begun, Locking, Reader, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::config::{KEY_CREATIONS_PER_HOUR_DEFAULT, MAX_ACTIVE_KEYS_DEFAULT};
 use crate::error::{Error, Kind};
@@ -37,31 +37,31 @@ const WORKSPACES_LOCK: i64 = 0x6f72_7169_745f_7773;
 /// A workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
-    /// Its number inside the database.
+    /// The number inside the database.
     pub id: WorkspaceId,
-    /// Its id outside, such as `ws_3kTq8ZbN1xYw`.
+    /// The id outside, such as `ws_3kTq8ZbN1xYw`.
     pub public_id: String,
-    /// Its short name, unique.
+    /// The short name, unique.
     pub slug: String,
-    /// Its full name.
+    /// The full name.
     pub name: String,
     /// The most keys that may be active at a time.
     pub max_active_keys: i32,
     /// The most keys that callers of the API may make within an hour.
     pub key_creations_per_hour: i32,
-    /// Whether the plan lets keys be managed through the API.
+    /// True if the plan lets keys be managed through the API.
     pub can_manage_api_keys: bool,
-    /// Whether public comments are told by e-mail.
+    /// True if public comments are told by e-mail.
     pub notify_by_email: bool,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// 1 when it was made, one more with every change.
+    /// The version: 1 when it was made, one more with every change.
     pub version: i64,
 }
 
-/// What of a workspace can change; what is none stays as it is.
+/// The changes of a workspace; a field that is none stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkspaceChanges {
     pub name: Option<String>,
@@ -74,9 +74,9 @@ pub struct WorkspaceChanges {
 /// A workspace to be made.
 #[derive(Debug, Clone)]
 pub struct NewWorkspace {
-    /// Its short name.
+    /// The short name.
     pub slug: String,
-    /// Its full name.
+    /// The full name.
     pub name: String,
     /// The address of its administrator; `admin@<slug>.invalid` without one.
     pub admin_email: Option<String>,
@@ -140,9 +140,11 @@ impl Store {
         // `.invalid` never resolves: no mail can go astray to a domain of somebody else.
         let admin_email =
             new.admin_email.unwrap_or_else(|| format!("admin@{}.invalid", workspace.slug));
-        let admin = tx.insert_user(NewUser::new("Administrator", admin_email, Role::Admin)).await?;
+        let now = tx.now();
+        let admin = User::new("Administrator", &admin_email, Role::Admin, now);
+        let admin = tx.insert(admin).await?;
         let system_email = format!("system@{}.orqit.invalid", workspace.slug);
-        let system = tx.insert_user(NewUser::new("Orqit", system_email, Role::System)).await?;
+        let system = tx.insert(User::new("Orqit", &system_email, Role::System, now)).await?;
         tell(&mut tx, &workspace, &[admin, system]);
         Ok((tx, workspace))
     }
@@ -155,7 +157,7 @@ impl Store {
         Ok(query.one(&self.reads).await.map_err(failed)?.map(from_row))
     }
 
-    /// All workspaces, the oldest first.
+    /// Lists all workspaces, the oldest first.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_workspaces(&self) -> Result<Vec<Workspace>, Error> {
         let _timed = StoreOperation::begin("list", "workspaces");
@@ -211,6 +213,28 @@ impl Reader<'_> {
     }
 }
 
+impl Locking<Begun> {
+    /// Finds and locks the workspace itself: nobody else can change it until this change has ended. It is
+    /// refused at another version than the change is meant for.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find_workspace_for_update(
+        self,
+        meant_for: &Precondition,
+    ) -> Result<(Workspace, Tx), Error> {
+        let _timed = StoreOperation::begin("find_for_update", "workspaces");
+        let lock = workspace::Entity::find()
+            .select_only()
+            .column(workspace::Column::Id)
+            .filter(workspace::Column::Id.eq(self.workspace.0))
+            .lock(LockType::NoKeyUpdate)
+            .build(self.transaction.backend());
+        self.transaction.read_one(lock, |row| row.get::<i64>(0)).await?;
+        let found = self.find_workspace().await?;
+        meant_for.hold(found.version)?;
+        Ok((found, self.done()))
+    }
+}
+
 impl Tx {
     /// The workspace itself, as it is by now in this change.
     #[tracing::instrument(level = "debug", skip_all)]
@@ -222,27 +246,7 @@ impl Tx {
         found.ok_or_else(|| Error::internal("a change without a workspace"))
     }
 
-    /// The workspace itself, which nobody else changes until this change has ended; refused at another
-    /// version than the change is meant for.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_workspace_for_update(
-        &self,
-        meant_for: &Precondition,
-    ) -> Result<Workspace, Error> {
-        let _timed = StoreOperation::begin("find_for_update", "workspaces");
-        let lock = workspace::Entity::find()
-            .select_only()
-            .column(workspace::Column::Id)
-            .filter(workspace::Column::Id.eq(self.workspace.0))
-            .lock(LockType::NoKeyUpdate)
-            .build(self.transaction.backend());
-        self.transaction.read_one(lock, |row| row.get::<i64>(0)).await?;
-        let found = self.find_workspace().await?;
-        meant_for.hold(found.version)?;
-        Ok(found)
-    }
-
-    /// Changes the workspace, and answers it as it is then; it holds from the next request on.
+    /// Changes the workspace, and returns it as it is then; it holds from the next request on.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_workspace(
         &mut self,

@@ -1,4 +1,4 @@
-//! What the keys do: the log of their requests, when each was last used, and the figures.
+//! The usage of keys: the log of their requests, the last use of each, and the figures.
 //!
 //! A request leaves an [`Entry`], which [`Recorder::take`] puts into a bounded queue in memory: that
 //! is all it costs the request. Once a second, or sooner when many have come, [`Recorder::run`] takes
@@ -31,10 +31,10 @@ use crate::trail::Trail;
 use queue::Queue;
 use tally::{Tally, request_log};
 
-/// What a request leaves behind when it is answered.
+/// The entry of a request that is answered.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// When it came, from where, who called and what.
+    /// The trail of the request: its time, address, caller and RPC.
     pub trail: Arc<Trail>,
     /// The HTTP method.
     pub method: &'static str,
@@ -42,7 +42,7 @@ pub struct Entry {
     pub status: u16,
     /// The code of the refusal, if it was one.
     pub code: Option<&'static str>,
-    /// From the head of the request to the head of the answer.
+    /// The time from the head of the request to the head of the answer.
     pub latency: Duration,
 }
 
@@ -57,11 +57,11 @@ struct Shared {
     writing: Mutex<Writing>,
 }
 
-/// What was taken out of the queue and is to be written, each batch in one transaction.
+/// The entries that were taken out of the queue, each batch to be written in one transaction.
 #[derive(Default)]
 struct Writing {
     batches: VecDeque<BTreeMap<WorkspaceId, Usage>>,
-    /// How often the first batch was refused by a database that is there.
+    /// The number of times that a database that answers has refused the first batch.
     refusals: u32,
 }
 
@@ -113,8 +113,8 @@ impl Recorder {
         }
     }
 
-    /// Tries once, and answers after how long to try again. A failure is told when it begins and
-    /// when it is over.
+    /// Tries once, and returns the time after which to try again. A failure is told when it begins
+    /// and when it is over.
     async fn write_once(&self, pause: Duration) -> Duration {
         let failed_before = pause > USAGE_WRITE_INTERVAL;
         match self.flush().await {
@@ -174,7 +174,8 @@ impl Writing {
     }
 }
 
-/// What is written in one transaction each: short ones, for on SQLite others wait meanwhile.
+/// Returns the batches that are written in one transaction each: short ones, for on SQLite others
+/// wait meanwhile.
 fn batches((mut entries, overflow): (Vec<Entry>, Tally)) -> VecDeque<BTreeMap<WorkspaceId, Usage>> {
     entries.sort_by_key(|entry| entry.trail.at);
     let mut batches: VecDeque<_> = entries

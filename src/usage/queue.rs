@@ -12,14 +12,14 @@ pub(super) struct Queue {
     shards: Box<[Mutex<Shard>]>,
     entries_max: usize,
     figures_max: usize,
-    /// How many entries did not fit since somebody asked.
+    /// The number of entries that did not fit since somebody asked.
     lost: AtomicU64,
 }
 
 #[derive(Default)]
 struct Shard {
     entries: Vec<Entry>,
-    /// What those that did not fit add up to.
+    /// The sums of those that did not fit.
     overflow: Tally,
 }
 
@@ -35,7 +35,7 @@ impl Queue {
         }
     }
 
-    /// Adds an entry, and answers whether so many are there now that they should be written.
+    /// Adds an entry, and returns whether so many are there now that they should be written.
     pub(super) fn push(&self, entry: Entry) -> bool {
         let mut shard = lock(&self.shards[shard_of_thread() % self.shards.len()]);
         if shard.entries.len() < self.entries_max {
@@ -69,7 +69,7 @@ impl Queue {
         (entries, overflow)
     }
 
-    /// How many entries did not fit since this was asked before.
+    /// Returns the number of entries that did not fit since the last call.
     pub(super) fn take_lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
     }
@@ -80,7 +80,8 @@ pub(super) fn count_lost(entries: u64) {
     metrics::counter!("orqit_request_log_dropped_total").increment(entries);
 }
 
-/// What panicked while it held the lock has left a whole number of entries.
+/// Locks a shard. A panic under the lock leaves a whole number of entries, so a poisoned lock is
+/// taken as it is.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

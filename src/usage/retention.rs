@@ -1,4 +1,4 @@
-//! Forgets what is too old: requests and figures, events, deliveries and e-mails, a little at a time.
+//! Retention: deletes old requests and figures, events, deliveries and e-mails, a little at a time.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use crate::config::{
 use crate::error::{Error, causes};
 use crate::store::{Span, Store};
 
-/// How long what is kept.
+/// The retention of each kind of row.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Requests. The figures of hours are kept as long, but at least as long as they can be asked
-    /// for at once.
+    /// The retention of requests. The figures of hours are kept as long, but at least as long as
+    /// they can be asked for at once.
     pub request_logs: Duration,
-    /// Events, and what was sent of them.
+    /// The retention of events and their deliveries.
     pub events: Duration,
-    /// E-mails that were sent, or could not be.
+    /// The retention of e-mails that were sent, or could not be.
     pub emails: Duration,
 }
 
 impl Retention {
-    /// Deletes a little of what is too old at `now` in each workspace, and answers how many rows that
+    /// Deletes a little of what is too old at `now` in each workspace, and returns how many rows that
     /// were: none when nothing too old is left.
     pub async fn delete_batch(self, store: &Store, now: Timestamp) -> Result<u64, Error> {
         let before = |kept: Duration| now.minus(kept);

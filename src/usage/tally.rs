@@ -1,4 +1,4 @@
-//! What entries add up to, in memory.
+//! The sums of entries, in memory.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::store::{Figures, FiguresKey, KeyUse, NewRequestLog, Span, Usage, Work
 /// The lowest status that counts as an error.
 const ERRORS_FROM: u16 = 400;
 
-/// Figures by key and hour, which all others follow from, and the last use of each key.
+/// The figures by key and hour, which all others follow from, and the last use of each key.
 #[derive(Default)]
 pub(super) struct Tally {
     usage: BTreeMap<WorkspaceId, Usage>,
@@ -58,7 +58,7 @@ impl Tally {
         }
     }
 
-    /// The same with the figures of days, and of all keys together.
+    /// Returns the usage with the figures of days, and of all keys together.
     pub(super) fn into_usage(mut self) -> BTreeMap<WorkspaceId, Usage> {
         for usage in self.usage.values_mut() {
             for (key, added) in std::mem::take(&mut usage.figures) {

@@ -1,4 +1,4 @@
-//! What the queue keeps and what it counts, and what an entry costs the request.
+//! Tests of the queue, the sums, and the cost of an entry for its request.
 
 use std::net::IpAddr;
 
@@ -75,7 +75,7 @@ fn entry(caller: Option<&Arc<Caller>>, at: i64) -> Entry {
     Entry { trail: Arc::new(trail), method, status: 200, code: None, latency }
 }
 
-/// Requests, errors and the last use over all batches.
+/// Returns requests, errors and the last use over all batches.
 fn sums(batches: &VecDeque<BTreeMap<WorkspaceId, Usage>>) -> (usize, i64, i64) {
     let usages = || batches.iter().flat_map(BTreeMap::values);
     let rows = usages().map(|usage| usage.requests.len()).sum();

@@ -1,11 +1,12 @@
-//! Which addresses events may be sent to: public ones, and those of networks that the operator allows.
+//! The addresses to which events may be sent: public ones, and those of networks that the operator
+//! allows.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Networks of IPv4 that are not public, from IANA's registry of special-purpose addresses, with
-/// multicast and what is reserved.
+/// The networks of IPv4 that are not public, from IANA's registry of special-purpose addresses,
+/// with multicast and what is reserved.
 const PRIVATE_V4: [([u8; 4], u8); 16] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
@@ -29,7 +30,7 @@ const PRIVATE_V4: [([u8; 4], u8); 16] = [
 /// The one network of IPv6 that is public.
 const GLOBAL_V6: ([u16; 8], u8) = ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
-/// What is not public of it: special purposes with Teredo, documentation, 6to4.
+/// The networks of IPv6 that are not public: special purposes with Teredo, documentation, 6to4.
 const PRIVATE_V6: [([u16; 8], u8); 4] = [
     ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
     ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),
@@ -42,28 +43,28 @@ const PRIVATE_V6: [([u16; 8], u8); 4] = [
 pub struct Allowed(Vec<IpNet>);
 
 impl Allowed {
-    /// These networks.
+    /// Allows these networks.
     pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether an address is in one of them.
+    /// Returns true if an address is in one of them.
     pub fn has(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether something may be sent to an address: over TLS to a public one too.
+    /// Returns true if an address may be sent to: over TLS a public one too.
     pub fn permits(&self, address: IpAddr, over_tls: bool) -> bool {
         self.has(address) || (over_tls && is_public(address))
     }
 }
 
-/// Whether an address belongs to the public internet.
+/// Returns true if an address belongs to the public internet.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),

@@ -1,5 +1,5 @@
-//! Connections to endpoints: a name is looked up, all that it leads to is checked, and one of the
-//! addresses that were checked is connected to.
+//! Connections to endpoints: a name is looked up, all of its addresses are checked, and one of
+//! those that were checked is connected to.
 
 use std::future::Future;
 use std::io;
@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 use super::address::Allowed;
 use crate::store::webhooks::AttemptError;
 
-/// Looks up names.
+/// A resolver of names.
 pub trait Resolve: Send + Sync {
     /// The addresses that a name has.
     fn resolve<'a>(
@@ -30,7 +30,7 @@ pub trait Resolve: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 }
 
-/// Looks up names as the operating system does.
+/// The resolver of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
@@ -46,10 +46,10 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug)]
 pub struct ConnectError {
-    /// What failed.
+    /// The kind of failure.
     pub kind: AttemptError,
     source: io::Error,
 }
@@ -167,9 +167,9 @@ impl tower::Service<Uri> for Connector {
 
 /// A connection, over TLS or not.
 pub enum Io {
-    /// As it is, to an allowed network.
+    /// A plain connection, to an allowed network.
     Plain(TcpStream),
-    /// Over TLS.
+    /// A connection over TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 

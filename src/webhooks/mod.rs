@@ -1,4 +1,4 @@
-//! How an event is sent to an endpoint: `sender` makes an attempt, `connect` its connection, within what
+//! The sending of webhooks: `sender` makes an attempt, `connect` its connection, within what
 //! `address` and `target` allow; `signature` signs it, by a secret that `vault` keeps.
 
 pub mod address;
@@ -17,23 +17,23 @@ use address::Allowed;
 use connect::{Resolve, SystemResolver};
 use vault::Vault;
 
-/// How webhooks are sent.
+/// The settings of webhooks.
 #[derive(Clone)]
 pub struct Settings {
     /// Keeps the secrets of endpoints.
     pub vault: Arc<Vault>,
-    /// Networks that may be sent to beside public addresses.
+    /// The networks that may be sent to beside public addresses.
     pub allowed: Arc<Allowed>,
-    /// When a delivery that failed is tried again.
+    /// The schedule of retries.
     pub schedule: Schedule,
-    /// Certificates that are trusted beside the roots of the web.
+    /// The certificates that are trusted beside the roots of the web.
     pub roots: RootCertStore,
-    /// Looks up the names of endpoints.
+    /// The resolver of endpoints' names.
     pub resolver: Arc<dyn Resolve>,
 }
 
 impl Settings {
-    /// With these keys, and nothing else that an operator has to say.
+    /// Makes settings with these keys, and defaults for the rest.
     pub fn new(vault: Vault) -> Self {
         Self {
             vault: Arc::new(vault),

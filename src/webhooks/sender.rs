@@ -1,4 +1,5 @@
-//! One attempt: a signed request, and what is learned of its answer, within one deadline.
+//! An attempt to send an event: a signed request, and what is learned of its answer, within one
+//! deadline.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -21,9 +22,9 @@ use crate::store::webhooks::{AttemptError, SentAttempt};
 
 /// The status by which an endpoint says that it is gone for good.
 pub const GONE: i32 = 410;
-/// Who sends.
+/// The User-Agent of deliveries.
 const AGENT: &str = "Orqit-Webhooks/1";
-/// How long a connection that nobody uses is kept, and how many of them to one host.
+/// The time for which an unused connection is kept, and the number of them to one host.
 const IDLE_FOR: Duration = Duration::from_secs(20);
 const IDLE_PER_HOST: usize = 8;
 
@@ -34,9 +35,9 @@ pub struct Sender {
     clock: Clock,
 }
 
-/// What is sent.
+/// The message of a delivery.
 pub struct Message {
-    /// Where to.
+    /// The URI of the endpoint.
     pub uri: http::Uri,
     /// The secrets that sign.
     pub secrets: Vec<Vec<u8>>,
@@ -142,7 +143,8 @@ fn request(message: Message, now: Timestamp) -> Request<Full<Bytes>> {
     request
 }
 
-/// Why an exchange failed: the connector says so, and everything else is the connection.
+/// Returns the reason why an exchange failed: the connector's own, or else a failure of the
+/// connection.
 fn kind_of(error: &(dyn StdError + 'static)) -> AttemptError {
     let mut error = Some(error);
     while let Some(it) = error {

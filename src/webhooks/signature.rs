@@ -1,11 +1,11 @@
-//! How a delivery is signed: in Orqit's own header, and as Standard Webhooks has it.
+//! The signatures of a delivery: in Orqit's own header, and as Standard Webhooks has it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// What a secret begins with.
+/// The prefix of a secret.
 const PREFIX: &str = "whsec_";
 /// The bytes of a secret.
 pub const SECRET_BYTES: usize = 32;
@@ -13,9 +13,9 @@ pub const SECRET_BYTES: usize = 32;
 /// The headers that sign a body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Signatures {
-    /// `X-Orqit-Signature`.
+    /// The value of `X-Orqit-Signature`.
     pub orqit: String,
-    /// `webhook-signature`.
+    /// The value of `webhook-signature`.
     pub standard: String,
 }
 

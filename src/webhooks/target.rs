@@ -1,4 +1,5 @@
-//! Where an endpoint is: the form of its URL, and what can be said of its address before any look-up.
+//! The target of an endpoint: the form of its URL, and the checks of its address before any
+//! look-up.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +13,7 @@ use crate::error::{Error, Kind};
 pub struct Target {
     /// The URL as it is asked for.
     pub uri: http::Uri,
-    /// Its host: a name, or an address.
+    /// The host: a name, or an address.
     pub host: TargetHost,
 }
 
@@ -64,7 +65,7 @@ impl Target {
         Ok(Self { uri, host })
     }
 
-    /// Whether it is asked for over TLS.
+    /// Returns true if it is reached over TLS.
     pub fn is_over_tls(&self) -> bool {
         self.uri.scheme() == Some(&http::uri::Scheme::HTTPS)
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 use crate::store::Store;
 
 const KEY_BYTES: usize = 32;
-/// What is sealed to tell whether a key is the right one, and where it belongs.
+/// The context and the text that are sealed to tell whether a key is the right one.
 const CHECK: (&str, &[u8]) = ("master key check", b"orqit");
 
 /// The master keys; without any nothing is sealed or opened.
@@ -41,12 +41,12 @@ impl Vault {
         BASE64.encode(random::<KEY_BYTES>())
     }
 
-    /// Whether there is a key.
+    /// Returns true if there is a key.
     pub fn is_open(&self) -> bool {
         !self.keys.is_empty()
     }
 
-    /// Seals a text that belongs to `context`: it is not opened anywhere else.
+    /// Seals a text that belongs to `context`: it cannot be opened in any other.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<String, Error> {
         let MasterKey { id, key } = self.keys.first().ok_or_else(closed)?;
         let nonce = random::<NONCE_LEN>();
@@ -81,7 +81,7 @@ impl Vault {
         ))
     }
 
-    /// Whether the first key has sealed this.
+    /// Returns true if the first key has sealed this.
     pub fn is_current(&self, sealed: &str) -> bool {
         let first = self.keys.first().map(|key| key.id.as_str());
         sealed.split_once('.').is_some_and(|(id, _)| Some(id) == first)
@@ -142,7 +142,7 @@ impl MasterKey {
     }
 }
 
-/// Bytes that nobody can guess.
+/// Returns random bytes from the operating system's seeded generator.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     OsRng.try_fill_bytes(&mut bytes).expect("the operating system has randomness");

@@ -272,12 +272,10 @@ async fn a_user_is_created_once_per_address() {
 async fn an_operator_is_named_as_the_actor() {
     let orqit = Orqit::start().await;
     let key = orqit.key(&["audit:read"]).await;
-    let mut tx = orqit.store.begin(orqit.workspace.id, Actor::operator()).await.expect("begun");
-    let before = tx
-        .find_key_for_update(&key[4..12], &Precondition::default())
-        .await
-        .expect("read")
-        .expect("a key");
+    let begun = orqit.store.begin_locking(orqit.workspace.id, Actor::operator()).await;
+    let any = Precondition::default();
+    let found = begun.expect("begun").find_key_for_update(&key[4..12], &any);
+    let (before, mut tx) = found.await.expect("a key");
     orqit::service::keys::revoke(&mut tx, before).await.expect("revoked");
     tx.commit().await.expect("committed");
     let reader = orqit.rest_as(&["audit:read"]).await;

@@ -18,8 +18,8 @@ use crate::support::tickets::{event, new_webhook};
 
 /// An endpoint that wants everything, as its id; nobody sends to it but a test.
 async fn endpoint(test: &TestStore) -> i64 {
-    let mut tx = test.store.begin(test.workspace.id, actor()).await.expect("a change");
-    tx.endpoints_changed().await.expect("told");
+    let locking = test.store.begin_locking(test.workspace.id, actor()).await.expect("a change");
+    let mut tx = locking.endpoints_changed().await.expect("told");
     let id = tx.next_id::<Webhook>().await.expect("an id");
     let new = Webhook { id, ..new_webhook(tx.now()) };
     tx.insert(new).await.expect("made");
@@ -131,8 +131,7 @@ async fn an_endpoint_that_is_off_is_claimed_nothing_of() {
     let key = (test.workspace.id, endpoint(&test).await);
     deliveries(&test, 2).await;
     let in_flight = claim(&test.store, key, 1, 5).await;
-    let mut tx = test.store.begin(key.0, actor()).await.expect("a change");
-    let before = tx.find_for_update::<Webhook>(key.1, &Default::default()).await.expect("there");
+    let (before, mut tx) = test.locked::<Webhook>(&key.1.to_string()).await;
     tx.void_deliveries(key.1).await.expect("given up");
     let off = Webhook { status: WebhookStatus::Disabled, void_up_to: 2, ..before.clone() };
     tx.update(&before, off).await.expect("changed");

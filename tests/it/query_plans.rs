@@ -10,7 +10,7 @@ use orqit::store::tickets::{
 };
 use orqit::store::{
     AuditFilter, Bounds, CategoryConfig, CustomField, CustomFieldType, KeyStatus, MadeBy,
-    NewAuditLog, NewCategory, NewKey, NewUser, Page, Role, User,
+    NewAuditLog, NewCategory, NewKey, Page, Role, User,
 };
 use sea_orm::ConnectionTrait;
 
@@ -75,7 +75,7 @@ async fn no_list_of_users_scans_the_table() {
         let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
         for place in 0..100 {
             let email = format!("user-{number}-{place}@example.com");
-            tx.insert_user(NewUser::new("User", email, Role::EndUser)).await.unwrap();
+            tx.insert(User::new("User", &email, Role::EndUser, tx.now())).await.unwrap();
         }
         tx.commit().await.unwrap();
     }

@@ -3,7 +3,7 @@
 use orqit::pb;
 use orqit::store::nouns::{Condition, Direction, Noun, Query};
 use orqit::store::tickets::{NewTicket, PageRequest, Position, Ticket, TicketFilter};
-use orqit::store::{NewUser, Page, Role, User, users};
+use orqit::store::{Page, Role, User, users};
 use serde_json::{Value, json};
 
 use crate::support::database::{TestStore, actor};
@@ -218,13 +218,12 @@ async fn a_search_is_read_on_in_every_order_beside_any_filter() {
         tx.insert_ticket(NewTicket { tags, ..new_ticket(&title) }).await.unwrap();
     }
     tx.commit().await.unwrap();
-    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    for id in [4, 290] {
-        let before: Ticket = tx.find_for_update(id, &Default::default()).await.unwrap();
+    for id in ["4", "290"] {
+        let (before, mut tx) = test.locked::<Ticket>(id).await;
         let after = Ticket { title: "w0 m0 changed".to_owned(), ..before.clone() };
         tx.update(&before, after).await.unwrap();
+        tx.commit().await.unwrap();
     }
-    tx.commit().await.unwrap();
     let reader = test.store.reader(test.workspace.id);
     for tag in [None, Some("even".to_owned())] {
         for sort in crate::ticket_lists::all_sorts() {
@@ -270,7 +269,7 @@ async fn more_than_ten_thousand_are_counted_as_ten_thousand() {
         // The first half is named apart, so that a page of it is far from the newest.
         let name = if number < 5_000 { "Old" } else { "New" };
         let email = format!("user-{number}@example.com");
-        tx.insert_user(NewUser::new(name, email, Role::EndUser)).await.unwrap();
+        tx.insert(User::new(name, &email, Role::EndUser, tx.now())).await.unwrap();
     }
     tx.commit().await.unwrap();
     let reader = test.store.reader(test.workspace.id);

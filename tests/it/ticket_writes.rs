@@ -3,9 +3,7 @@
 use orqit::error::Kind;
 use orqit::preconditions::Precondition;
 use orqit::store::tickets::{Status, Ticket};
-use orqit::store::{
-    ADMIN_USER_ID, MadeBy, NewKey, NewUser, NewWorkspace, Role, SYSTEM_USER_ID, User,
-};
+use orqit::store::{ADMIN_USER_ID, MadeBy, NewKey, NewWorkspace, Role, SYSTEM_USER_ID, User};
 use sea_orm::ConnectionTrait;
 
 use crate::support::database::{TestStore, actor, audit_only, insert_workspace};
@@ -34,25 +32,27 @@ async fn a_workspace_begins_with_its_administrator_and_its_system_user() {
 async fn an_address_is_unique_in_its_workspace_whatever_its_case() {
     let test = TestStore::create().await;
     let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    let user = NewUser::new("Eve", "Eve@Example.com", Role::EndUser);
-    let eve = tx.insert_user(user.clone()).await.unwrap();
+    let user = User::new("Eve", "Eve@Example.com", Role::EndUser, tx.now());
+    let eve = tx.insert(user.clone()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(eve.id, 3);
 
     let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    let same = NewUser::new("Eve", "eve@example.COM", Role::EndUser);
-    assert_eq!(tx.insert_user(same).await.unwrap_err().kind, Kind::AlreadyExists);
+    let same = User::new("Eve", "eve@example.COM", Role::EndUser, tx.now());
+    assert_eq!(tx.insert(same).await.unwrap_err().kind, Kind::AlreadyExists);
     drop(tx);
 
-    let reader = test.store.reader(test.workspace.id);
-    assert_eq!(reader.find_user_by_email("EVE@example.com").await.unwrap(), Some(eve));
+    let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
+    let found = tx.find_folded("email_key", "EVE@example.com").await.unwrap();
+    assert_eq!(found, Some(eve));
+    drop(tx);
     let tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
     assert_eq!(tx.missing::<User>(&[9, 1, 7, 3, 7, -1]).await.unwrap(), [-1, 7, 9]);
     drop(tx);
 
     let other = insert_workspace(&test.store, "other").await;
     let mut tx = test.store.begin(other.id, actor()).await.unwrap();
-    tx.insert_user(user).await.unwrap();
+    tx.insert(user).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -148,8 +148,7 @@ async fn an_update_of_an_outdated_ticket_is_refused() {
     tx.commit().await.unwrap();
 
     test.clock.advance_millis(1_500);
-    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    let before = tx.find_for_update::<Ticket>(1, &Precondition::default()).await.unwrap();
+    let (before, mut tx) = test.locked::<Ticket>("1").await;
     let mut after = before.clone();
     after.status = Status::Resolved;
     after.tags = vec!["vpn".to_owned()];
@@ -165,8 +164,8 @@ async fn an_update_of_an_outdated_ticket_is_refused() {
 #[tokio::test]
 async fn the_tree_of_tickets_is_known_upwards_and_downwards() {
     let test = TestStore::create().await;
-    let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    tx.lock_parents().await.unwrap();
+    let locking = test.store.begin_locking(test.workspace.id, actor()).await.unwrap();
+    let mut tx = locking.lock_parents().await.unwrap().done();
     for parent_id in [None, Some(1), Some(2), Some(1), None] {
         let mut new = new_ticket("of a tree");
         new.parent_id = parent_id;
@@ -190,13 +189,14 @@ async fn two_moves_at_once_cannot_close_a_circle() {
     tx.commit().await.unwrap();
 
     for _ in 0..10 {
-        let moves = [(1, 2), (2, 1)].map(|(id, parent_id)| {
+        let moves = [("1", 1, 2), ("2", 2, 1)].map(|(name, id, parent_id)| {
             let (store, workspace) = (test.store.clone(), test.workspace.id);
             tokio::spawn(async move {
-                let mut tx = store.begin(workspace, actor()).await.unwrap();
-                tx.lock_parents().await.unwrap();
-                let before =
-                    tx.find_for_update::<Ticket>(id, &Precondition::default()).await.unwrap();
+                let locking = store.begin_locking(workspace, actor()).await.unwrap();
+                let locking = locking.lock_parents().await.unwrap();
+                let found = locking.find_for_update::<Ticket>(name, &Precondition::default()).await;
+                let (before, locking) = found.unwrap();
+                let mut tx = locking.done();
                 if tx.ancestors(parent_id).await.unwrap().contains(&id) {
                     return false;
                 }
@@ -209,14 +209,13 @@ async fn two_moves_at_once_cannot_close_a_circle() {
         });
         let [first, second] = moves;
         assert!(first.await.unwrap() != second.await.unwrap(), "exactly one of them may move");
-        let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-        for id in [1, 2] {
-            let before = tx.find_for_update::<Ticket>(id, &Precondition::default()).await.unwrap();
+        for id in ["1", "2"] {
+            let (before, mut tx) = test.locked::<Ticket>(id).await;
             let mut after = before.clone();
             after.parent_id = None;
             tx.update(&before, after).await.unwrap();
+            tx.commit().await.unwrap();
         }
-        tx.commit().await.unwrap();
     }
 }
 
@@ -225,8 +224,8 @@ async fn no_row_can_point_into_another_workspace() {
     let test = TestStore::create().await;
     let other = insert_workspace(&test.store, "other").await;
     let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
-    let user = NewUser::new("Eve", "eve@example.com", Role::EndUser);
-    assert_eq!(tx.insert_user(user).await.unwrap().id, 3);
+    let user = User::new("Eve", "eve@example.com", Role::EndUser, tx.now());
+    assert_eq!(tx.insert(user).await.unwrap().id, 3);
     tx.commit().await.unwrap();
 
     let mut tx = test.store.begin(other.id, actor()).await.unwrap();

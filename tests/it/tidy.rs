@@ -167,7 +167,7 @@ fn every_method_of_a_service_accepts_its_request_first() {
         for method in code.split("    async fn ").skip(1) {
             let name = method.split('(').next().unwrap_or_default();
             if method.contains("Request<pb::") {
-                let accepts = ["accept(request", "accept_public(request"];
+                let accepts = ["accept(request", "accept_update(request", "accept_public(request"];
                 let accepts = accepts.iter().any(|call| uses(method, call));
                 assert!(accepts, "{name} in {} does not accept(request, …)", source.path);
             }

@@ -2,7 +2,7 @@
 
 use orqit::pb;
 use orqit::pb::user_service_client::UserServiceClient;
-use orqit::store::{Settings, Store};
+use orqit::store::{Settings, Store, User};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use tonic::Code;
@@ -36,8 +36,9 @@ async fn an_address_is_unique_by_case_folding_over_both_protocols() {
             let again = pb::CreateUserRequest { display_name, email, ..Default::default() };
             let status = users.create_user(with_key(&key, again)).await.expect_err("taken");
             assert_refused(&status, Code::AlreadyExists, "ALREADY_EXISTS");
-            let reader = orqit.store.reader(orqit.workspace.id);
-            let found = reader.find_user_by_email(other).await.expect("read").expect("found");
+            let tx = orqit.store.begin(orqit.workspace.id, actor()).await.expect("begun");
+            let found = tx.find_folded::<User>("email_key", other).await.expect("read");
+            let found = found.expect("found");
             assert_eq!(found.email, made.data(201)["email"]);
         }
     }
@@ -55,7 +56,7 @@ async fn before_folding(emails: &[&str]) -> TestStore {
     for number in 0..emails.len() {
         let email = format!("user-{number}@example.com");
         let role = orqit::store::Role::EndUser;
-        tx.insert_user(orqit::store::NewUser::new("U", email, role)).await.unwrap();
+        tx.insert(orqit::store::User::new("U", &email, role, tx.now())).await.unwrap();
     }
     tx.commit().await.unwrap();
     let database = test.database.connect().await;
@@ -77,14 +78,14 @@ async fn addresses_that_are_there_are_folded_once() {
     let emails = ["ΟΔΟΣ@x.gr", "ΤΟΙΣ@x.gr", "plain@x.gr", "Straße@x.de"];
     let test = before_folding(&emails).await;
     let store = test.database.open(test.clock.clone()).await;
-    let reader = store.reader(test.workspace.id);
+    let tx = store.begin(test.workspace.id, actor()).await.unwrap();
     for (other, email) in [
         ("οδοσ@x.gr", "ΟΔΟΣ@x.gr"),
         ("τοις@x.gr", "ΤΟΙΣ@x.gr"),
         ("PLAIN@x.gr", "plain@x.gr"),
         ("strasse@x.de", "Straße@x.de"),
     ] {
-        let found = reader.find_user_by_email(other).await.unwrap().expect("found");
+        let found = tx.find_folded::<User>("email_key", other).await.unwrap().expect("found");
         assert_eq!(found.email, email);
     }
 }

@@ -10,12 +10,12 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Whether there is a key with a hash.
+/// The answer to the question whether there is a key with a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
     Yes,
     No,
-    /// There are more keys than fingerprints.
+    /// The filter cannot tell: there are more keys than fingerprints.
     Perhaps,
 }
 
@@ -28,12 +28,12 @@ pub(super) struct Fingerprints {
 #[derive(Default)]
 struct Fill {
     set: HashSet<u64, BuildHasherDefault<Unhashed>>,
-    /// Whether a key was left out, because there were too many or because none was loaded yet.
+    /// True if a key was left out, because there were too many or because none was loaded yet.
     lacks_some: bool,
 }
 
 impl Fingerprints {
-    /// None yet: whatever is asked for may exist.
+    /// Makes an empty set: any key that is asked for may exist.
     pub(super) fn new(keys_max: usize) -> Self {
         let fill = Fill { lacks_some: true, ..Fill::default() };
         Self { keys_max, held: Mutex::new(fill) }
@@ -56,7 +56,7 @@ impl Fingerprints {
         self.lock().set.remove(&fingerprint(hash));
     }
 
-    /// Holds those of these keys and no others, and knows whether that is all of them.
+    /// Replaces the fingerprints by those of these keys, and notes whether that is all of them.
     pub(super) fn replace<'h>(&self, hashes: impl Iterator<Item = &'h [u8; 32]>) {
         let mut fill = Fill::default();
         hashes.for_each(|hash| fill.insert(fingerprint(hash), self.keys_max));

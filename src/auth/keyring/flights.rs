@@ -17,11 +17,11 @@ pub(super) struct Flights(Mutex<HashMap<KeyHash, Arc<Flight>>>);
 
 /// A read that several requests may wait for.
 pub(super) struct Flight {
-    /// When it was asked for first.
+    /// The time at which the key was asked for first.
     pub(super) began: Instant,
     /// The ring's generation at that moment.
     pub(super) generation: u64,
-    /// What the database answers. Whoever waits goes on with the read if who began it is gone.
+    /// The database's answer. Whoever waits goes on with the read if who began it is gone.
     pub(super) found: OnceCell<Result<Option<KeyRecord>, Error>>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Seat<'a> {
     flights: &'a Flights,
     hash: KeyHash,
     pub(super) flight: Arc<Flight>,
-    /// Whether the read began with this request.
+    /// True if the read began with this request.
     pub(super) is_first: bool,
 }
 

@@ -41,14 +41,14 @@ pub use watch::settle;
 /// The most times that a key is read anew because the read took longer than a lease.
 const READS_MAX: usize = 3;
 
-/// What the ring knows of a key without asking anybody.
+/// The state of a key in the ring's memory.
 #[derive(Debug, Clone)]
 pub enum Known {
     /// The caller with this key.
     Caller(Arc<Caller>),
-    /// There is such a key, or was a moment ago: the database tells the rest.
+    /// The key exists, or did a moment ago: the database tells the rest.
     Exists,
-    /// There is no such key, or it was revoked.
+    /// The key does not exist, or it was revoked.
     Nothing,
     /// Only the database can tell: the key epoch cannot be read, or there are more keys than
     /// fingerprints.
@@ -58,7 +58,7 @@ pub enum Known {
 /// The cache in front of the keys in the store.
 pub struct KeyRing {
     store: Store,
-    /// The same database by connections that nothing but the watch uses.
+    /// A second store of the same database, by connections that only the watch uses.
     watching: Store,
     callers: Cache<KeyHash, Arc<Caller>>,
     fingerprints: Fingerprints,
@@ -85,7 +85,7 @@ impl KeyRing {
         }
     }
 
-    /// What is known of the key with this hash: no I/O.
+    /// Looks the key with this hash up in memory, without I/O.
     pub fn known(&self, hash: &KeyHash) -> Known {
         let is_fresh = self.watch.is_fresh();
         if let Some(caller) = self.callers.get(hash).filter(|_| is_fresh) {
@@ -143,7 +143,7 @@ impl KeyRing {
         *self.generation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts what is so now in the place of what was held of a key.
+    /// Replaces what the ring holds of a key by its present record.
     fn replace(&self, record: KeyRecord) -> Result<(), Error> {
         let hash = KeyHash(record.key_hash);
         let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,14 +13,14 @@ use crate::auth::key::KeyHash;
 use crate::config::STREAMS_PER_KEY_MAX;
 use crate::error::Error;
 
-/// What is known of the key of an open stream.
+/// The rights of the key of an open stream, as far as they are known.
 #[derive(Debug, Clone)]
 pub enum Rights {
     /// The caller as it is now.
     Known(Arc<Caller>),
     /// The key was revoked.
     Revoked,
-    /// Something may have changed that was missed: only the database can tell.
+    /// A change may have been missed: only the database can tell.
     Unknown,
 }
 
@@ -33,12 +33,12 @@ struct Open {
     rights: watch::Sender<Rights>,
 }
 
-/// One open stream of a key, until it is dropped.
+/// An open stream of a key, which is counted until it is dropped.
 pub struct OpenStream {
     ring: Arc<KeyRing>,
     key_id: String,
     hash: KeyHash,
-    /// What is known of the key.
+    /// The rights of the key, as far as they are known.
     pub rights: watch::Receiver<Rights>,
 }
 
@@ -50,7 +50,7 @@ impl Streams {
         }
     }
 
-    /// Tells all streams that what is known of their keys does not count any more.
+    /// Tells all streams that the known rights of their keys do not count any more.
     pub(super) fn forget(&self) {
         for open in self.lock().values() {
             open.rights.send_if_modified(|rights| {
@@ -92,8 +92,8 @@ impl KeyRing {
 }
 
 impl KeyRing {
-    /// Tells the streams of a key what was found, unless something of any key has changed, or was
-    /// forgotten, since `generation`; whether it was told.
+    /// Tells the streams of a key its rights, unless a key has changed, or was forgotten, since
+    /// `generation`; returns whether they were told.
     fn tell_unless_changed(&self, generation: u64, hash: &KeyHash, found: Rights) -> bool {
         let now = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
         let unchanged = *now == generation;
@@ -105,12 +105,12 @@ impl KeyRing {
 }
 
 impl OpenStream {
-    /// Whether what is known of the key may be relied on without asking the database.
+    /// Returns true if the known rights of the key may be relied on without asking the database.
     pub fn is_fresh(&self) -> bool {
         self.ring.watch.is_fresh()
     }
 
-    /// Asks the database for the key, and tells its streams what that says.
+    /// Asks the database for the key, and tells its streams the answer.
     pub fn confirm(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let (ring, key_id, hash) = (Arc::clone(&self.ring), self.key_id.clone(), self.hash);
         async move {

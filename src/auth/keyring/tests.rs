@@ -1,4 +1,4 @@
-//! What may not be cached: a key that was taken out while it was read.
+//! A key that was taken out of the ring while it was read must not be cached.
 
 use super::*;
 use crate::clock::Clock;

@@ -1,4 +1,5 @@
-//! How a ring keeps up with the changes of keys, and how who has changed one knows that all do.
+//! The watch of the key epoch, by which a ring learns of changed keys, and by which the process
+//! that changed one learns that all others have.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,15 +11,15 @@ use crate::config::{KEY_EPOCH_POLLED, KEY_LEASE, KEY_LEASE_MARGIN};
 use crate::error::{Error, causes};
 use crate::store::{KeyChange, PageRequest, Position, Store};
 
-/// How often who has changed a key asks whether the others have applied it.
+/// The pause between two looks at whether all other processes have applied a change of a key.
 const SETTLED_POLLED: Duration = Duration::from_millis(10);
 
-/// Where a ring stands.
+/// The state of a ring's watch.
 pub(super) struct Watch {
-    /// Its name among the watchers.
+    /// The name among the watchers.
     id: String,
     started: Instant,
-    /// Until when what is cached is trusted, in microseconds after `started`.
+    /// The time until which cached callers are trusted, in microseconds after `started`.
     fresh_until: AtomicU64,
     /// The epoch up to which all changes are applied; none before the first look.
     applied: Mutex<Option<i64>>,
@@ -64,8 +65,8 @@ impl KeyRing {
         }
     }
 
-    /// Looks once: applies all changes up to the epoch that is read, and answers it. From then on
-    /// the cache is trusted for a lease, counted from before the epoch was read.
+    /// Reads the epoch once, applies all changes up to it, and returns it. From then on the cache
+    /// is trusted for a lease, counted from before the epoch was read.
     pub async fn look(&self) -> Result<i64, Error> {
         let mut applied = self.watch.applied.lock().await;
         let mut began = Instant::now();
@@ -113,7 +114,8 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Every key of the workspace, for each holds what its workspace is.
+    /// Applies a change of a workspace to all its keys, each of which holds the workspace's
+    /// settings.
     async fn apply_workspace(&self, change: &KeyChange) -> Result<(), Error> {
         let reader = self.watching.reader(change.workspace);
         let mut position = Position::Page(1);
@@ -138,7 +140,7 @@ impl KeyRing {
         }
     }
 
-    /// Says that this process accepts no key from memory any more, so that nobody waits for it.
+    /// Tells that this process accepts no key from memory any more, so that nobody waits for it.
     pub async fn leave(&self) {
         *self.watch.applied.lock().await = None;
         self.watch.fresh_until.store(0, Ordering::Release);
@@ -170,7 +172,8 @@ async fn settled(store: &Store, epoch: i64, own: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Nobody can be asked; but whoever has not read the epoch since trusts its memory only so long.
+/// Waits out the lease of processes that may not have read the epoch, where the database cannot be
+/// asked.
 async fn wait_out(error: &Error) {
     let cause = causes(error);
     tracing::warn!(

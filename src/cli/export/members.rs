@@ -57,7 +57,7 @@ pub const TASK: &[&str] =
 pub const ARTICLE: &[&str] =
     &["slug", "title", "summary", "body", "kind", "status", "category", "tags"];
 
-/// These members of a resource, as the API shows them.
+/// Returns these members of a resource, as the API shows them.
 pub fn kept(resource: &impl Serialize, members: &[&str]) -> Map<String, Value> {
     let Ok(Value::Object(mut shown)) = serde_json::to_value(resource) else { return Map::new() };
     let kept = members.iter().filter_map(|name| Some(((*name).to_owned(), shown.remove(*name)?)));

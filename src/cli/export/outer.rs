@@ -1,4 +1,4 @@
-//! What a record refers to, by what another workspace can know it by.
+//! Names that another workspace can resolve, for the ids in exported records.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::cli::import::calls::call;
 use crate::cli::import::progress::Progress;
 use crate::pb;
 
-/// So much of each kind is remembered.
+/// The number of names of each kind that are remembered.
 const KNOWN_MAX: usize = 10_000;
 
-/// Looks up what ids stand for.
+/// The look-up of the names that ids stand for.
 pub struct Outer {
     client: Client,
     progress: Progress,
@@ -40,8 +40,8 @@ impl Outer {
         Ok(Self { client, progress, source, user_fields, users, assets, categories })
     }
 
-    /// A user as somebody by their address; null for none, and for the SYSTEM user, in whose place another
-    /// workspace has its own.
+    /// Returns a user as a person with an address; null for none, and for the SYSTEM user, in whose
+    /// place another workspace has its own.
     pub async fn person(&self, id: Option<i64>) -> Result<Value, String> {
         let Some(id) = id else { return Ok(Value::Null) };
         if let Some(known) = self.users.lock().await.get(&id) {
@@ -73,7 +73,7 @@ impl Outer {
         Ok(values)
     }
 
-    /// Who has changed something, as history is imported.
+    /// Returns the actor of a change, in the form that imports of history take.
     pub async fn actor(&self, actor: Option<&pb::AuditActor>) -> Result<Value, String> {
         let Some(actor) = actor else { return Ok(Value::Null) };
         let name = Value::from(actor.name.as_str());
@@ -95,7 +95,7 @@ impl Outer {
         external_id.map_or_else(|| format!("{}:{number}", self.source), str::to_owned)
     }
 
-    /// What a ticket is known by elsewhere.
+    /// Returns the names by which another workspace can find a ticket.
     pub fn known_by(&self, ticket: &pb::Ticket) -> Map<String, Value> {
         let (source, id) = match (&ticket.external_source, &ticket.external_id) {
             (Some(source), Some(id)) => (source.clone(), id.clone()),
@@ -105,7 +105,7 @@ impl Outer {
         members.into_iter().map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
     }
 
-    /// The same of the ticket with this id.
+    /// Returns these names of the ticket with this id.
     pub async fn ticket(&self, id: i64) -> Result<Map<String, Value>, String> {
         let found = call(&self.progress, || {
             let mut client = self.client.tickets();

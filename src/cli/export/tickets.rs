@@ -1,4 +1,4 @@
-//! Tickets as they are exported, with their history, and what was said about them.
+//! The export of tickets, with their history and their comments.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use crate::cli::client::sentence;
 use crate::cli::import::calls::call;
 use crate::pb;
 
-/// So many bytes of comments or history stand in one line, and so many of them.
+/// The most bytes of comments or history in one line; what is beyond them begins another line.
 const LINE_BYTES_MAX: usize = 256 * 1024;
 const LINE_ROWS_MAX: usize = 500;
 
@@ -61,7 +61,7 @@ impl Export {
         self.in_lines(&ticket, "history", history)
     }
 
-    /// What has changed of a ticket, the oldest first.
+    /// Returns the history of a ticket, the oldest entry first.
     async fn history(&self, id: i64) -> Result<Vec<Value>, String> {
         let (mut entries, mut cursor) = (Vec::new(), Some("start".to_owned()));
         while let Some(from) = cursor {

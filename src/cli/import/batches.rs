@@ -1,4 +1,5 @@
-//! Tickets are sent a hundred at a time, each with the events that become its history.
+//! The import of tickets by batches of a hundred, each ticket with the events that become its
+//! history.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,12 +27,12 @@ const BATCH_BYTES_MAX: usize = 512 * 1024;
 pub struct Batches {
     client: Client,
     progress: Progress,
-    /// How many tickets a call has: fewer where the limits of the key admit no more.
+    /// The number of tickets in a call, which is lowered where the limits of the key admit no more.
     batch: Arc<AtomicUsize>,
     from: Reached,
 }
 
-/// Where the sending is.
+/// The state of the sending.
 #[derive(Clone, Default)]
 struct Reached {
     /// The stages that are still to be sent, the next one last; none before they are known.
@@ -114,12 +115,12 @@ impl Sender for Batches {
     }
 }
 
-/// Whether half of a call may be taken where the whole is not.
+/// Returns true if half of a call may be accepted where the whole was not.
 fn is_too_much(status: &Status) -> bool {
     has_too_many(status) || code(status) == "PAYLOAD_TOO_LARGE"
 }
 
-/// Whether a call has more tickets than the limits of the key admit.
+/// Returns true if a call has more tickets than the limits of the key admit.
 fn has_too_many(status: &Status) -> bool {
     let wrong = status.get_details_bad_request().map(|wrong| wrong.field_violations);
     wrong.into_iter().flatten().any(|wrong| wrong.reason == "TOO_MANY_ITEMS")
@@ -172,7 +173,7 @@ fn name_history(item: &mut pb::TicketImport) {
     }
 }
 
-/// What became of a ticket, in the words of an import.
+/// Translates the result of a ticket into an outcome of the import.
 fn told(outgoing: Outgoing, result: pb::ItemResult) -> (Outgoing, Result<Outcome, Vec<Reason>>) {
     let Some(error) = result.error else {
         let outcome = result.data.map(|data| data.outcome());

@@ -1,4 +1,5 @@
-//! Calls that go on: the service's limits are waited for, and it may be away for a while.
+//! Calls that are retried: the limits of the key are waited for, and the service may be away for a
+//! while.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +10,14 @@ use super::mapping::Reason;
 use super::progress::Progress;
 use crate::cli::client::sentence;
 
-/// How long the service may be away.
+/// The longest time that the service may be unreachable.
 const AWAY_MAX: Duration = Duration::from_secs(300);
-/// How long until a call is made again, at first and at most.
+/// The pauses before a call is made again, the first one and the longest one.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
 
-/// Calls, and calls again where the limits of the key are spent or the service is away. Whoever calls does
-/// nothing twice by it.
+/// Makes a call, and makes it again where the limits of the key are spent or the service is away.
+/// Whoever calls does nothing twice by it.
 pub async fn call<R, A>(progress: &Progress, mut call: impl FnMut() -> A) -> Result<R, Status>
 where
     A: Future<Output = Result<R, Status>>,
@@ -50,7 +51,7 @@ where
     }
 }
 
-/// Whether a status tells of the way to the service, or of a service that cannot answer now.
+/// Returns true if a status means that the service cannot be reached or cannot answer now.
 fn is_away(status: &Status) -> bool {
     // What the service itself answers has details.
     let is_answer = status.get_details_error_info().is_some();
@@ -66,7 +67,8 @@ pub fn code(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-/// The reasons of a refusal that is about what was sent; an error where nothing else would be taken either.
+/// Returns the reasons of a refusal of the call's content; an error where no other call would be
+/// accepted either.
 pub fn reasons(status: &Status) -> Result<Vec<Reason>, String> {
     match status.code() {
         Code::InvalidArgument

@@ -6,11 +6,11 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
 
-/// How times and dates are written.
+/// The formats of times and dates.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dates {
-    /// As strptime has it; RFC 3339, or with a blank and without seconds, by default.
+    /// The format as strptime has it; RFC 3339, or with a blank and without seconds, by default.
     pub format: Option<String>,
     /// The zone of times that name none, UTC by default.
     pub zone: Option<String>,
@@ -19,7 +19,7 @@ pub struct Dates {
 type Wrong = (&'static str, String);
 
 impl Dates {
-    /// These, and what they leave out from others.
+    /// Returns these formats, with those that they leave out taken from others.
     pub fn or(self, others: Self) -> Self {
         Self { format: self.format.or(others.format), zone: self.zone.or(others.zone) }
     }

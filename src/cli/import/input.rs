@@ -20,23 +20,23 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub struct Record {
     /// The line on which it begins, from 1.
     pub line: u64,
-    /// Its members, or the sentence that tells why it is none.
+    /// The members of the record, or the reason why the line is not a record.
     pub members: Result<Map<String, Value>, String>,
 }
 
-/// How the records stand in a file.
+/// The format of a file of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A JSON object a line.
     Ndjson,
-    /// One JSON array of objects.
+    /// A JSON array of objects.
     Json,
     /// Comma-separated values, or with semicolons or tabs, below a line with the names of the columns.
     Csv,
 }
 
-/// Hands each record of a file to `take`. An error is about the file as a whole, and nothing behind it is
-/// read.
+/// Reads a file, and hands each record to `take`. An error is about the file as a whole, and
+/// nothing behind it is read.
 pub fn read(
     path: &Path,
     format: Option<Format>,
@@ -77,11 +77,11 @@ pub fn read(
     })
 }
 
-/// Why no more of a file is read.
+/// The reason why the rest of a file is not read.
 enum Stop {
-    /// Whoever takes the records does not want more.
+    /// The taker of the records does not want more.
     Taker(String),
-    /// What stands on this line.
+    /// The line at which the file cannot be read, and the reason.
     File(u64, String),
     /// The file cannot be read behind this line.
     Io(u64, io::Error),
@@ -91,7 +91,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> String {
     format!("cannot read {}: {error}", path.display())
 }
 
-/// What a file's name says, or its first character.
+/// Guesses the format of a file by its name, or by its first character.
 fn guessed(path: &Path, text: &mut Counted) -> io::Result<Format> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if name.trim_end_matches(".gz").ends_with(".csv") {
@@ -187,7 +187,8 @@ fn no_utf8(text: &[u8], at: usize) -> String {
     )
 }
 
-/// What serde_json found, without its place: the line that it means is not the file's.
+/// Returns serde_json's message without its place, because the line that it means is not the
+/// file's.
 fn told(error: &serde_json::Error, has_column: bool) -> String {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);

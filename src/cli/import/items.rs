@@ -1,4 +1,5 @@
-//! Tickets as they are sent: by the rules of the service, and in pieces that fit into a call.
+//! The items of an import of tickets: checked by the rules of the service, and cut into pieces that
+//! fit into a call.
 
 use prost::Message;
 use rest::{Place, Validate, Violations};
@@ -8,13 +9,13 @@ use super::mapping::Reason;
 use crate::pb;
 use crate::service::tickets::check_import;
 
-/// What stands in one piece of a ticket: a longer one is sent piece by piece.
+/// The most bytes of one piece of a ticket; a longer ticket is sent piece by piece.
 pub const PIECE_BYTES_MAX: usize = 256 * 1024;
 pub const PIECE_ROWS_MAX: usize = 500;
-/// Between the source of a ticket and its id there.
+/// The separator between the source of a ticket and its id there.
 pub const BETWEEN: char = '\u{1f}';
 
-/// What a ticket is known by.
+/// Returns the key of a ticket within an import.
 pub fn key(source: &str, id: &str) -> String {
     format!("{source}{BETWEEN}{id}")
 }

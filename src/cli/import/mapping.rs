@@ -18,22 +18,22 @@ use super::dates::Dates;
 pub struct Mapping {
     /// The externalSource of records that have none.
     pub source: Option<String>,
-    /// Whether members that are fields' names already are taken as they are.
+    /// True if members that have the name of a field are taken as that field without a rule.
     #[serde(default)]
     pub is_open: bool,
-    /// How times and dates are written, where a field does not say.
+    /// The formats of times and dates, where a rule does not name one.
     #[serde(default)]
     pub dates: Dates,
-    /// Members that are left out.
+    /// The members that are left out.
     #[serde(default)]
     pub ignore: Vec<String>,
     /// The rule of each field, such as `title` or `requester.email`.
     #[serde(default)]
     pub fields: BTreeMap<String, Field>,
-    /// The same for what stands in a member that is a list.
+    /// The mapping of the comments that a record holds in a list.
     pub comments: Option<List>,
     pub history: Option<List>,
-    /// The same for the records of a file of events.
+    /// The mapping of the records of a file of events.
     pub events: Option<List>,
 }
 
@@ -44,7 +44,7 @@ pub struct List {
     /// The member that is the list; none for a file.
     #[serde(default)]
     from: String,
-    /// What stands before the id of a ticket, in a file of events.
+    /// The text before the id of a ticket, in a file of events.
     #[serde(default)]
     pub prefix: String,
     #[serde(default)]
@@ -52,17 +52,17 @@ pub struct List {
     fields: BTreeMap<String, Field>,
 }
 
-/// Where a field comes from.
+/// The source of a field.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Field {
     /// The member of this name, as it is.
     Member(String),
-    /// By a rule.
+    /// The field is made by a rule.
     Rule(Box<Rule>),
 }
 
-/// How a field is made.
+/// The rule by which a field is made.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -72,18 +72,19 @@ pub struct Rule {
     /// The members whose texts it is, one after the other.
     #[serde(default)]
     join: Vec<String>,
-    /// What stands between them, and between the parts of a list that is one text.
+    /// The separator between the members, and between the parts of a list that is one text.
     #[serde(default)]
     separator: Option<String>,
-    /// What it is without any of them.
+    /// The value of the field where the record has none of the members.
     value: Option<Value>,
-    /// What the values stand for; a `*` in one stands for any characters.
+    /// The values of the field by the values of the members; a `*` in one stands for any
+    /// characters.
     values: Option<BTreeMap<String, String>>,
-    /// How its times or dates are written, as strptime has it, such as `%d.%m.%Y %H:%M`.
+    /// The format of times or dates, as strptime has it, such as `%d.%m.%Y %H:%M`.
     format: Option<String>,
     /// The zone of times that name none, such as `Europe/Berlin`.
     zone: Option<String>,
-    /// What it is made of another kind: `text`, `number`, `boolean`, `list`.
+    /// The type into which the value is converted: `text`, `number`, `boolean`, `list`.
     #[serde(rename = "as")]
     kind: Option<Kind>,
 }
@@ -110,13 +111,13 @@ enum Kind {
 #[derive(Debug, Default)]
 pub struct Mapped {
     pub item: Map<String, Value>,
-    /// Everything that is wrong with it.
+    /// All reasons why the record is refused.
     pub wrong: Vec<Reason>,
     /// The members with a value that are left out.
     pub left_out: Vec<String>,
 }
 
-/// What is wrong with a field of a record.
+/// A reason why a field of a record is refused.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Reason {
     /// The field, or the member where no field is made of it.
@@ -156,7 +157,7 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// This mapping on top of another.
+    /// Returns this mapping on top of another.
     pub fn over(mut self, base: Self) -> Self {
         let mut fields = base.fields;
         fields.append(&mut self.fields);
@@ -186,7 +187,7 @@ impl Mapping {
         Mapped { item: made.item, wrong: made.wrong, left_out: made.left_out }
     }
 
-    /// A record of a file of events, likewise.
+    /// Applies the mapping to a record of a file of events.
     pub fn apply_to_event(&self, record: &Map<String, Value>) -> Mapped {
         let Some(events) = &self.events else {
             return Mapped { item: record.clone(), ..Mapped::default() };

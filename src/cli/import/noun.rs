@@ -1,4 +1,4 @@
-//! What a noun is whose records are imported one by one.
+//! The trait of a noun whose records are imported one by one.
 
 use rest::{Place, ReadJson, Steps, Validate, Violations};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::progress::Progress;
 use crate::cli::client::Client;
 use crate::pb;
 
-/// What a record refers to by other means than ids.
+/// A reference to a record by other means than its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reference {
     /// A user, by their e-mail address.
@@ -21,13 +21,13 @@ pub enum Reference {
 
 /// A noun whose records can be imported.
 pub trait Noun: Clone + Send + Sync + 'static {
-    /// What they are called together.
+    /// The plural name of the records.
     const NAME: &str;
     /// The members that a record is known by, of which the last is shown.
     const KEYS: &[&str];
     /// The members by which a record refers to others, each with the field that has the id.
     const REFERENCES: &[(&str, &str, Reference)];
-    /// Whether one is made after the other, in the order of the file.
+    /// True if the records are made one after the other, in the order of the file.
     const IN_ORDER: bool = false;
     type Update: ReadJson + Validate + Default + Clone + Send + Sync;
     type Create: ReadJson + Validate + Default + Send;
@@ -56,7 +56,7 @@ pub trait Noun: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Self::Resource>, Status>> + Send;
 }
 
-/// How calls are made.
+/// The means by which calls are made.
 pub struct Calls {
     pub client: Client,
     pub progress: Progress,

@@ -279,7 +279,7 @@ async fn set_status(client: &Client, key: &str, status: pb::ProjectStatus) -> Re
     client.projects().update_project(update).await.map(|_| ())
 }
 
-/// What an RPC answers with; none where it is not there.
+/// Returns the answer of an RPC; none where the record does not exist.
 fn found<A, R>(
     answer: Result<tonic::Response<A>, Status>,
     resource: impl FnOnce(A) -> Option<R>,

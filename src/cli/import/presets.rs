@@ -7,14 +7,14 @@ use super::mapping::Mapping;
 pub enum Preset {
     /// The words of the API, as `orqit export` writes them.
     Orqit,
-    /// ServiceNow's incidents.
+    /// The incidents of ServiceNow.
     Servicenow,
-    /// Zendesk's JSON export.
+    /// The JSON export of Zendesk.
     Zendesk,
 }
 
 impl Preset {
-    /// Its mapping.
+    /// Returns the mapping of the preset.
     pub fn mapping(self) -> Mapping {
         let text = match self {
             Self::Orqit => include_str!("presets/orqit.toml"),

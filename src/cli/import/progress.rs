@@ -1,4 +1,4 @@
-//! What a long command shows on stderr while it works: a bar on a terminal, a line every ten seconds
+//! The progress of a long command on stderr: a bar on a terminal, a line every ten seconds
 //! elsewhere.
 
 use std::io::IsTerminal;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a line tells how far it is.
+/// The time between two lines of progress.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// How far a command is.
+/// The progress of a command.
 #[derive(Clone)]
 pub struct Progress(Arc<Inner>);
 
@@ -28,7 +28,7 @@ struct Lines {
 }
 
 impl Progress {
-    /// Of a work of `total` pieces, or of as many as there are.
+    /// Begins the progress of a work of `total` pieces, or of an unknown number of pieces.
     pub fn new(what: &str, total: Option<u64>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let text = match total {
@@ -46,7 +46,7 @@ impl Progress {
         Self(Arc::new(Inner { what: what.to_owned(), total, bar, lines: Mutex::new(lines) }))
     }
 
-    /// Notes that so many pieces more are done.
+    /// Adds so many pieces to those that are done.
     pub fn add(&self, count: u64) {
         let inner = &self.0;
         if let Some(bar) = &inner.bar {
@@ -83,7 +83,8 @@ impl Progress {
     }
 }
 
-/// A text as a terminal may get it: without what would move its cursor or change its colours.
+/// Returns a text that a terminal may get: without what would move its cursor or change its
+/// colours.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }

@@ -9,16 +9,17 @@ use serde_json::{Map, Value, json};
 
 use super::mapping::Reason;
 
-/// Takes what is refused of one file.
+/// The writer of a file's refused records.
 pub struct Rejected {
     path: PathBuf,
     file: Option<BufWriter<File>>,
-    /// How many records were refused.
+    /// The number of refused records.
     pub count: u64,
 }
 
 impl Rejected {
-    /// That of an input file. One that an earlier import has left is gone.
+    /// Makes the file of refused records beside an input file. One that an earlier import has left
+    /// is gone.
     pub fn beside(input: &Path) -> Result<Self, String> {
         let mut name = match input.as_os_str() == "-" {
             true => "stdin".into(),
@@ -67,7 +68,7 @@ impl Rejected {
         written.map_err(|error| cannot(&self.path, &error))
     }
 
-    /// Where they stand, if there are any.
+    /// Returns the path of the file of refused records, if there are any.
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|_| self.path.as_path())
     }

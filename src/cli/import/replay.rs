@@ -20,15 +20,15 @@ use super::spool::WaitingEvent;
 use crate::cli::client::{Client, sentence};
 use crate::pb;
 
-/// So many events of one ticket are kept in memory; a ticket with more is refused.
+/// The most events of one ticket that are kept in memory; a ticket with more is refused.
 const EVENTS_MAX: usize = 10_000;
 const EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What became of one ticket.
+/// The result of replaying one ticket.
 struct Replayed {
     outgoing: Outgoing,
     figures: Figures,
-    /// Why the ticket is refused, if it is.
+    /// The reasons why the ticket is refused, if it is.
     refused: Vec<Reason>,
     /// The events that were refused, with their lines.
     events: Vec<(i64, u64, Reason)>,
@@ -110,7 +110,7 @@ fn note(import: &mut Import, one: Replayed, figures: &mut Figures) -> Result<(),
     Ok(())
 }
 
-/// Where the replay is.
+/// The state of the replay.
 #[derive(Default)]
 struct Next {
     stages: Vec<i64>,
@@ -273,8 +273,8 @@ fn status(event: &WaitingEvent) -> i32 {
     status.map_or(-1, Into::into)
 }
 
-/// How many of the leading statuses an earlier run has applied to a ticket of this version: all before the
-/// first that would make a further version.
+/// Returns how many of the leading statuses an earlier run has applied to a ticket of this version:
+/// all before the first that would make a further version.
 fn applied_before(statuses: &[i32], version: i64) -> usize {
     if version == 1 {
         return 0;
@@ -294,7 +294,7 @@ fn applied_before(statuses: &[i32], version: i64) -> usize {
     next_change.unwrap_or(statuses.len())
 }
 
-/// What a ticket cannot be created with.
+/// Returns the fields of a ticket that cannot be set when it is created.
 fn not_replayed(item: &pb::TicketImport) -> Vec<Reason> {
     let has = [
         ("requester", item.requester.is_some()),

@@ -1,4 +1,4 @@
-//! What was checked is sent, so many calls at a time, and what becomes of it is counted.
+//! The sending of checked records, several calls at a time, with a count of the outcomes.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::mapping::Reason;
 use super::progress::{Progress, plain};
 use super::spool::Waiting;
 
-/// So many refusals are shown; all of them are in the file.
+/// The most refusals that are shown; the file has all of them.
 const SHOWN_MAX: u64 = 10;
-/// The names of so many members that are left out are kept.
+/// The number of left-out members whose names are kept.
 const LEFT_OUT_MAX: usize = 1_000;
 
-/// What became of a record.
+/// The outcome of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Created,
@@ -36,7 +36,7 @@ pub struct Tally {
     pub events_sent: u64,
     pub events_refused: u64,
     shown: u64,
-    /// Members that are left out, and of how many records.
+    /// The members that are left out, with the number of records that have them.
     left_out: BTreeMap<String, u64>,
 }
 
@@ -63,7 +63,7 @@ impl Tally {
         }
     }
 
-    /// Tells what is left out: it is lost, and nobody shall find that out later.
+    /// Tells which members are left out: they are lost, and nobody should find that out later.
     pub fn tell_left_out(&self) {
         let left_out = self.left_out.iter().map(|(member, count)| format!("{member} ({count})"));
         let left_out: Vec<_> = left_out.collect();
@@ -113,22 +113,23 @@ pub type EventIds = Vec<(i64, u64)>;
 pub struct Outgoing {
     pub waiting: Waiting,
     pub events: EventIds,
-    /// Whether it brings nothing but events.
+    /// True if the item brings nothing but events.
     pub is_bare: bool,
 }
 
-/// What became of each record of a call.
+/// The outcomes of the records of a call.
 pub type Answered = Vec<(Outgoing, Result<Outcome, Vec<Reason>>)>;
 
-/// What sends the records that an import holds.
+/// A sender of the records that an import holds.
 pub trait Sender: Clone + Send + 'static {
-    /// What is sent by one call.
+    /// The content of one call.
     type Batch: Send + 'static;
 
     /// The next call, if there is one that does not need the answer to one before it.
     fn next(&mut self, import: &mut Import) -> Result<Option<Self::Batch>, String>;
 
-    /// Goes on to what needs the answers to all before it; false where there is nothing more.
+    /// Goes on to the records that need the answers to all before them; false where there is
+    /// nothing more.
     fn advance(&mut self, import: &mut Import) -> Result<bool, String>;
 
     /// Makes the call.

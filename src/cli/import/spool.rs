@@ -1,4 +1,4 @@
-//! What was read and checked, kept in a temporary database until it is sent: so a file is read once, also
+//! The spool, a temporary database of records that were read and checked: a file is read once, also
 //! from a pipe, and the memory of an import does not grow with it.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -10,19 +10,19 @@ pub struct Spool {
 
 /// A record that was checked.
 pub struct Checked {
-    /// Which of the files it stands in.
+    /// The number of the file that has the record.
     pub file: usize,
     /// The line on which it begins.
     pub line: u64,
-    /// What it is known by.
+    /// The key of the record within the import.
     pub key: String,
-    /// What has to be there before it, if it is in the files at all.
+    /// The key of the record that must be sent before this one, if it is in the files at all.
     pub parent: Option<String>,
-    /// Whether it adds to one that stands before it, as comments do.
+    /// True if the record adds to one before it, as comments do.
     pub adds: bool,
-    /// Whether it is what did not fit into the record before it.
+    /// True if the record is the rest of the one before it, which was too long.
     pub is_part: bool,
-    /// What is sent of it.
+    /// The item to send.
     pub item: Vec<u8>,
     /// The record as it was read, as JSON.
     pub raw: String,
@@ -45,11 +45,11 @@ pub struct WaitingEvent {
     pub entry: Vec<u8>,
 }
 
-/// What keeps a record from being taken.
+/// The reason why a record is not taken.
 pub enum Taken {
-    /// It waits now.
+    /// It waits for another record.
     Waits,
-    /// Another one of the same key stands in this file, on this line.
+    /// Another record of the same key stands in this file, on this line.
     Before(usize, u64),
 }
 
@@ -200,13 +200,14 @@ impl Spool {
         next.query_row([after], |row| row.get(0)).optional().map_err(failed)
     }
 
-    /// How many records and events there are.
+    /// Returns the number of records and of events.
     pub fn len(&self) -> Result<(u64, u64)> {
         let text = "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM events)";
         self.database.query_row(text, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)
     }
 
-    /// Notes that a record, or a part of it, is refused: the record as it was read, the first time.
+    /// Marks a record, or a part of it, as refused, and returns the record as it was read, the
+    /// first time.
     pub fn refuse(&self, record: &Waiting) -> Result<Option<String>> {
         let Waiting { file, line, key, .. } = record;
         let text = "UPDATE records SET is_refused = 1 WHERE key = ?1 AND file = ?2 AND line = ?3 \
@@ -222,5 +223,5 @@ impl Spool {
     }
 }
 
-/// So deep records stand below each other at most; what is deeper is refused by the service.
+/// The depth of records that wait for each other; the service refuses what is deeper.
 const PARENTS_MAX: i64 = 16;

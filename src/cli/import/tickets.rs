@@ -16,9 +16,10 @@ use super::{Import, ImportArgs, Kind, Piece, input, nothing_sent, replay};
 use crate::cli::client;
 use crate::pb;
 
-/// So many tickets are replayed at a time for each call of an import: each is a call of its own.
+/// The number of tickets that are replayed at a time for each call of an import, because each makes
+/// a call of its own.
 const REPLAYED_BESIDE: usize = 4;
-/// Which tickets, and how to bring them.
+/// The arguments of an import of tickets.
 #[derive(Debug, Args)]
 pub struct TicketsArgs {
     #[command(flatten)]
@@ -81,7 +82,7 @@ pub async fn run(args: TicketsArgs) -> Result<ExitCode, String> {
     sent.map(|()| code)
 }
 
-/// Tickets, as records.
+/// The records of tickets.
 struct Tickets {
     source: Option<String>,
     has_events: bool,

@@ -1,4 +1,5 @@
-//! One record after the other: it is found or made, changed where it differs, and brought to its status.
+//! The import of records one by one: each is found or made, changed where it differs, and brought
+//! to its status.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::marker::PhantomData;
@@ -18,14 +19,14 @@ use super::sending::{Answered, Outcome, Outgoing, Sender};
 use crate::cli::client::Client;
 use crate::pb;
 
-/// What the calls of an import share.
+/// The state that the calls of an import share.
 struct Shared {
     calls: Calls,
-    /// Ids that were found, by what they were found by.
+    /// The ids that were found, by the names by which they were found.
     ids: Mutex<BTreeMap<String, i64>>,
 }
 
-/// So many ids are remembered.
+/// The most ids that are remembered.
 const IDS_MAX: usize = 10_000;
 
 /// Sends the records of a noun one by one.
@@ -68,7 +69,7 @@ impl<N: Noun> Sender for Upserts<N> {
     }
 }
 
-/// Why a record does not go in: for what it is, or because nothing does.
+/// The reason why a record is not imported: the record itself, or a failure that stops the import.
 enum Refused {
     Record(Vec<Reason>),
     Import(String),
@@ -122,7 +123,7 @@ impl<N: Noun> Upserts<N> {
         Ok(outcome)
     }
 
-    /// Goes to a status by the fewest steps that there are.
+    /// Moves a record to a status by the fewest steps that the contract allows.
     async fn walk(
         &self,
         mut now: Map<String, Value>,
@@ -226,7 +227,7 @@ impl<N: Noun> Upserts<N> {
     }
 }
 
-/// Statuses in which somebody can have an asset, or get it.
+/// The statuses in which somebody can have an asset, or get it.
 const HOLDING: [&str; 4] = ["IN_STOCK", "ASSIGNED", "IN_USE", "IN_REPAIR"];
 
 fn text<'v>(object: &'v Map<String, Value>, member: &str) -> &'v str {

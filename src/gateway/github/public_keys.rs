@@ -9,8 +9,8 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 
-/// What a P-256 key in DER begins with (RFC 5480): the algorithm and the curve; then comes the
-/// point, uncompressed: 4 and two times 32 bytes.
+/// The beginning of a P-256 key in DER (RFC 5480): the algorithm and the curve; the uncompressed
+/// point follows: 4 and two times 32 bytes.
 const P256_SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -32,7 +32,7 @@ struct Published {
 #[derive(Deserialize)]
 struct PublishedKey {
     key_identifier: String,
-    /// PEM.
+    /// The key, as PEM.
     key: String,
 }
 

@@ -1,4 +1,4 @@
-//! Counters under many hands, beside a plain model, and forgetting.
+//! Tests of the counters: under many hands, beside a plain model, and forgetting.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;

@@ -1,4 +1,4 @@
-//! Between the messages of the contract and the articles of the store.
+//! The translation between the messages of the contract and the articles of the store.
 
 use crate::clock::Timestamp;
 use crate::pb;

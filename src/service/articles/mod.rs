@@ -3,13 +3,13 @@
 mod messages;
 mod slug;
 
-use rest::{Mask, Merge, Patch};
+use rest::Merge;
 use tonic::{Request, Response, Status};
 
 use self::messages::shown;
-use super::once::{Answer, once};
+use super::once::{Answer, once, once_on};
 use super::pages;
-use super::{accept, changes, free, next_milli, no_more, number, transitions};
+use super::{accept, accept_update, changes, free, next_milli, no_more, transitions};
 use crate::auth::caller::Caller;
 use crate::auth::scope::Scope;
 use crate::clock::Timestamp;
@@ -67,16 +67,12 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         request: Request<pb::GetArticleRequest>,
     ) -> Result<Response<pb::GetArticleResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let (reader, id) =
-            (self.store.reader(accepted.caller.workspace()), accepted.message.id.as_str());
-        let found = match number(id) {
-            Some(id) => reader.find::<Article>(id).await?,
-            None => reader.find_article_by_slug(id).await?,
-        };
-        let sees_all = sees_all(&accepted.caller);
-        let found = found.filter(|it| sees_all || i32::from(it.status) == PUBLISHED);
-        let article = Some(shown(found.ok_or_else(|| Resource::Article.not_found())?));
-        Ok(Response::new(pb::GetArticleResponse { article }))
+        let reader = self.store.reader(accepted.caller.workspace());
+        let article = reader.find_named::<Article>(&accepted.message.id).await?;
+        if !sees_all(&accepted.caller) && i32::from(article.status) != PUBLISHED {
+            return Err(Resource::Article.not_found().into());
+        }
+        Ok(Response::new(pb::GetArticleResponse { article: Some(shown(article)) }))
     }
 
     async fn create_article(
@@ -99,19 +95,13 @@ impl pb::knowledge_service_server::KnowledgeService for Articles {
         &self,
         request: Request<pb::UpdateArticleRequest>,
     ) -> Result<Response<pb::UpdateArticleResponse>, Status> {
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateArticleRequest, violations| {
-            mask = message.mask(violations);
-            slug::check(message.slug.as_deref(), violations);
-        })?;
+        let (accepted, mask) =
+            accept_update(request, |message: &pb::UpdateArticleRequest, violations| {
+                slug::check(message.slug.as_deref(), violations);
+            })?;
         let message = &accepted.message;
-        let answered = once(&self.store, &accepted, async |tx| {
-            let id = match number(&message.id) {
-                Some(id) => Some(id),
-                None => tx.find_article_id(&message.id).await?,
-            };
-            let id = id.ok_or_else(|| Resource::Article.not_found())?;
-            let before = tx.find_for_update::<Article>(id, &accepted.precondition).await?;
+        let id = &message.id;
+        let answered = once_on(&self.store, &accepted, id, async |tx, before: Article| {
             let was = shown(before.clone());
             let mut wanted = was.clone();
             message.merge(&mask, &mut wanted);
@@ -142,7 +132,7 @@ async fn insert(tx: &mut Tx, new: Article) -> Result<Article, Error> {
     free::insert(tx, new, |number| slug::numbered(&slug, number)).await
 }
 
-/// What a change of its status brings along.
+/// Applies a change of its status to an article.
 fn enter(from: i16, article: &mut Article, now: Timestamp) -> Result<(), Error> {
     if from != article.status {
         transitions::check::<pb::ArticleStatus>("An article", from, article.status)?;
@@ -161,7 +151,7 @@ fn topics(before: &Article, after: &Article) -> impl Iterator<Item = &'static st
     topic.filter(|_| before.status != after.status).into_iter()
 }
 
-/// Whether the caller sees what is not published, too.
+/// Returns true if the caller sees unpublished articles too.
 fn sees_all(caller: &Caller) -> bool {
     caller.scopes.has(Scope::KbWrite)
 }
@@ -170,8 +160,7 @@ fn needs_write(message: &str) -> Error {
     Error::new(Kind::InsufficientScope { required: Some(Scope::KbWrite.name()) }, message)
 }
 
-/// What a list of articles in these statuses asks for, as the store understands it; in any where there
-/// are none.
+/// Translates the filters of a list of articles in these statuses, or in any if there are none.
 fn query(message: &pb::ListArticlesRequest, statuses: &[i32]) -> Query {
     let conditions = [
         Condition::dimension(&STATUS, statuses.iter().copied()),

@@ -3,9 +3,7 @@
 use deunicode::deunicode_with_tofu;
 use rest::Violations;
 
-use crate::error::Error;
 use crate::service::free::Named;
-use crate::store::Tx;
 use crate::store::articles::Article;
 
 /// The most characters of a slug.
@@ -22,10 +20,6 @@ pub fn check(slug: Option<&str>, violations: &mut Violations) {
 }
 
 impl Named for Article {
-    async fn is_taken(tx: &Tx, slug: &str) -> Result<bool, Error> {
-        Ok(tx.find_article_id(slug).await?.is_some())
-    }
-
     fn named(self, slug: String) -> Self {
         Self { slug, ..self }
     }

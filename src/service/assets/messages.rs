@@ -1,4 +1,4 @@
-//! Between the messages of the contract and the assets of the store.
+//! The translation between the messages of the contract and the assets of the store.
 
 use iso_currency::Currency;
 use rest::Violations;
@@ -69,7 +69,7 @@ fn refuse_cost_alone(violations: &mut Violations) {
     violations.add("currency", "REQUIRED", "currency is needed beside purchaseCost");
 }
 
-/// Nobody has an asset that is to be ASSIGNED.
+/// Notes that an asset that is to be ASSIGNED needs a user.
 pub fn refuse_nobody(violations: &mut Violations) {
     let remedy = "assignedUserId is needed where status is ASSIGNED";
     violations.add("assignedUserId", "REQUIRED", remedy);

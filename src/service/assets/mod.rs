@@ -3,27 +3,27 @@
 mod life;
 mod messages;
 
-use rest::{Mask, Merge, Patch};
+use rest::Merge;
 use tonic::{Request, Response, Status};
 
 use self::messages::shown;
 use super::free::{self, Named};
-use super::once::{Answer, once};
+use super::once::{Answer, once, once_on};
 use super::pages;
 use super::references::check_one;
-use super::{accept, changes, next_milli, no_more, number};
+use super::{accept, accept_update, changes, next_milli, no_more};
 use crate::clock::Date;
 use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
 use crate::store::assets::{Asset, OPEN_TICKETS, STATUS, TAGS, TYPE, UNASSIGNED, WORDS};
 use crate::store::nouns::{Condition, Figures, Query};
-use crate::store::{Store, Tx, User, WorkspaceId};
+use crate::store::{Store, Tx, User};
 
 /// Answers for assets.
 #[derive(Clone)]
 pub struct Assets {
-    /// Where the assets are.
+    /// The store.
     pub store: Store,
 }
 
@@ -48,9 +48,9 @@ impl pb::asset_service_server::AssetService for Assets {
         request: Request<pb::GetAssetRequest>,
     ) -> Result<Response<pb::GetAssetResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let workspace = accepted.caller.workspace();
-        let mut asset = shown(self.find(workspace, &accepted.message.id).await?);
-        let figures = self.store.reader(workspace).figures::<Asset>(&[asset.id]).await?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let mut asset = shown(reader.find_named(&accepted.message.id).await?);
+        let figures = reader.figures::<Asset>(&[asset.id]).await?;
         count(&mut asset, &figures);
         Ok(Response::new(pb::GetAssetResponse { asset: Some(asset) }))
     }
@@ -74,17 +74,15 @@ impl pb::asset_service_server::AssetService for Assets {
         &self,
         request: Request<pb::UpdateAssetRequest>,
     ) -> Result<Response<pb::UpdateAssetResponse>, Status> {
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateAssetRequest, violations| {
-            mask = message.mask(violations);
-            messages::check_changed(message, violations);
-        })?;
+        let (accepted, mask) =
+            accept_update(request, |message: &pb::UpdateAssetRequest, violations| {
+                messages::check_changed(message, violations);
+            })?;
         let message = &accepted.message;
-        let answered = once(&self.store, &accepted, async |tx| {
-            let id = find_id(tx, &message.id).await?;
-            let before = tx.find_for_update::<Asset>(id, &accepted.precondition).await?;
+        let id = &message.id;
+        let answered = once_on(&self.store, &accepted, id, async |tx, before: Asset| {
             let mut was = shown(before.clone());
-            count(&mut was, &tx.figures::<Asset>(id).await?);
+            count(&mut was, &tx.figures::<Asset>(before.id).await?);
             let mut is = was.clone();
             message.merge(&mask, &mut is);
             let mut after = messages::updated(&before, is)?;
@@ -108,35 +106,16 @@ impl pb::asset_service_server::AssetService for Assets {
         request: Request<pb::ListAssetHistoryRequest>,
     ) -> Result<Response<pb::ListAssetHistoryResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let asset = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let asset: Asset = reader.find_named(&accepted.message.id).await?;
         let listed = pages::history::<Asset, _>(&self.store, &accepted, asset.id).await?;
         let (history, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListAssetHistoryResponse { history, meta }))
     }
 }
 
-impl Assets {
-    /// The asset that a path names, by its id or its tag.
-    async fn find(&self, workspace: WorkspaceId, id: &str) -> Result<Asset, Error> {
-        let reader = self.store.reader(workspace);
-        let found = match number(id) {
-            Some(id) => reader.find::<Asset>(id).await?,
-            None => reader.find_asset_by_tag(id).await?,
-        };
-        found.ok_or_else(|| Resource::Asset.not_found())
-    }
-}
-
 impl Answer for pb::CreateAssetResponse {}
 impl Answer for pb::UpdateAssetResponse {}
-
-async fn find_id(tx: &Tx, id: &str) -> Result<i64, Error> {
-    let found = match number(id) {
-        Some(id) => Some(id),
-        None => tx.find_asset_tag(id).await?.filter(|(_, tag)| tag == id).map(|(id, _)| id),
-    };
-    found.ok_or_else(|| Resource::Asset.not_found())
-}
 
 /// Makes an asset, with a tag of its id where it has none.
 async fn insert(tx: &mut Tx, new: Asset) -> Result<Asset, Error> {
@@ -152,10 +131,6 @@ async fn insert(tx: &mut Tx, new: Asset) -> Result<Asset, Error> {
 }
 
 impl Named for Asset {
-    async fn is_taken(tx: &Tx, tag: &str) -> Result<bool, Error> {
-        Ok(tx.find_asset_tag(tag).await?.is_some())
-    }
-
     fn named(self, asset_tag: String) -> Self {
         Self { asset_tag, ..self }
     }
@@ -167,7 +142,7 @@ fn count(asset: &mut pb::Asset, figures: &Figures) {
     asset.open_ticket_count = open.copied().unwrap_or_default();
 }
 
-/// What a list of assets asks for, as the store understands it.
+/// Translates the filters of a list of assets.
 fn query(message: &pb::ListAssetsRequest) -> Query {
     let expires_before = message.warranty_expires_before.as_deref().and_then(Date::parse);
     let conditions = [

@@ -1,4 +1,4 @@
-//! Decimal numbers as texts, and the order of values that have bounds.
+//! The order of custom field values that have bounds.
 
 use rest::Wrong;
 
@@ -21,7 +21,7 @@ pub fn check(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-/// Whether `one` comes before `other`; values of types without an order never do.
+/// Returns true if `one` comes before `other`; values of types without an order never do.
 pub fn is_less(one: &CustomValue, other: &CustomValue) -> bool {
     match (one, other) {
         (CustomValue::Integer(one), CustomValue::Integer(other)) => one < other,
@@ -32,7 +32,7 @@ pub fn is_less(one: &CustomValue, other: &CustomValue) -> bool {
     }
 }
 
-/// The number in units of its smallest digit: 36 digits fit.
+/// Returns the number in units of its smallest digit: 36 digits fit.
 fn scaled(text: &str) -> i128 {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

@@ -1,4 +1,5 @@
-//! Between the messages of custom fields and the store, and what a definition may be.
+//! The translation between the messages of custom fields and the store, and the rules of a
+//! definition.
 
 use prost_types::Value;
 use rest::{Place, Violations, Wrong};

@@ -7,14 +7,14 @@ pub mod values;
 
 use std::collections::BTreeMap;
 
-use rest::{Mask, Merge, Patch, Place, Violations};
+use rest::{Merge, Place, Violations};
 use tonic::{Request, Response, Status};
 
 use self::definition::shown;
 use super::messages::structure;
-use super::once::{Answer, once};
+use super::once::{Answer, once, once_on};
 use super::pages;
-use super::{accept, changes, no_more, number};
+use super::{accept, accept_update, changes, no_more};
 use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
@@ -46,13 +46,8 @@ impl pb::custom_field_service_server::CustomFieldService for CustomFields {
         request: Request<pb::GetCustomFieldRequest>,
     ) -> Result<Response<pb::GetCustomFieldResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let (reader, id) =
-            (self.store.reader(accepted.caller.workspace()), accepted.message.id.as_str());
-        let found = match number(id) {
-            Some(id) => reader.find::<CustomField>(id).await?,
-            None => reader.custom_fields(&[id.to_owned()]).await?.into_iter().next(),
-        };
-        let custom_field = Some(shown(found.ok_or_else(|| Resource::CustomField.not_found())?));
+        let reader = self.store.reader(accepted.caller.workspace());
+        let custom_field = Some(shown(reader.find_named(&accepted.message.id).await?));
         Ok(Response::new(pb::GetCustomFieldResponse { custom_field }))
     }
 
@@ -81,8 +76,7 @@ impl pb::custom_field_service_server::CustomFieldService for CustomFields {
         let new = new.ok_or_else(|| Error::internal("a type that is none was accepted"))?;
         let answered = once(&self.store, &accepted, async |tx| {
             let made = shown(tx.insert_custom_field(new).await?);
-            tx.record(changes::created(Resource::CustomField, &made));
-            tx.audit(changes::audit(Resource::CustomField, "create", made.id, None, Some(&made)));
+            changes::record_created(tx, Resource::CustomField, made.id, &made);
             Ok(pb::CreateCustomFieldResponse { custom_field: Some(made) })
         });
         Ok(answered.await?)
@@ -92,38 +86,19 @@ impl pb::custom_field_service_server::CustomFieldService for CustomFields {
         &self,
         request: Request<pb::UpdateCustomFieldRequest>,
     ) -> Result<Response<pb::UpdateCustomFieldResponse>, Status> {
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateCustomFieldRequest, violations| {
-            mask = message.mask(violations);
-        })?;
+        let (accepted, mask) = accept_update(request, no_more)?;
         let message = &accepted.message;
-        let answered = once(&self.store, &accepted, async |tx| {
-            let id = match number(&message.id) {
-                Some(id) => Some(id),
-                None => {
-                    let found = tx.custom_fields(std::slice::from_ref(&message.id)).await?;
-                    let named = found.into_iter().find(|field| field.key == message.id);
-                    named.map(|field| field.id)
-                }
-            };
-            let id = id.ok_or_else(|| Resource::CustomField.not_found())?;
-            let before = tx.find_for_update::<CustomField>(id, &accepted.precondition).await?;
-            let was = shown(before.clone());
-            let mut wanted = was.clone();
+        let id = &message.id;
+        let answered = once_on(&self.store, &accepted, id, async |tx, before: CustomField| {
+            let mut wanted = shown(before.clone());
             message.merge(&mask, &mut wanted);
             let mut violations = Violations::default();
-            let mut after = definition::updated(&before, wanted, &mut violations);
+            let after = definition::updated(&before, wanted, &mut violations);
             if !violations.is_empty() {
                 return Err(Error::invalid(violations));
             }
-            if after != before {
-                after = tx.update(&before, after).await?;
-                let is = shown(after.clone());
-                tx.record_update(&after, changes::updated(Resource::CustomField, &was, &is, []));
-                let (was, is) = (Some(&was), Some(&is));
-                tx.audit(changes::audit(Resource::CustomField, "update", after.id, was, is));
-            }
-            Ok(pb::UpdateCustomFieldResponse { custom_field: Some(shown(after)) })
+            let field = changes::update_audited(tx, before, after, shown).await?;
+            Ok(pb::UpdateCustomFieldResponse { custom_field: Some(field) })
         });
         Ok(answered.await?)
     }

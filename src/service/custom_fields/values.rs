@@ -1,4 +1,4 @@
-//! Values of custom fields: between JSON, the store, and what lists are asked for.
+//! The values of custom fields: from JSON, to the store, and in the filters of lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +9,9 @@ use rest::{Place, Violations, Wrong};
 
 use super::decimal;
 use crate::service::number;
-use crate::service::users::is_address;
 use crate::store::tickets::{CustomValue, CustomValues};
 use crate::store::{CustomField, CustomFieldType};
+use rest::validate::is_address;
 
 /// The most that all values of a ticket have together, as JSON.
 const VALUES_BYTES_MAX: usize = 64 * 1024;
@@ -45,8 +45,8 @@ pub fn messages(values: CustomValues) -> BTreeMap<String, Value> {
     values.into_iter().map(|(key, value)| (key, message(value))).collect()
 }
 
-/// The values that a ticket has after what was sent of them: nothing at all takes out all. `fields` are
-/// those that were named, and for a new ticket those that it must have a value of.
+/// Returns the values of a ticket after those that were sent; an empty map takes out all. `fields`
+/// are those that were named, and for a new ticket those that it must have a value of.
 pub fn apply(
     fields: &[CustomField],
     before: Option<&CustomValues>,
@@ -133,12 +133,12 @@ pub fn asked(field: &CustomField, text: &str) -> Result<Vec<CustomValue>, Wrong>
     }
 }
 
-/// What is wrong with a key that no field has.
+/// Returns the violation of a key that no field has.
 pub fn unknown() -> Wrong {
     Wrong::new("UNKNOWN_FIELD", "is no custom field of this workspace; leave it out")
 }
 
-/// A value within the bounds of its field; none for an empty list.
+/// Reads a value within the bounds of its field; none for an empty list.
 fn read(field: &CustomField, value: &Value) -> Result<Option<CustomValue>, Wrong> {
     let value = of_type(field.field_type, value)?;
     let active = || field.bounds.options.iter().filter(|one| one.is_active).map(|one| &one.value);
@@ -174,7 +174,7 @@ fn read(field: &CustomField, value: &Value) -> Result<Option<CustomValue>, Wrong
     Ok(Some(value))
 }
 
-/// A value of a type, whatever the bounds of its field.
+/// Reads a value of a type, whatever the bounds of its field.
 pub fn of_type(field_type: CustomFieldType, value: &Value) -> Result<CustomValue, Wrong> {
     let text = match &value.kind {
         Some(Kind::StringValue(text)) => Some(text.as_str()),
@@ -282,12 +282,12 @@ fn told(bound: &CustomValue) -> String {
     }
 }
 
-/// Whether a value is none.
+/// Returns true if a value is null.
 pub fn is_null(value: &Value) -> bool {
     matches!(value.kind, None | Some(Kind::NullValue(_)))
 }
 
-/// How large the values are as JSON.
+/// Returns the size of the values as JSON.
 fn bytes(values: &CustomValues) -> usize {
     let messages = messages(values.clone());
     let json = serde_json::to_vec(&rest::write::Map(&messages, rest::write::Value));

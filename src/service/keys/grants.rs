@@ -1,4 +1,5 @@
-//! What a caller may do to keys: a key never makes, changes or becomes more than itself.
+//! The limits of a caller's rights over keys: a key never makes, changes or becomes more than
+//! itself.
 //!
 //! More is a scope that the caller lacks, a limit above its own, or an expiry after its own.
 
@@ -89,8 +90,8 @@ pub fn may_set_limits(caller: &Caller, sets_limits: bool) -> Result<(), Error> {
     Err(beyond(Some(Scope::WorkspaceManage.name()), message))
 }
 
-/// The limits of a new key: what is asked for, and otherwise the usual ones, or the caller's own
-/// where they are lower.
+/// Returns the limits of a new key: those that are asked for, and otherwise the usual ones, or the
+/// caller's own where they are lower.
 pub fn limits(caller: &Caller, asked: pb::ApiKeyLimitsInput) -> (i32, i32) {
     let usual = |usual, own| if above(usual, own) { own } else { usual };
     let own = &caller.key;
@@ -113,12 +114,12 @@ fn has_all(caller: &Caller, scopes: Scopes) -> Result<(), Error> {
     }
 }
 
-/// Whether a limit is higher than another; 0 is none, and so the highest.
+/// Returns true if a limit is higher than another; 0 is none, and so the highest.
 fn above(limit: i32, other: i32) -> bool {
     other != 0 && (limit == 0 || limit > other)
 }
 
-/// Whether an expiry is later than another; none is never, and so the latest.
+/// Returns true if an expiry is later than another; none is never, and so the latest.
 fn later(expiry: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     other.is_some_and(|other| expiry.is_none_or(|expiry| expiry > other))
 }

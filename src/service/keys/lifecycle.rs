@@ -1,5 +1,5 @@
-//! How keys are made, changed, rotated and revoked within a change of their workspace, with the
-//! events and the entries of the audit log that tell of it.
+//! The lifecycle of keys within a change of their workspace: made, changed, rotated and revoked,
+//! with the events and the entries of the audit log.
 
 use rest::Mask;
 
@@ -60,7 +60,7 @@ fn names(scopes: Scopes) -> Vec<String> {
     scopes.names().into_iter().map(str::to_owned).collect()
 }
 
-/// What an update asks for; what the mask does not name stays as it is.
+/// Returns the changes that an update asks for; a field that the mask does not name stays as it is.
 pub fn changes(message: &pb::UpdateKeyRequest, mask: &Mask) -> Result<KeyChanges, Error> {
     let mut changes = KeyChanges::default();
     for field in mask.iter() {
@@ -112,7 +112,7 @@ pub fn cap_reached(max_active_keys: i32) -> Error {
     Error::new(Kind::ApiKeyLimitReached, message)
 }
 
-/// Revokes a key, unless it is revoked already; the key as it is then.
+/// Revokes a key, unless it is revoked already, and returns it.
 pub async fn revoke(tx: &mut Tx, before: KeyRecord) -> Result<KeyRecord, Error> {
     if before.revoked_at.is_some() {
         return Ok(before);
@@ -132,10 +132,15 @@ pub async fn revoke_leaked(
     key_id: &str,
     actor: Actor,
 ) -> Result<(), Error> {
-    let mut tx = store.begin(workspace, actor).await?;
-    if let Some(key) = tx.find_key_for_update(key_id, &Precondition::default()).await? {
-        revoke(&mut tx, key).await?;
-        tx.commit().await?;
+    let locking = store.begin_locking(workspace, actor).await?;
+    match locking.find_key_for_update(key_id, &Precondition::default()).await {
+        Ok((key, mut tx)) => {
+            revoke(&mut tx, key).await?;
+            tx.commit().await?;
+        }
+        // It was there a moment ago, and is nobody's now.
+        Err(error) if error.kind == Kind::NotFound(Resource::ApiKey) => {}
+        Err(error) => return Err(error),
     }
     ring.settle().await;
     Ok(())

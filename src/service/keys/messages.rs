@@ -1,4 +1,4 @@
-//! Between the messages of the contract and the keys of the store.
+//! The translation between the messages of the contract and the keys of the store.
 
 use crate::auth::caller::Caller;
 use crate::auth::key::KeyText;

@@ -1,4 +1,4 @@
-//! KeyService: the whole life of a key, and who a key is.
+//! KeyService: the lifecycle of keys, and the identity of a caller.
 //!
 //! What a caller may do to keys stands in `grants`. A change of a key is answered once every process
 //! that accepts keys has applied it.
@@ -9,13 +9,13 @@ mod messages;
 
 use std::sync::Arc;
 
-use rest::{Mask, Patch, Violations};
+use rest::Violations;
 use tonic::{Request, Response, Status};
 
-use super::once::{Answer, kept_by_nobody, once};
+use super::once::{Answer, kept_by_nobody, once, once_locking};
 use super::pages;
 use super::rate_limits::rate_limits;
-use super::{accept, accept_public, no_more};
+use super::{accept, accept_public, accept_update, no_more};
 use crate::auth::key::{KeyText, can_be_id};
 use crate::auth::keyring::KeyRing;
 use crate::auth::leaks::{Leaks, Reporter};
@@ -34,13 +34,13 @@ pub use lifecycle::{audit, cap_reached, created, revoke, revoke_leaked};
 /// Answers for keys.
 #[derive(Clone)]
 pub struct Keys {
-    /// Where the keys are.
+    /// The store.
     pub store: Store,
-    /// Who is told of every change.
+    /// The ring of keys, which every change is told to.
     pub ring: Arc<KeyRing>,
-    /// What ends keys that leaked.
+    /// The desk for leaked keys, which revokes them.
     pub leaks: Arc<Leaks>,
-    /// Tells what is left of the rate limits.
+    /// The limiter, which knows what is left of the rate limits.
     pub limiter: Arc<Limiter>,
     /// Tells whether a key has expired.
     pub clock: Clock,
@@ -140,29 +140,28 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::UpdateKeyRequest>,
     ) -> Result<Response<pb::UpdateKeyResponse>, Status> {
         let now = self.clock.now();
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateKeyRequest, violations| {
-            mask = message.mask(violations);
-            check_scopes(&message.scopes, violations);
-            check_expiry(message.expires_at, now, violations);
-        })?;
+        let (accepted, mask) =
+            accept_update(request, |message: &pb::UpdateKeyRequest, violations| {
+                check_scopes(&message.scopes, violations);
+                check_expiry(message.expires_at, now, violations);
+            })?;
         let caller = &accepted.caller;
         let changes = changes(&accepted.message, &mask)?;
         grants::may_change(caller, &changes)?;
-        let answered = once(&self.store, &accepted, async |tx| {
+        let answered = once_locking(&self.store, &accepted, async |locking| {
             let id = key_id(&accepted.message.id)?;
-            let found = tx.find_key_for_update(id, &accepted.precondition).await?;
-            let before = found.ok_or_else(|| Resource::ApiKey.not_found())?;
+            let (before, mut tx) = locking.find_key_for_update(id, &accepted.precondition).await?;
             grants::within(caller, &before)?;
             grants::narrower(&before, &changes)?;
             tx.update_key(&before, &changes).await?;
-            let after = made(tx, &before.key_id).await?;
+            let after = made(&tx, &before.key_id).await?;
             if after != before {
                 let id = &before.key_id;
                 tx.record(changed(EventType::ApiKeyUpdated, &before, &after, tx.now()));
                 tx.audit(audit("api_key.update", id, Some(&before), Some(&after), tx.now()));
             }
-            Ok(pb::UpdateKeyResponse { key: Some(messages::api_key(&after, tx.now())) })
+            let key = Some(messages::api_key(&after, tx.now()));
+            Ok((pb::UpdateKeyResponse { key }, tx))
         });
         let answer = answered.await?;
         self.ring.settle().await;
@@ -174,12 +173,11 @@ impl pb::key_service_server::KeyService for Keys {
         request: Request<pb::RevokeKeyRequest>,
     ) -> Result<Response<pb::RevokeKeyResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let answered = once(&self.store, &accepted, async |tx| {
+        let answered = once_locking(&self.store, &accepted, async |locking| {
             let id = key_id(&accepted.message.id)?;
-            let found = tx.find_key_for_update(id, &accepted.precondition).await?;
-            let found = found.ok_or_else(|| Resource::ApiKey.not_found())?;
-            let key = revoke(tx, found).await?;
-            Ok(pb::RevokeKeyResponse { key: Some(messages::api_key(&key, tx.now())) })
+            let (before, mut tx) = locking.find_key_for_update(id, &accepted.precondition).await?;
+            let key = messages::api_key(&revoke(&mut tx, before).await?, tx.now());
+            Ok((pb::RevokeKeyResponse { key: Some(key) }, tx))
         });
         let answer = answered.await?;
         // Also where it was revoked before: whoever asked then may not have had an answer.
@@ -194,14 +192,14 @@ impl pb::key_service_server::KeyService for Keys {
         let accepted = accept(request, no_more)?;
         let grace = i64::from(accepted.message.grace_period_seconds.unwrap_or_default()) * 1000;
         let text = KeyText::generate();
-        let answered = once(&self.store, &accepted, async |tx| {
+        let answered = once_locking(&self.store, &accepted, async |locking| {
             let id = key_id(&accepted.message.id)?;
-            let found = tx.find_key_for_update(id, &accepted.precondition).await?;
-            let old = found.ok_or_else(|| Resource::ApiKey.not_found())?;
+            let (old, mut tx) = locking.find_key_for_update(id, &accepted.precondition).await?;
             grants::within(&accepted.caller, &old)?;
             check_rotation(&old, tx.now())?;
-            let new = successor(tx, &accepted.caller, &old, &text, grace).await?;
-            Ok(pb::RotateKeyResponse { key: Some(messages::revealed(&new, &text, tx.now())) })
+            let new = successor(&mut tx, &accepted.caller, &old, &text, grace).await?;
+            let key = Some(messages::revealed(&new, &text, tx.now()));
+            Ok((pb::RotateKeyResponse { key }, tx))
         });
         let answer = answered.await?;
         self.ring.settle().await;

@@ -1,4 +1,4 @@
-//! Between the messages of the contract and the projects of the store.
+//! The translation between the messages of the contract and the projects of the store.
 
 use rest::Violations;
 
@@ -21,7 +21,8 @@ pub fn check_new(message: &pb::CreateProjectRequest, violations: &mut Violations
     check_dates(&message.start_date, &message.due_date, violations);
 }
 
-/// Dates as they are written are in the order of their texts.
+/// Checks that a project does not end before it begins; dates as they are written are in the order
+/// of their texts.
 fn check_dates(start: &Option<String>, due: &Option<String>, violations: &mut Violations) {
     if let (Some(start), Some(due)) = (start, due)
         && due < start

@@ -3,26 +3,27 @@
 mod messages;
 mod tasks;
 
-use rest::{Mask, Merge, Patch};
+use rest::Merge;
 use tonic::{Request, Response, Status};
 
 use self::messages::{count, shown};
-use super::once::{Answer, once};
+use super::once::{Answer, once, once_locking, once_on};
 use super::pages;
 use super::references::check_one;
-use super::{accept, changes, next_milli, no_more, number, transitions};
+use super::{accept, accept_update, changes, next_milli, no_more, transitions};
 use crate::error::{Error, Kind};
 use crate::pb;
+use crate::preconditions::Precondition;
 use crate::resource::Resource;
 use crate::store::nouns::{Condition, Query};
 use crate::store::projects::{Project, STATUS, WORDS};
 use crate::store::tasks::Task;
-use crate::store::{Store, Tx, User, WorkspaceId};
+use crate::store::{Store, Tx, User};
 
 /// Answers for projects.
 #[derive(Clone)]
 pub struct Projects {
-    /// Where the projects are.
+    /// The store.
     pub store: Store,
 }
 
@@ -48,9 +49,9 @@ impl pb::project_service_server::ProjectService for Projects {
         request: Request<pb::GetProjectRequest>,
     ) -> Result<Response<pb::GetProjectResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let workspace = accepted.caller.workspace();
-        let mut project = shown(self.find(workspace, &accepted.message.id).await?);
-        let figures = self.store.reader(workspace).figures::<Project>(&[project.id]).await?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let mut project = shown(reader.find_named(&accepted.message.id).await?);
+        let figures = reader.figures::<Project>(&[project.id]).await?;
         count(&mut project, &figures);
         Ok(Response::new(pb::GetProjectResponse { project: Some(project) }))
     }
@@ -74,16 +75,12 @@ impl pb::project_service_server::ProjectService for Projects {
         &self,
         request: Request<pb::UpdateProjectRequest>,
     ) -> Result<Response<pb::UpdateProjectResponse>, Status> {
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateProjectRequest, violations| {
-            mask = message.mask(violations);
-        })?;
+        let (accepted, mask) = accept_update(request, no_more)?;
         let message = &accepted.message;
-        let answered = once(&self.store, &accepted, async |tx| {
-            let id = find_id(tx, &message.id).await?;
-            let before = tx.find_for_update::<Project>(id, &accepted.precondition).await?;
+        let id = &message.id;
+        let answered = once_on(&self.store, &accepted, id, async |tx, before: Project| {
             let mut was = shown(before.clone());
-            count(&mut was, &tx.figures::<Project>(id).await?);
+            count(&mut was, &tx.figures::<Project>(before.id).await?);
             let mut is = was.clone();
             message.merge(&mask, &mut is);
             let after = messages::updated(&before, is)?;
@@ -108,7 +105,8 @@ impl pb::project_service_server::ProjectService for Projects {
         request: Request<pb::ListProjectHistoryRequest>,
     ) -> Result<Response<pb::ListProjectHistoryResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let project = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let project: Project = reader.find_named(&accepted.message.id).await?;
         let listed = pages::history::<Project, _>(&self.store, &accepted, project.id).await?;
         let (history, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListProjectHistoryResponse { history, meta }))
@@ -119,7 +117,8 @@ impl pb::project_service_server::ProjectService for Projects {
         request: Request<pb::ListTasksRequest>,
     ) -> Result<Response<pb::ListTasksResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let project = self.find(accepted.caller.workspace(), &accepted.message.id).await?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let project: Project = reader.find_named(&accepted.message.id).await?;
         let list = tasks::query(project.id, &accepted.message);
         let listed = pages::list(&self.store, &accepted, &list, tasks::shown).await?;
         let (tasks, meta) = (listed.messages, Some(listed.meta));
@@ -132,10 +131,13 @@ impl pb::project_service_server::ProjectService for Projects {
     ) -> Result<Response<pb::CreateTaskResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let message = &accepted.message;
-        let answered = once(&self.store, &accepted, async |tx| {
-            let id = find_id(tx, &message.id).await?;
-            let task = tasks::create(tx, id, message.clone()).await?;
-            Ok(pb::CreateTaskResponse { task: Some(task) })
+        let answered = once_locking(&self.store, &accepted, async |locking| {
+            // Held until the change has ended: it can neither be closed meanwhile nor get another task.
+            let any = Precondition::default();
+            let (project, locking) = locking.find_for_update(&message.id, &any).await?;
+            let mut tx = locking.done();
+            let task = tasks::create(&mut tx, &project, message.clone()).await?;
+            Ok((pb::CreateTaskResponse { task: Some(task) }, tx))
         });
         Ok(answered.await?)
     }
@@ -145,26 +147,19 @@ impl pb::project_service_server::ProjectService for Projects {
         request: Request<pb::GetTaskRequest>,
     ) -> Result<Response<pb::GetTaskResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let task = self.find_task(accepted.caller.workspace(), &accepted.message.task_id).await?;
-        Ok(Response::new(pb::GetTaskResponse { task: Some(tasks::shown(task)) }))
+        let reader = self.store.reader(accepted.caller.workspace());
+        let task = tasks::shown(reader.find_named(&accepted.message.task_id).await?);
+        Ok(Response::new(pb::GetTaskResponse { task: Some(task) }))
     }
 
     async fn update_task(
         &self,
         request: Request<pb::UpdateTaskRequest>,
     ) -> Result<Response<pb::UpdateTaskResponse>, Status> {
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateTaskRequest, violations| {
-            mask = message.mask(violations);
-        })?;
+        let (accepted, mask) = accept_update(request, no_more)?;
         let message = &accepted.message;
-        let answered = once(&self.store, &accepted, async |tx| {
-            let id = match number(&message.task_id) {
-                Some(id) => Some(id),
-                None => tx.find_task_id(&message.task_id).await?,
-            };
-            let id = id.ok_or_else(|| Resource::Task.not_found())?;
-            let before = tx.find_for_update::<Task>(id, &accepted.precondition).await?;
+        let id = &message.task_id;
+        let answered = once_on(&self.store, &accepted, id, async |tx, before: Task| {
             let after = tasks::update(tx, before, message, &mask).await?;
             Ok(pb::UpdateTaskResponse { task: Some(after) })
         });
@@ -176,32 +171,11 @@ impl pb::project_service_server::ProjectService for Projects {
         request: Request<pb::ListTaskHistoryRequest>,
     ) -> Result<Response<pb::ListTaskHistoryResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let task = self.find_task(accepted.caller.workspace(), &accepted.message.task_id).await?;
+        let reader = self.store.reader(accepted.caller.workspace());
+        let task: Task = reader.find_named(&accepted.message.task_id).await?;
         let listed = pages::history::<Task, _>(&self.store, &accepted, task.id).await?;
         let (history, meta) = (listed.messages, Some(listed.meta));
         Ok(Response::new(pb::ListTaskHistoryResponse { history, meta }))
-    }
-}
-
-impl Projects {
-    /// The project that a path names, by its id or its key.
-    async fn find(&self, workspace: WorkspaceId, id: &str) -> Result<Project, Error> {
-        let reader = self.store.reader(workspace);
-        let found = match number(id) {
-            Some(id) => reader.find::<Project>(id).await?,
-            None => reader.find_project_by_key(id).await?,
-        };
-        found.ok_or_else(|| Resource::Project.not_found())
-    }
-
-    /// The task that a path names, by its id or its number.
-    async fn find_task(&self, workspace: WorkspaceId, id: &str) -> Result<Task, Error> {
-        let reader = self.store.reader(workspace);
-        let found = match number(id) {
-            Some(id) => reader.find::<Task>(id).await?,
-            None => reader.find_task_by_number(id).await?,
-        };
-        found.ok_or_else(|| Resource::Task.not_found())
     }
 }
 
@@ -210,15 +184,7 @@ impl Answer for pb::UpdateProjectResponse {}
 impl Answer for pb::CreateTaskResponse {}
 impl Answer for pb::UpdateTaskResponse {}
 
-async fn find_id(tx: &Tx, id: &str) -> Result<i64, Error> {
-    let found = match number(id) {
-        Some(id) => Some(id),
-        None => tx.find_project_id(id).await?,
-    };
-    found.ok_or_else(|| Resource::Project.not_found())
-}
-
-/// What a list of projects asks for, as the store understands it.
+/// Translates the filters of a list of projects.
 fn query(message: &pb::ListProjectsRequest) -> Query {
     let conditions = [
         Condition::dimension(&STATUS, message.status.iter().copied()),

@@ -6,21 +6,18 @@ use super::{Error, Kind, Resource, Tx, User, changes, pages, transitions};
 use crate::clock::{Date, Timestamp};
 use crate::pb;
 use crate::pb::{ProjectStatus, TaskStatus};
-use crate::preconditions::Precondition;
 use crate::service::{next_milli, references, stored};
 use crate::store::nouns::{Condition, Query};
 use crate::store::projects::Project;
 use crate::store::tasks::{PRIORITY, STATUS, Task, UNASSIGNED, WORDS};
 use crate::store::tickets::Ticket;
 
-/// Makes a task in a project, which is held until the change has ended: it can neither be closed
-/// meanwhile nor get another task, so its number is one more than the tasks that there are.
+/// Makes a task in a project, which is locked, so its number is one more than the tasks that there are.
 pub async fn create(
     tx: &mut Tx,
-    project: i64,
+    project: &Project,
     message: pb::CreateTaskRequest,
 ) -> Result<pb::Task, Error> {
-    let project = tx.find_for_update::<Project>(project, &Precondition::default()).await?;
     let closed = [ProjectStatus::Completed as i16, ProjectStatus::Cancelled as i16];
     if closed.contains(&project.status) {
         let status = transitions::name::<ProjectStatus>(project.status.into());
@@ -39,7 +36,7 @@ pub async fn create(
     Ok(task)
 }
 
-/// Changes a task that is held, and answers it as it is then.
+/// Changes a task that is held, and returns it as it is then.
 pub async fn update(
     tx: &mut Tx,
     before: Task,
@@ -92,7 +89,7 @@ fn topics(before: &Task, after: &Task) -> impl Iterator<Item = &'static str> {
     topics.into_iter().filter(|(_, applies)| *applies).map(|(topic, _)| topic)
 }
 
-/// When a task that comes into a status was done.
+/// Returns the time of completion of a task that comes into a status.
 fn completed(status: i16, now: Timestamp) -> Option<Timestamp> {
     (status == TaskStatus::Done as i16).then_some(now)
 }
@@ -155,7 +152,7 @@ fn updated(before: &Task, wanted: pb::Task) -> Task {
     }
 }
 
-/// What a list of the tasks of a project asks for, as the store understands it.
+/// Translates the filters of a list of the tasks of a project.
 pub fn query(project: i64, message: &pb::ListTasksRequest) -> Query {
     let due_before = message.due_before.as_deref().and_then(Date::parse);
     let conditions = [

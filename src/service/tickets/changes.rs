@@ -1,4 +1,4 @@
-//! What an update does to a ticket: its fields, and the event that tells of it.
+//! The effects of an update on a ticket: its fields, and the event that tells of it.
 
 use rest::{Mask, Merge, Violations};
 
@@ -11,7 +11,7 @@ use crate::resource::Resource;
 use crate::service::changes;
 use crate::store::tickets::{Status, Ticket};
 
-/// The ticket as the request wants it; what the mask does not name stays as it is.
+/// Returns the ticket as the request wants it; a field that the mask does not name stays as it is.
 pub fn apply(
     before: &Ticket,
     message: &pb::UpdateTicketRequest,
@@ -65,7 +65,7 @@ fn topics(before: &Ticket, after: &Ticket) -> impl Iterator<Item = &'static str>
     topics.into_iter().filter(|(_, applies)| *applies).map(|(topic, _)| topic)
 }
 
-/// `externalSource` and `externalId` make sense only together.
+/// Notes that `externalSource` and `externalId` make sense only together.
 pub fn check_external(source: bool, id: bool, violations: &mut Violations) {
     match (source, id) {
         (true, false) => {

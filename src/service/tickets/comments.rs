@@ -1,4 +1,4 @@
-//! Comments on tickets, and what one does to its ticket.
+//! Comments on tickets, and their effects on the ticket.
 
 use serde_json::{Map, json};
 
@@ -50,29 +50,30 @@ from_number! {
     channel -> Channel,
 }
 
-/// Who opens a ticket again by what they say, unless it was closed for good.
+/// The people whose comment reopens a ticket, unless it was closed for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpensAgain {
-    /// Whoever asked for it.
+    /// The requester of the ticket.
     Requester,
-    /// Whoever says it.
+    /// Any author of a comment.
     Anybody,
 }
 
-/// What is said to a ticket, and what follows.
+/// A comment on a ticket, and its effects.
 pub struct Said {
     /// The comment.
     pub new: NewComment,
-    /// Who opens the ticket again by it.
+    /// The people whose comment reopens the ticket.
     pub opens_again: OpensAgain,
     /// A user who watches the ticket from then on.
     pub watcher: Option<i64>,
-    /// Where requester and watchers are written to; nowhere where the workspace does not want it.
+    /// The outbox for notices to requester and watchers; none where the workspace does not want
+    /// them.
     pub outbox: Option<Outbox>,
 }
 
-/// Adds a comment to a ticket that is locked; `by` is who changes it. Answers the comment, and the ticket as
-/// it is then.
+/// Adds a comment to a ticket that is locked; `by` is the user who changes it. Returns the comment,
+/// and the ticket as it is then.
 pub async fn add(
     tx: &mut Tx,
     before: &Ticket,

@@ -9,7 +9,7 @@ use crate::service::pages;
 use crate::store::{CursorKey, Followed, Page, PageRequest, Position, Reader, Workspace};
 use crate::subscription::Subscription;
 
-/// What the feed tells of.
+/// The types of events in the feed.
 const TYPES: &[EventType] = &[
     EventType::TicketCreated,
     EventType::TicketUpdated,

@@ -1,4 +1,4 @@
-//! What a list of tickets asks for, as the store understands it.
+//! The translation of a list's filters.
 
 use rest::Violations;
 
@@ -25,7 +25,7 @@ pub fn check(message: &pb::ListTicketsRequest, violations: &mut Violations) {
     }
 }
 
-/// Whether what is found is asked for in order of relevance.
+/// Returns true if the list is asked for in order of relevance.
 pub fn is_by_relevance(message: &pb::ListTicketsRequest) -> bool {
     message.sort.as_deref() == Some("relevance")
 }

@@ -1,5 +1,5 @@
-//! What tickets are answered with beside themselves: their newest comments and history, by one query
-//! each, however many tickets there are.
+//! The resources that are included in answers with tickets: their newest comments and history, by
+//! one query each, however many tickets there are.
 
 use prost::Message;
 
@@ -11,8 +11,8 @@ use crate::service::pages::Room;
 use crate::store::Reader;
 use crate::store::tickets::Ticket;
 
-/// Adds to tickets what `include` asks for, as far as there is room in the answer; the oldest of it is
-/// left out.
+/// Adds to tickets the resources that `include` asks for, as far as there is room in the answer;
+/// the oldest are left out.
 pub async fn include(
     reader: Reader<'_>,
     include: &[String],

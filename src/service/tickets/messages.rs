@@ -1,5 +1,5 @@
-//! Between the messages of the contract and the tickets of the store. Both number their enums
-//! alike, and the messages were validated, so a number always has its place.
+//! The translation between the messages of the contract and the tickets of the store. Both number
+//! their enums alike, and the messages were validated, so a number always has its place.
 
 use super::references::Named;
 use crate::pb;

@@ -23,14 +23,13 @@ use self::comments::{OpensAgain, Said};
 use super::batch::{check_size, spend};
 use super::custom_fields;
 use super::emails::Outbox;
-use super::once::{Answer, once};
+use super::once::{Answer, once_locking, once_on};
 use super::pages;
 use super::references::check_one;
-use super::{accept, no_more, number};
+use super::{accept, no_more};
 use crate::error::Error;
 use crate::limits::Limiter;
 use crate::pb;
-use crate::resource::Resource;
 use crate::store::tickets::{Comment, Ticket, TicketFilter};
 use crate::store::{CursorKey, Store, User, WorkspaceId};
 
@@ -39,11 +38,11 @@ pub use imports::check as check_import;
 /// Answers for tickets.
 #[derive(Clone)]
 pub struct Tickets {
-    /// Where the tickets are.
+    /// The store.
     pub store: Store,
-    /// What batches spend of; none where the service calls itself, to load its demo.
+    /// The limiter of which batches spend; none where the service calls itself, to load its demo.
     pub limiter: Option<Arc<Limiter>>,
-    /// Where e-mails about them are put.
+    /// The outbox for notices of tickets.
     pub outbox: Outbox,
 }
 
@@ -95,15 +94,13 @@ impl pb::ticket_service_server::TicketService for Tickets {
     ) -> Result<Response<pb::CreateTicketResponse>, Status> {
         let accepted = accept(request, writes::check_new)?;
         let by = accepted.caller.key.system_user_id;
-        let answered = once(&self.store, &accepted, async |tx| {
+        let answered = once_locking(&self.store, &accepted, async |locking| {
             let message = &accepted.message;
-            if message.parent_id.is_some() {
-                tx.lock_parents().await?;
-            }
-            let fields = references::fields_of(tx, message.custom_fields.keys()).await?;
-            let named = references::check_new(tx, &fields, message).await?;
-            let ticket = writes::create(tx, message.clone(), named, by).await?;
-            Ok(pb::CreateTicketResponse { ticket: Some(ticket) })
+            let mut tx = locking.lock_parents_if(message.parent_id.is_some()).await?.done();
+            let fields = references::fields_of(&tx, message.custom_fields.keys()).await?;
+            let named = references::check_new(&mut tx, &fields, message).await?;
+            let ticket = writes::create(&mut tx, message.clone(), named, by).await?;
+            Ok((pb::CreateTicketResponse { ticket: Some(ticket) }, tx))
         });
         Ok(answered.await?)
     }
@@ -116,16 +113,15 @@ impl pb::ticket_service_server::TicketService for Tickets {
         let accepted = accept(request, |message, violations| {
             mask = writes::check_update(message, violations);
         })?;
-        let id = ticket_id(&accepted.message.id);
         let by = accepted.caller.key.system_user_id;
-        let answered = once(&self.store, &accepted, async |tx| {
-            let id = id?;
-            if mask.has("parent_id") {
-                tx.lock_parents().await?;
-            }
-            let before = tx.find_for_update::<Ticket>(id, &accepted.precondition).await?;
-            let after = writes::update(tx, &before, &accepted.message, &mask, by).await?;
-            Ok(pb::UpdateTicketResponse { ticket: Some(messages::ticket(after)) })
+        let answered = once_locking(&self.store, &accepted, async |locking| {
+            let (message, meant_for) = (&accepted.message, &accepted.precondition);
+            let locking = locking.lock_parents_if(mask.has("parent_id")).await?;
+            let (before, locking) =
+                locking.find_for_update::<Ticket>(ticket_name(&message.id), meant_for).await?;
+            let mut tx = locking.done();
+            let after = writes::update(&mut tx, &before, message, &mask, by).await?;
+            Ok((pb::UpdateTicketResponse { ticket: Some(messages::ticket(after)) }, tx))
         });
         Ok(answered.await?)
     }
@@ -141,10 +137,10 @@ impl pb::ticket_service_server::TicketService for Tickets {
         })?;
         let items = accepted.message.items.len();
         check_size(&accepted.caller, items)?;
-        let answered = once(&self.store, &accepted, async |tx| {
+        let answered = once_locking(&self.store, &accepted, async |locking| {
             spend(self.limiter.as_deref(), &accepted, items).await?;
-            let results = batch::create(tx, &accepted).await?;
-            Ok(pb::BatchCreateTicketsResponse { results })
+            let (results, tx) = batch::create(locking, &accepted).await?;
+            Ok((pb::BatchCreateTicketsResponse { results }, tx))
         });
         Ok(answered.await?)
     }
@@ -160,10 +156,10 @@ impl pb::ticket_service_server::TicketService for Tickets {
             }
         })?;
         check_size(&accepted.caller, masks.len())?;
-        let answered = once(&self.store, &accepted, async |tx| {
+        let answered = once_locking(&self.store, &accepted, async |locking| {
             spend(self.limiter.as_deref(), &accepted, masks.len()).await?;
-            let results = batch::update(tx, &accepted, &masks).await?;
-            Ok(pb::BatchUpdateTicketsResponse { results })
+            let (results, tx) = batch::update(locking, &accepted, &masks).await?;
+            Ok((pb::BatchUpdateTicketsResponse { results }, tx))
         });
         Ok(answered.await?)
     }
@@ -178,10 +174,10 @@ impl pb::ticket_service_server::TicketService for Tickets {
         })?;
         check_size(&accepted.caller, masks.len())?;
         let by = accepted.caller.key.system_user_id;
-        let answered = once(&self.store, &accepted, async |tx| {
+        let answered = once_locking(&self.store, &accepted, async |locking| {
             spend(self.limiter.as_deref(), &accepted, masks.len()).await?;
-            let results = imports::import(tx, &accepted, &masks, by).await?;
-            Ok(pb::ImportTicketsResponse { results })
+            let (results, tx) = imports::import(locking, &accepted, &masks, by).await?;
+            Ok((pb::ImportTicketsResponse { results }, tx))
         });
         Ok(answered.await?)
     }
@@ -209,10 +205,9 @@ impl pb::ticket_service_server::TicketService for Tickets {
     ) -> Result<Response<pb::CreateTicketCommentResponse>, Status> {
         let accepted = accept(request, no_more)?;
         let by = accepted.caller.key.system_user_id;
-        let id = ticket_id(&accepted.message.id);
+        let name = ticket_name(&accepted.message.id);
         let new = comments::new_comment(accepted.message.clone(), by);
-        let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_for_update::<Ticket>(id?, &accepted.precondition).await?;
+        let answered = once_on(&self.store, &accepted, name, async |tx, before: Ticket| {
             check_one::<User>(tx, "authorId", Some(new.author_id)).await?;
             let outbox = self.outbox.of_notices(&accepted.caller);
             let opens_again = OpensAgain::Requester;
@@ -259,8 +254,7 @@ impl pb::ticket_service_server::TicketService for Tickets {
 impl Tickets {
     /// The ticket that a path names.
     async fn find(&self, workspace: WorkspaceId, id: &str) -> Result<Ticket, Error> {
-        let found = self.store.reader(workspace).find(ticket_id(id)?).await?;
-        found.ok_or_else(|| Resource::Ticket.not_found())
+        self.store.reader(workspace).find_named(ticket_name(id)).await
     }
 }
 
@@ -271,8 +265,7 @@ impl Answer for pb::BatchUpdateTicketsResponse {}
 impl Answer for pb::ImportTicketsResponse {}
 impl Answer for pb::CreateTicketCommentResponse {}
 
-/// The id that `42` or `TCK-42` names. What can be no id is simply not found.
-pub(in crate::service) fn ticket_id(text: &str) -> Result<i64, Error> {
-    let digits = text.strip_prefix("TCK-").unwrap_or(text);
-    number(digits).ok_or_else(|| Resource::Ticket.not_found())
+/// The name of the ticket by which the store finds it, where a path names it by `42` or `TCK-42`.
+pub(in crate::service) fn ticket_name(text: &str) -> &str {
+    text.strip_prefix("TCK-").unwrap_or(text)
 }

@@ -12,8 +12,8 @@ use crate::store::{Tx, User};
 /// The most bytes of a comment that an e-mail repeats.
 const QUOTED_BYTES_MAX: usize = 64 * 1024;
 
-/// Sends one to each of them but the author of the comment: nobody sees who else gets it, and nobody who
-/// answers by machine is answered by one.
+/// Sends an e-mail to each of them but the author of the comment: nobody sees who else gets it, and
+/// nobody who answers by machine is answered by one.
 pub async fn tell_of_comment(
     tx: &mut Tx,
     outbox: Outbox,
@@ -65,8 +65,8 @@ fn one_line(title: &str) -> String {
     title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Whether a user reads e-mail: a person whose address is not said to lead nowhere. What is no address
-/// at all is told of by an e-mail that fails.
+/// Returns true if a user reads e-mail: a person whose address is not known to lead nowhere. What
+/// is no address at all is told of by an e-mail that fails.
 fn may_be_written_to(user: &User) -> bool {
     let leads_nowhere = user.email.to_lowercase().ends_with(".invalid");
     user.role != Role::System && user.status == UserStatus::Active && !leads_nowhere

@@ -13,7 +13,7 @@ use crate::store::assets::Asset;
 use crate::store::tickets::{CustomValue, CustomValues, PARENT_DEPTH_MAX, Ticket};
 use crate::store::{CategoryConfig, CustomField, Tx, User};
 
-/// What a new ticket names, as it was found.
+/// The resources that a new ticket names, as they were found.
 pub struct Named {
     /// The category of the workspace's own.
     pub category: Option<CategoryConfig>,
@@ -30,7 +30,7 @@ pub async fn fields_of(
     tx.custom_fields(&Vec::from_iter(keys)).await
 }
 
-/// Checks every reference of a new ticket and the values of its custom fields, and answers what it
+/// Checks every reference of a new ticket and the values of its custom fields, and returns what it
 /// names. `fields` are those of [`fields_of`]. Where it names a parent, the parents are locked.
 pub async fn check_new(
     tx: &mut Tx,
@@ -105,7 +105,7 @@ fn users(requester: Option<i64>, assignee: Option<i64>, watchers: &[i64]) -> Vec
     requester.into_iter().chain(assignee).chain(watchers).collect()
 }
 
-/// The users that custom fields refer to and did not before, each with the field it stands in.
+/// Returns the users that custom fields refer to and did not before, each with its field.
 fn custom_users<'v>(
     after: &'v CustomValues,
     before: &'v CustomValues,
@@ -133,7 +133,7 @@ async fn check(
     references::refuse(violations)
 }
 
-/// Ids of a list, each with the place where it stands.
+/// Returns the ids of a list, each with its place.
 fn numbered(field: &str, ids: &[i64]) -> impl Iterator<Item = (String, i64)> {
     ids.iter().enumerate().map(move |(at, id)| (format!("{field}[{at}]"), *id))
 }

@@ -48,7 +48,7 @@ pub fn allowed(ticket: &Ticket, now: Timestamp) -> &'static [i32] {
     }
 }
 
-/// Whether it was closed so long ago that it cannot be reopened.
+/// Returns true if the ticket was closed so long ago that it cannot be reopened.
 fn is_closed_for_good(ticket: &Ticket, now: Timestamp) -> bool {
     let reopen_until = ticket.closed_at.map(|at| at.plus(REOPEN_WITHIN));
     ticket.status == Status::Closed && reopen_until.is_some_and(|until| until < now)

@@ -1,4 +1,4 @@
-//! How a ticket is made and changed: by itself, or as an item among others.
+//! The making and changing of a ticket, by itself or as an item among others.
 
 use rest::{Mask, Patch, Violations};
 
@@ -43,7 +43,7 @@ pub fn refuse_both_categories(field: &str, violations: &mut Violations) {
     violations.add(field, "INVALID_COMBINATION", remedy);
 }
 
-/// Makes a ticket whose references were checked (see [`references::check_new`]), and answers it as the
+/// Makes a ticket whose references were checked (see [`references::check_new`]), and returns it as the
 /// contract shows it.
 pub async fn create(
     tx: &mut Tx,
@@ -57,7 +57,7 @@ pub async fn create(
     Ok(ticket)
 }
 
-/// Changes a ticket that is locked, and answers it as it is then: `before` itself where nothing
+/// Changes a ticket that is locked, and returns it as it is then: `before` itself where nothing
 /// changes. Where the mask has `parent_id`, the parents are locked.
 pub async fn update(
     tx: &mut Tx,
@@ -75,7 +75,7 @@ pub async fn update(
     Ok(after)
 }
 
-/// A ticket as a change wants it, whose references and values were checked.
+/// Returns a ticket as a change makes it, with checked references and values.
 pub async fn wanted(
     tx: &mut Tx,
     before: &Ticket,

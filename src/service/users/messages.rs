@@ -1,8 +1,9 @@
-//! Between the messages of the contract and the users of the store.
+//! The translation between the messages of the contract and the users of the store.
 
+use crate::clock::Timestamp;
 use crate::pb;
 use crate::service::from_number;
-use crate::store::{NewUser, Profile, Role, User, UserStatus};
+use crate::store::{Role, User, UserStatus};
 
 from_number! {
     role -> Role,
@@ -29,22 +30,15 @@ pub fn user(user: User) -> pb::User {
 }
 
 /// The user that a request asks for.
-pub fn new_user(message: pb::CreateUserRequest) -> NewUser {
-    let pb::CreateUserRequest {
-        display_name,
-        email,
-        role: wanted,
-        phone,
-        title,
-        department,
-        timezone,
-        locale,
-    } = message;
-    NewUser {
-        display_name,
-        email,
-        role: wanted.map_or(Role::EndUser, role),
-        profile: Profile { phone, title, department, timezone, locale },
+pub fn new_user(message: pb::CreateUserRequest, now: Timestamp) -> User {
+    let role = message.role.map_or(Role::EndUser, role);
+    User {
+        phone: message.phone,
+        title: message.title,
+        department: message.department,
+        timezone: message.timezone,
+        locale: message.locale,
+        ..User::new(&message.display_name, &message.email, role, now)
     }
 }
 

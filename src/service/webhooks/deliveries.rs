@@ -1,14 +1,14 @@
-//! What was sent to an endpoint, and what is sent again.
+//! The deliveries to an endpoint: lists, redelivery and replay.
 
 use tonic::Response;
 
-use super::{Webhooks, check_active, delivery_status, messages, webhook_id};
+use super::{Webhooks, check_active, delivery_status, messages};
 use crate::config::REPLAYED_EVENTS_MAX;
 use crate::error::Error;
 use crate::pb;
 use crate::resource::Resource;
 use crate::service::accept::Accepted;
-use crate::service::once::once;
+use crate::service::once::{once, once_on};
 use crate::service::{changes, next_milli, number, pages};
 use crate::store::CursorKey;
 use crate::store::webhooks::{Delivery, DeliveryFilter, Webhook};
@@ -20,7 +20,7 @@ impl Webhooks {
         accepted: &Accepted<pb::ListWebhookDeliveriesRequest>,
     ) -> Result<Response<pb::ListWebhookDeliveriesResponse>, Error> {
         let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
-        let webhook = self.found(workspace, &message.id).await?;
+        let webhook = self.store.reader(workspace).find_named::<Webhook>(&message.id).await?;
         let filter = DeliveryFilter {
             status: message.status.map(delivery_status),
             event_type: message.event_type.clone(),
@@ -42,7 +42,7 @@ impl Webhooks {
         accepted: &Accepted<pb::GetWebhookDeliveryRequest>,
     ) -> Result<Response<pb::GetWebhookDeliveryResponse>, Error> {
         let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
-        let webhook = self.found(workspace, &message.id).await?;
+        let webhook = self.store.reader(workspace).find_named::<Webhook>(&message.id).await?;
         let reader = self.store.reader(workspace);
         let id = delivery_id(&message.delivery_id)?;
         let found = reader.find_delivery(webhook.id, id).await?.ok_or_else(not_found)?;
@@ -58,9 +58,8 @@ impl Webhooks {
         let message = &accepted.message;
         // Before the change, which has a connection of its own already.
         let ends = self.store.reader(accepted.caller.workspace()).log_ends().await?;
-        let answered = once(&self.store, accepted, async |tx| {
-            let id = webhook_id(&message.id)?;
-            let webhook = tx.find_for_update::<Webhook>(id, &accepted.precondition).await?;
+        let id = &message.id;
+        let answered = once_on(&self.store, accepted, id, async |tx, webhook: Webhook| {
             let delivery = delivery_id(&message.delivery_id)?;
             let again = tx.redeliver(webhook.id, delivery).await?.ok_or_else(not_found)?;
             check_active(&webhook)?;
@@ -80,7 +79,7 @@ impl Webhooks {
         accepted: &Accepted<pb::ReplayWebhookRequest>,
     ) -> Result<Response<pb::ReplayWebhookResponse>, Error> {
         let (workspace, message) = (accepted.caller.workspace(), &accepted.message);
-        let webhook = self.found(workspace, &message.id).await?;
+        let webhook = self.store.reader(workspace).find_named::<Webhook>(&message.id).await?;
         check_active(&webhook)?;
         let reader = self.store.reader(workspace);
         let since = message.since.map(next_milli).unwrap_or_else(|| self.store.now());
@@ -98,9 +97,8 @@ impl Webhooks {
             return Err(Error::invalid_field("since", "TOO_MANY_EVENTS", remedy));
         }
         let answered = once(&self.store, accepted, async |tx| {
-            let id = webhook_id(&message.id)?;
             // Not for update: many deliveries take a while, in which others write of the endpoint.
-            let found = tx.find::<Webhook>(id).await?;
+            let found = tx.find::<Webhook>(webhook.id).await?;
             let found = found.ok_or_else(|| Resource::Webhook.not_found())?;
             accepted.precondition.hold(found.version)?;
             check_active(&found)?;

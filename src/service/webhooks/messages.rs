@@ -1,4 +1,5 @@
-//! Between the messages of the contract and the endpoints and deliveries of the store.
+//! The translation between the messages of the contract and the endpoints and deliveries of the
+//! store.
 
 use crate::pb;
 use crate::store::webhooks::{Attempt, Delivery, Webhook};

@@ -1,4 +1,4 @@
-//! WebhookService: the endpoints that get events, their secrets, and what was sent to them.
+//! WebhookService: the endpoints that get events, their secrets, and their deliveries.
 //!
 //! Nothing is sent here: what a change leaves in the database is what whoever sends goes by.
 
@@ -7,14 +7,14 @@ mod messages;
 
 use std::sync::Arc;
 
-use rest::{Mask, Merge, Patch};
+use rest::Merge;
 use serde_json::Value;
 use tonic::{Request, Response, Status};
 
 use super::events::check_types;
-use super::once::{Answer, kept_by_nobody, once};
+use super::once::{Answer, kept_by_nobody, once_locking, once_on};
 use super::pages;
-use super::{accept, changes, from_number, no_more, number, stored};
+use super::{accept, accept_update, changes, from_number, no_more, stored};
 use crate::config::{WEBHOOK_SECRETS_MAX, WEBHOOKS_MAX};
 use crate::dispatch::{Disable, context};
 use crate::error::{Error, Kind};
@@ -36,15 +36,15 @@ use crate::webhooks::vault::{Vault, random};
 /// Answers for webhooks.
 #[derive(Clone)]
 pub struct Webhooks {
-    /// Where the endpoints are.
+    /// The store.
     pub store: Store,
     /// Keeps their secrets.
     pub vault: Arc<Vault>,
-    /// Where they may be beside public addresses.
+    /// The addresses at which endpoints may be beside public ones.
     pub allowed: Arc<Allowed>,
 }
 
-/// How long the secrets before a new one sign, unless the caller says otherwise.
+/// The time for which older secrets sign beside a new one, unless the caller says otherwise.
 const OVERLAP_SECONDS: i32 = 24 * 3600;
 
 from_number! {
@@ -71,8 +71,8 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
         request: Request<pb::GetWebhookRequest>,
     ) -> Result<Response<pb::GetWebhookResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let found = self.found(accepted.caller.workspace(), &accepted.message.id).await?;
-        let webhook = Some(messages::webhook(found));
+        let reader = self.store.reader(accepted.caller.workspace());
+        let webhook = Some(messages::webhook(reader.find_named(&accepted.message.id).await?));
         Ok(Response::new(pb::GetWebhookResponse { webhook }))
     }
 
@@ -86,9 +86,9 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
         let message = accepted.message.clone();
         Target::parse(&message.url, &self.allowed)?;
         let workspace = accepted.caller.workspace();
-        let answered = once(&self.store, &accepted, async |tx| {
+        let answered = once_locking(&self.store, &accepted, async |locking| {
             // First, so that nobody else makes one meanwhile.
-            tx.endpoints_changed().await?;
+            let mut tx = locking.endpoints_changed().await?;
             let id = tx.next_id::<Webhook>().await?;
             if tx.count_webhooks().await? >= WEBHOOKS_MAX {
                 return Err(too_many());
@@ -117,10 +117,9 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
                 version: 1,
             };
             let mut made = messages::webhook(tx.insert(new).await?);
-            tx.record(changes::created(Resource::Webhook, &made));
-            tx.audit(changes::audit(Resource::Webhook, "create", id, None, Some(&made)));
+            changes::record_created(&mut tx, Resource::Webhook, id, &made);
             made.secret = Some(secret);
-            Ok(pb::CreateWebhookResponse { webhook: Some(made) })
+            Ok((pb::CreateWebhookResponse { webhook: Some(made) }, tx))
         });
         Ok(kept_by_nobody(answered.await?))
     }
@@ -129,18 +128,17 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
         &self,
         request: Request<pb::UpdateWebhookRequest>,
     ) -> Result<Response<pb::UpdateWebhookResponse>, Status> {
-        let mut mask = Mask::default();
-        let accepted = accept(request, |message: &pb::UpdateWebhookRequest, violations| {
-            mask = message.mask(violations);
-            check_types("events", &message.events, violations);
-        })?;
+        let (accepted, mask) =
+            accept_update(request, |message: &pb::UpdateWebhookRequest, violations| {
+                check_types("events", &message.events, violations);
+            })?;
         let message = &accepted.message;
         if let Some(url) = &message.url {
             Target::parse(url, &self.allowed)?;
         }
-        let id = webhook_id(&message.id);
-        let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_for_update::<Webhook>(id?, &accepted.precondition).await?;
+        let answered = once_locking(&self.store, &accepted, async |locking| {
+            let (before, locking) =
+                locking.find_for_update::<Webhook>(&message.id, &accepted.precondition).await?;
             let mut wanted = messages::webhook(before.clone());
             message.merge(&mask, &mut wanted);
             let after = Webhook {
@@ -152,11 +150,12 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
             };
             if after == before {
                 let webhook = Some(messages::webhook(before));
-                return Ok(pb::UpdateWebhookResponse { webhook });
+                return Ok((pb::UpdateWebhookResponse { webhook }, locking.done()));
             }
-            let after = change(tx, &before, after, DisabledReason::Manual).await?;
-            let webhook = told(tx, EventType::WebhookUpdated, "update", before, after);
-            Ok(pb::UpdateWebhookResponse { webhook: Some(webhook) })
+            let mut tx = locking.endpoints_changed().await?;
+            let after = change(&mut tx, &before, after, DisabledReason::Manual).await?;
+            let webhook = told(&mut tx, EventType::WebhookUpdated, "update", before, after);
+            Ok((pb::UpdateWebhookResponse { webhook: Some(webhook) }, tx))
         });
         Ok(answered.await?)
     }
@@ -166,15 +165,16 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
         request: Request<pb::DeleteWebhookRequest>,
     ) -> Result<Response<pb::DeleteWebhookResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let id = webhook_id(&accepted.message.id);
-        let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_for_update::<Webhook>(id?, &accepted.precondition).await?;
+        let id = &accepted.message.id;
+        let answered = once_locking(&self.store, &accepted, async |locking| {
+            let (before, locking) =
+                locking.find_for_update::<Webhook>(id, &accepted.precondition).await?;
+            let mut tx = locking.endpoints_changed().await?;
             let was = messages::webhook(before.clone());
-            tx.endpoints_changed().await?;
             tx.delete_webhook(&before).await?;
             tx.record(changes::created_as(EventType::WebhookDeleted, &was));
             tx.audit(changes::audit(Resource::Webhook, "delete", was.id, Some(&was), None));
-            Ok(pb::DeleteWebhookResponse { webhook: Some(was) })
+            Ok((pb::DeleteWebhookResponse { webhook: Some(was) }, tx))
         });
         Ok(answered.await?)
     }
@@ -186,9 +186,11 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
         let accepted = accept(request, no_more)?;
         let workspace = accepted.caller.workspace();
         let overlap = accepted.message.overlap_seconds.unwrap_or(OVERLAP_SECONDS);
-        let id = webhook_id(&accepted.message.id);
-        let answered = once(&self.store, &accepted, async |tx| {
-            let before = tx.find_for_update::<Webhook>(id?, &accepted.precondition).await?;
+        let id = &accepted.message.id;
+        let answered = once_locking(&self.store, &accepted, async |locking| {
+            let (before, locking) =
+                locking.find_for_update::<Webhook>(id, &accepted.precondition).await?;
+            let mut tx = locking.endpoints_changed().await?;
             let (secret, sealed) = self.new_secret(workspace, before.id)?;
             let (now, until) = (tx.now().0, tx.now().plus_millis(i64::from(overlap) * 1000).0);
             let mut secrets = vec![sealed];
@@ -199,10 +201,11 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
             }));
             secrets.truncate(WEBHOOK_SECRETS_MAX);
             let after = Webhook { secrets, ..before.clone() };
-            let after = change(tx, &before, after, DisabledReason::Manual).await?;
-            let mut webhook = told(tx, EventType::WebhookUpdated, "rotate_secret", before, after);
+            let after = change(&mut tx, &before, after, DisabledReason::Manual).await?;
+            let mut webhook =
+                told(&mut tx, EventType::WebhookUpdated, "rotate_secret", before, after);
             webhook.secret = Some(secret);
-            Ok(pb::RotateWebhookSecretResponse { webhook: Some(webhook) })
+            Ok((pb::RotateWebhookSecretResponse { webhook: Some(webhook) }, tx))
         });
         Ok(kept_by_nobody(answered.await?))
     }
@@ -212,9 +215,8 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
         request: Request<pb::TestWebhookRequest>,
     ) -> Result<Response<pb::TestWebhookResponse>, Status> {
         let accepted = accept(request, no_more)?;
-        let id = webhook_id(&accepted.message.id);
-        let answered = once(&self.store, &accepted, async |tx| {
-            let found = tx.find_for_update::<Webhook>(id?, &accepted.precondition).await?;
+        let id = &accepted.message.id;
+        let answered = once_on(&self.store, &accepted, id, async |tx, found: Webhook| {
             check_active(&found)?;
             let shown = messages::webhook(found);
             let event_id = tx.record(changes::created_as(EventType::WebhookTest, &shown));
@@ -258,11 +260,6 @@ impl pb::webhook_service_server::WebhookService for Webhooks {
 }
 
 impl Webhooks {
-    async fn found(&self, workspace: WorkspaceId, id: &str) -> Result<Webhook, Error> {
-        let found = self.store.reader(workspace).find(webhook_id(id)?).await?;
-        found.ok_or_else(|| Resource::Webhook.not_found())
-    }
-
     /// A new secret, as its owner gets it and as it is stored.
     fn new_secret(
         &self,
@@ -299,7 +296,7 @@ fn forget(webhook: &mut Option<pb::Webhook>) {
     }
 }
 
-/// What disables endpoints that are gone or have failed for too long.
+/// Makes the function that disables endpoints that are gone or have failed for too long.
 pub fn disable(store: &Store) -> Disable {
     let store = store.clone();
     Box::new(move |key, reason| {
@@ -314,11 +311,13 @@ async fn disable_one(
     reason: DisabledReason,
 ) -> Result<(), Error> {
     let actor = Actor::system("webhooks", "Webhook delivery");
-    let mut tx = store.begin(workspace, actor).await?;
-    let found = tx.find_all_for_update::<Webhook>(&[id]).await?.into_iter().next();
+    let locking = store.begin_locking(workspace, actor).await?;
+    let (found, locking) = locking.find_all_for_update::<Webhook>(&[id]).await?;
+    let found = found.into_iter().next();
     let Some(before) = found.filter(|found| found.status == WebhookStatus::Active) else {
         return Ok(());
     };
+    let mut tx = locking.endpoints_changed().await?;
     let wanted = Webhook { status: WebhookStatus::Disabled, ..before.clone() };
     let after = change(&mut tx, &before, wanted, reason).await?;
     told(&mut tx, EventType::WebhookDisabled, "disable", before, after);
@@ -333,7 +332,6 @@ async fn change(
     mut after: Webhook,
     reason: DisabledReason,
 ) -> Result<Webhook, Error> {
-    tx.endpoints_changed().await?;
     let disabled = after.status == WebhookStatus::Disabled;
     if after.status != before.status {
         after.disabled_reason = disabled.then_some(reason);
@@ -348,7 +346,7 @@ async fn change(
     tx.update(before, after).await
 }
 
-/// Records what was done to an endpoint, and shows it.
+/// Records a change of an endpoint, and shows the endpoint.
 fn told(
     tx: &mut Tx,
     event_type: EventType,
@@ -384,9 +382,4 @@ fn too_many() -> Error {
         "The workspace has {WEBHOOKS_MAX} webhook endpoints, which is as many as it may have. Delete one first."
     );
     Error::new(Kind::ResourceLimitReached, message)
-}
-
-/// The id that a path names. What can be no id is simply not found.
-fn webhook_id(text: &str) -> Result<i64, Error> {
-    number(text).ok_or_else(|| Resource::Webhook.not_found())
 }

@@ -1,4 +1,4 @@
-//! When a key was last used, and from where.
+//! The last use of a key: its time, and its address.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! By which a process that accepts keys learns of the changes that any process makes to them.
+//! The key epoch, which tells every process that a key has changed.
 //!
 //! Every change raises the key epoch, in its own transaction and under the lock of the epoch's one
 //! row, and notes what changed. Whoever accepts keys from memory is a watcher: it reads the epoch
@@ -17,7 +17,7 @@ use crate::store::sql::statement;
 use crate::store::transaction::Transaction;
 use crate::store::{Store, WorkspaceId};
 
-/// Something that a cached caller holds and that is no longer so.
+/// A change of something that cached callers hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyChange {
     /// The workspace of the key.
@@ -69,8 +69,8 @@ impl Store {
         found.into_iter().next().ok_or_else(no_epoch)
     }
 
-    /// What changed after the epoch `after`, up to and with `until`; none when that is not known any
-    /// more.
+    /// Lists the changes after the epoch `after`, up to and with `until`; none when they are not
+    /// known any more.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_key_changes(
         &self,
@@ -99,7 +99,7 @@ impl Store {
         self.write(text, [watcher.into(), epoch.into()]).await
     }
 
-    /// How many watchers other than `own` are not at `epoch` yet.
+    /// Counts the watchers other than `own` that are not at `epoch` yet.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn count_key_laggards(&self, epoch: i64, own: &str) -> Result<i64, Error> {
         let _timed = StoreOperation::begin("count", "key_watchers");

@@ -1,5 +1,6 @@
-//! How keys are made, changed, rotated and revoked, each within a change of their workspace. Each of
-//! these raises the key epoch: a new key is accepted everywhere once every process knows of it.
+//! The lifecycle of keys: made, changed, rotated and revoked, each within a change of their
+//! workspace. Each of these raises the key epoch: a new key is accepted everywhere once every
+//! process knows of it.
 //!
 //! Whoever makes a key holds the lock of the workspace's key numbers from [`Tx::lock_keys`] on, so
 //! what it counts is still so when it commits.
@@ -15,15 +16,15 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
 use crate::preconditions::Precondition;
-use crate::store::Tx;
+use crate::resource::Resource;
 use crate::store::counters::advance;
 use crate::store::entity::api_key;
 use crate::store::failure::{failed, is_taken};
 use crate::store::sql::statement;
 use crate::store::workspaces::{Workspace, from_row as workspace_from_row};
-use crate::store::{key_lookup, to_json};
+use crate::store::{Begun, Locking, Tx, key_lookup, to_json};
 
-/// What of a key can change while it lives; what is none stays as it is.
+/// The changes of a key while it lives; a field that is none stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyChanges {
     pub name: Option<String>,
@@ -35,7 +36,7 @@ pub struct KeyChanges {
     pub group_per_minute: Option<i32>,
 }
 
-/// Whether a key has this status at `now`.
+/// The condition that a key has this status at `now`.
 pub(super) fn has_status(status: KeyStatus, now: Timestamp) -> SimpleExpr {
     use api_key::Column::{ExpiresAt, RevokedAt};
     match status {
@@ -48,8 +49,33 @@ pub(super) fn has_status(status: KeyStatus, now: Timestamp) -> SimpleExpr {
 /// The counter that numbers keys, and the lock under which they are made.
 const COUNTER: &str = "api_keys";
 
+impl Locking<Begun> {
+    /// Finds and locks the key with this id: nobody else can change it until this change has ended. It is
+    /// refused where there is none, and at another version than the change is meant for.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find_key_for_update(
+        self,
+        key_id: &str,
+        meant_for: &Precondition,
+    ) -> Result<(KeyRecord, Tx), Error> {
+        let _timed = StoreOperation::begin("find_for_update", "api_keys");
+        let lock = api_key::Entity::find()
+            .select_only()
+            .column(api_key::Column::Number)
+            .filter(api_key::Column::KeyId.eq(key_id))
+            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
+            .lock(LockType::NoKeyUpdate)
+            .build(self.transaction.backend());
+        let missing = || Resource::ApiKey.not_found();
+        self.transaction.read_one(lock, |row| row.get::<i64>(0)).await?.ok_or_else(missing)?;
+        let found = self.find_key(key_id).await?.ok_or_else(missing)?;
+        meant_for.hold(found.version)?;
+        Ok((found, self.done()))
+    }
+}
+
 impl Tx {
-    /// Takes the lock under which keys are made, and answers the workspace with its settings.
+    /// Takes the lock under which keys are made, and returns the workspace with its settings.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn lock_keys(&mut self) -> Result<Workspace, Error> {
         let _timed = StoreOperation::begin("lock", "api_keys");
@@ -57,7 +83,7 @@ impl Tx {
         self.find_workspace().await
     }
 
-    /// Whether the workspace has ever had a key; it stays so under [`Tx::lock_keys`].
+    /// Returns true if the workspace has ever had a key; it stays so under [`Tx::lock_keys`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn has_keys(&self) -> Result<bool, Error> {
         let _timed = StoreOperation::begin("find_any", "api_keys");
@@ -66,7 +92,7 @@ impl Tx {
         Ok(self.transaction.read_one(query, |row| row.get::<String>(0)).await?.is_some())
     }
 
-    /// How many keys count against the cap: those that are accepted and have no successor.
+    /// Counts the keys that count against the cap: those that are accepted and have no successor.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn count_active_keys(&self) -> Result<i64, Error> {
         let _timed = StoreOperation::begin("count", "api_keys");
@@ -79,7 +105,8 @@ impl Tx {
         Ok(self.transaction.read_one(count, |row| row.get(0)).await?.unwrap_or_default())
     }
 
-    /// When callers of the API made the `limit` newest keys since `since`, the newest first.
+    /// Lists the times at which callers of the API made the `limit` newest keys since `since`, the
+    /// newest first.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_key_creations(
         &self,
@@ -119,31 +146,7 @@ impl Tx {
         }
     }
 
-    /// The key with this id, which nobody else changes until this change has ended; refused at another
-    /// version than the change is meant for.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_key_for_update(
-        &self,
-        key_id: &str,
-        meant_for: &Precondition,
-    ) -> Result<Option<KeyRecord>, Error> {
-        let _timed = StoreOperation::begin("find_for_update", "api_keys");
-        let lock = api_key::Entity::find()
-            .select_only()
-            .column(api_key::Column::Number)
-            .filter(api_key::Column::KeyId.eq(key_id))
-            .filter(api_key::Column::WorkspaceId.eq(self.workspace.0))
-            .lock(LockType::NoKeyUpdate)
-            .build(self.transaction.backend());
-        if self.transaction.read_one(lock, |row| row.get::<i64>(0)).await?.is_none() {
-            return Ok(None);
-        }
-        let found = self.find_key(key_id).await?;
-        found.as_ref().map_or(Ok(()), |key| meant_for.hold(key.version))?;
-        Ok(found)
-    }
-
-    /// The key with this id as it is by now in this change.
+    /// Finds the key with this id as this change has left it.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_key(&self, key_id: &str) -> Result<Option<KeyRecord>, Error> {
         let _timed = StoreOperation::begin("find", "api_keys");
@@ -270,7 +273,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Has every process that accepts keys learn of the key.
+    /// Notes that every process that accepts keys must learn of the key.
     fn note_change(&mut self, key_id: String) {
         self.key_changes.push(KeyChange { workspace: self.workspace, key_id: Some(key_id) });
     }

@@ -1,9 +1,9 @@
-//! API keys as they are stored: never the key itself, only its hash and what it may do.
+//! API keys as they are stored: never the key itself, only its hash and its rights.
 //!
 //! Whether a key may be made or changed is the service's business; here is kept that a change of a
 //! key raises the key epoch, by which every process that accepts keys learns of it.
 
-mod epoch;
+pub(super) mod epoch;
 mod lifecycle;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
@@ -25,7 +25,7 @@ pub use lifecycle::KeyChanges;
 /// The most hashes that are read at once.
 const KEY_HASHES_PER_READ: usize = 1000;
 
-/// Who made a key, as far as it matters to the hourly limit.
+/// The maker of a key, as far as it matters to the hourly limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MadeBy {
     /// A caller of the API: it counts as an hourly creation.
@@ -41,25 +41,25 @@ pub enum MadeBy {
 pub struct KeyRecord {
     /// The 8 characters after `orq_`.
     pub key_id: String,
-    /// SHA-256 of the whole key.
+    /// The SHA-256 of the whole key.
     pub key_hash: [u8; 32],
-    /// What the key is called.
+    /// The name of the key.
     pub name: String,
-    /// What the key is for.
+    /// The purpose of the key.
     pub description: Option<String>,
     /// The native scopes that it has.
     pub scopes: Vec<String>,
     /// The names of scopes that were asked for.
     pub requested_scopes: Vec<String>,
-    /// Requests a minute over all; 0 means unlimited.
+    /// The requests a minute over all; 0 means unlimited.
     pub per_minute: i32,
-    /// Requests a minute in each endpoint group; 0 means unlimited.
+    /// The requests a minute in each endpoint group; 0 means unlimited.
     pub group_per_minute: i32,
-    /// When it stops being accepted, if ever.
+    /// The time of its expiry, if it expires.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked, if it was.
+    /// The time of its revocation, if it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
     /// The user who made it; none when an operator did.
     pub created_by: Option<i64>,
@@ -71,15 +71,15 @@ pub struct KeyRecord {
     pub rotated_from: Option<String>,
     /// The key that was made from it by rotation.
     pub rotated_to: Option<String>,
-    /// Who made it.
+    /// The maker of the key.
     pub made_by: MadeBy,
-    /// 1 when it was made, one more with every change.
+    /// The version: 1 when it was made, one more with every change.
     pub version: i64,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
     /// The workspace that it belongs to.
     pub workspace: Workspace,
-    /// The user to whom is attributed what the key does.
+    /// The user to whom the key's actions are attributed.
     pub system_user_id: i64,
 }
 
@@ -88,43 +88,43 @@ pub struct KeyRecord {
 pub struct NewKey {
     /// The 8 characters after `orq_`.
     pub key_id: String,
-    /// SHA-256 of the whole key.
+    /// The SHA-256 of the whole key.
     pub key_hash: [u8; 32],
-    /// What the key is called.
+    /// The name of the key.
     pub name: String,
-    /// What the key is for.
+    /// The purpose of the key.
     pub description: Option<String>,
     /// The native scopes that it has.
     pub scopes: Vec<String>,
     /// The names of scopes that were asked for.
     pub requested_scopes: Vec<String>,
-    /// Requests a minute over all; 0 means unlimited.
+    /// The requests a minute over all; 0 means unlimited.
     pub per_minute: i32,
-    /// Requests a minute in each endpoint group; 0 means unlimited.
+    /// The requests a minute in each endpoint group; 0 means unlimited.
     pub group_per_minute: i32,
-    /// When it stops being accepted, if ever.
+    /// The time of its expiry, if it expires.
     pub expires_at: Option<Timestamp>,
     /// The user who makes it; none when an operator does.
     pub created_by: Option<i64>,
     /// The last four characters of the key.
     pub last_four: String,
-    /// Who makes it.
+    /// The maker of the key.
     pub made_by: MadeBy,
 }
 
-/// Which keys.
+/// The status of a key, as lists filter by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStatus {
-    /// Accepted.
+    /// The key is accepted.
     Active,
-    /// Past its expiry.
+    /// The key is past its expiry.
     Expired,
-    /// Revoked, whenever it would have expired.
+    /// The key was revoked, whenever it would have expired.
     Revoked,
 }
 
 impl KeyRecord {
-    /// Whether the key is accepted at `now`, and if not, why.
+    /// Returns the status of the key at `now`: accepted, or the reason why not.
     pub fn status(&self, now: Timestamp) -> KeyStatus {
         if self.revoked_at.is_some() {
             KeyStatus::Revoked
@@ -195,8 +195,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A page of the keys of the workspace that have one of `statuses` at `now`, or of all when
-    /// there is none; the newest first.
+    /// Lists the keys of the workspace that have one of `statuses` at `now`, or all when there is
+    /// none; the newest first.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_keys(
         &self,

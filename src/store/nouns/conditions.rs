@@ -1,5 +1,5 @@
-//! FROM and WHERE of a list that is walked or gathered: which rows the conditions find, and by which
-//! index. Order and page are `sql`'s.
+//! The FROM and WHERE of a list that is walked or gathered: which rows the conditions find, and by
+//! which index. Order and page are `sql`'s.
 
 use sea_orm::DbBackend;
 
@@ -11,7 +11,7 @@ use super::sql::{Sql, all};
 use super::table::{NarrowFilter, Side};
 
 impl Sql<'_> {
-    /// What to select from and on which conditions, without order or page.
+    /// Returns the FROM clause and the conditions, without order or page.
     pub(super) fn selection(&mut self) -> (String, Vec<String>) {
         let query = self.query;
         let (from, mut conditions) = self.driven();
@@ -48,7 +48,7 @@ impl Sql<'_> {
         )
     }
 
-    /// What the path's index is read from, and how it is entered.
+    /// Returns the FROM clause that enters the path's index, with its conditions.
     fn driven(&mut self) -> (String, Vec<String>) {
         let workspace = self.workspace.clone();
         let of_workspace = format!("t.workspace_id = {workspace}");
@@ -70,9 +70,9 @@ impl Sql<'_> {
         }
     }
 
-    /// From the rows by the index of the path, also where so many pass that reading the table might
-    /// be quicker today: it would be slower with every row that comes. PostgreSQL has no such hint;
-    /// its connections are told so once (see `connect`).
+    /// Returns the FROM clause that reads rows by the index of the path, also where so many pass
+    /// that reading the table might be quicker today: it would be slower with every row that comes.
+    /// PostgreSQL has no such hint; its connections are told so once (see `connect`).
     fn rows_by_index(&self) -> String {
         let table = self.table.name;
         let is_ranged = self
@@ -96,7 +96,7 @@ impl Sql<'_> {
         }
     }
 
-    /// From a value to its rows.
+    /// Returns the FROM clause that goes from a value to its rows.
     fn rows_by_side(&mut self, side: &Side, index: &str) -> (String, Vec<String>) {
         let (values, conditions) = self.side_alone(side, index);
         let alias = if conditions.is_empty() { "d" } else { "g" };
@@ -104,8 +104,8 @@ impl Sql<'_> {
         (lateral(self.backend, &values, self.table.name, "t", &row), conditions)
     }
 
-    /// From one value alone as `g`; or from several by their index as `d`, where a row that has more than
-    /// one of them is there once, with no condition left.
+    /// Returns the FROM clause of a side table: one value as `g`; or several by their index as `d`,
+    /// where a row that has more than one of them is there once, with no condition left.
     fn side_alone(&mut self, side: &Side, index: &str) -> (String, Vec<String>) {
         let query = self.query;
         let none = SideValues::Numbers(Vec::new());
@@ -132,7 +132,7 @@ impl Sql<'_> {
         (format!("({rows}) d"), Vec::new())
     }
 
-    /// One of these values.
+    /// Binds the values, and returns the condition that a column has one of them.
     pub(super) fn bind_side(&mut self, values: &SideValues) -> String {
         match values {
             SideValues::Texts(texts) => self.parameters.bind_in_texts(texts),
@@ -192,7 +192,7 @@ impl Sql<'_> {
         }
     }
 
-    /// Whether the path's index leads with what the condition looks at.
+    /// Returns true if the path's index leads with what the condition looks at.
     fn is_chosen(&self, condition: &Condition) -> bool {
         if let Condition::Words(..) = condition {
             return matches!(self.path, Path::Search);
@@ -212,9 +212,9 @@ impl Sql<'_> {
     }
 }
 
-/// From rows to those of `table` that belong to them, never the other way round, which the planners
-/// would prefer where they are many: SQLite does not reorder a CROSS JOIN; PostgreSQL does, but cannot
-/// take a subquery with OFFSET apart.
+/// Joins rows with those of `table` that belong to them, never the other way round, which the
+/// planners would prefer where they are many: SQLite does not reorder a CROSS JOIN; PostgreSQL
+/// does, but cannot take a subquery with OFFSET apart.
 pub(super) fn lateral(
     backend: DbBackend,
     rows: &str,

@@ -1,4 +1,4 @@
-//! How many rows of each facet a workspace has.
+//! The number of rows of each facet that a workspace has.
 //!
 //! A facet packs the dimensions of a noun, which its lists are filtered by most, into one small
 //! number, so a sum over `facet_counts` costs the same however many rows there are. The counts
@@ -19,12 +19,12 @@ use crate::store::transaction::Transaction;
 /// The row of `facet_counts` that counts every row of a noun; no row has this facet.
 pub(super) const ALL: i16 = 0;
 
-/// By how much a change changes the number of rows.
+/// The changes of the number of rows that a change makes.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct CountChanges {
-    /// Of each noun and facet.
+    /// The changes of counts by noun and facet.
     pub(in crate::store) facets: BTreeMap<(i16, i16), i64>,
-    /// Of those that belong to a row of another noun.
+    /// The changes of counts of rows that belong to a row of another noun.
     pub(in crate::store) figures: BTreeMap<Figure, i64>,
 }
 
@@ -54,7 +54,7 @@ impl CountChanges {
         }
     }
 
-    /// Forgets what has come to nothing.
+    /// Forgets changes that add up to nothing.
     pub(in crate::store) fn settle(&mut self) {
         self.facets.retain(|_, change| *change != 0);
         self.figures.retain(|_, change| *change != 0);

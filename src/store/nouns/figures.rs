@@ -1,5 +1,5 @@
-//! Figures kept beside a row: how many rows of another noun belong to it, such as the open tickets
-//! about an asset.
+//! Figures beside a row: the number of rows of another noun that belong to it, such as the open
+//! tickets about an asset.
 //!
 //! They change in the transaction that changes those rows, under the workspace's sequence, and change
 //! neither the version of the row that they stand beside nor its time.
@@ -18,18 +18,18 @@ use crate::store::rows::RowSource;
 use crate::store::sql::Parameters;
 use crate::store::transaction::Transaction;
 
-/// One of the figures beside a row.
+/// A figure beside a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Figure {
     /// The number of the row's noun.
     pub noun: i16,
     /// The row's id.
     pub id: i64,
-    /// Which of its figures.
+    /// The number of the figure among those of its row.
     pub number: i16,
 }
 
-/// What a figure counts.
+/// The number of a kind of figure.
 #[derive(Debug, Clone, Copy)]
 pub struct FigureNumber(pub i16);
 

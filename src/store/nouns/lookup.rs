@@ -1,16 +1,86 @@
-//! Ids of rows by what they are known by beside them: many at once, by an index.
+//! Look-ups of rows: by the name in a path, and of many ids at once by what they are known by.
 
 use std::collections::BTreeMap;
 
-use super::{Noun, Tx};
+use migrations::case_folded;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, QueryTrait};
+
+use super::row::{column, decode, rows_where};
+use super::{AlternateKey, Noun, Reader, Tx};
 use crate::error::Error;
+use crate::id::number;
 use crate::metrics::StoreOperation;
 use crate::store::counters::advance;
-use crate::store::locks::Lock;
 use crate::store::row::Row;
+use crate::store::rows::RowSource;
 use crate::store::sql::Parameters;
 
+impl AlternateKey {
+    /// The condition on the row with this key, exactly as it is written.
+    fn is<N: Noun>(&self, key: &str) -> Expr {
+        let written = column::<N>(self.column).eq(key);
+        match self.unique == self.column {
+            true => written,
+            false => written.and(self.is_taken::<N>(key)),
+        }
+    }
+
+    /// The condition on the row that keeps others from having this key.
+    fn is_taken<N: Noun>(&self, key: &str) -> Expr {
+        match self.unique == self.column {
+            true => column::<N>(self.unique).eq(key),
+            false => column::<N>(self.unique).eq(case_folded(key)),
+        }
+    }
+}
+
+/// The condition on the row that a path names: by its id, or by its alternate key where the noun has one.
+pub(super) fn is_named<N: Noun>(name: &str) -> Result<Expr, Error> {
+    let by_id = number(name).map(|id| column::<N>("id").eq(id));
+    let by_key = || N::table().alternate_key.as_ref().map(|key| key.is::<N>(name));
+    by_id.or_else(by_key).ok_or_else(|| N::table().resource.not_found())
+}
+
+impl Reader<'_> {
+    /// The row that a path names: by its id, or by its alternate key where the noun has one. NOT_FOUND
+    /// where there is none.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find_named<N: Noun>(&self, name: &str) -> Result<N, Error> {
+        let found = match number(name) {
+            Some(id) => self.find::<N>(id).await?,
+            None => {
+                let _timed = StoreOperation::begin("find_named", N::table().name);
+                let named = rows_where::<N>(self.workspace, is_named::<N>(name)?);
+                let found = RowSource::Short(*self).read(named.build(self.backend()), decode::<N>);
+                found.await?.into_iter().next()
+            }
+        };
+        found.ok_or_else(|| N::table().resource.not_found())
+    }
+}
+
 impl Tx {
+    /// Returns true if another row has this alternate key.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn is_key_taken<N: Noun>(&self, key: &str) -> Result<bool, Error> {
+        let _timed = StoreOperation::begin("find_key", N::table().name);
+        let Some(unique) = &N::table().alternate_key else { return Ok(false) };
+        let taken = rows_where::<N>(self.workspace, unique.is_taken::<N>(key));
+        let found = self.transaction.read(taken.build(self.transaction.backend()), decode::<N>);
+        Ok(!found.await?.is_empty())
+    }
+
+    /// The row with this text, whatever its case, in a column of folded texts in which no two rows of a
+    /// workspace have the same.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find_folded<N: Noun>(&self, name: &str, text: &str) -> Result<Option<N>, Error> {
+        let _timed = StoreOperation::begin("find_folded", N::table().name);
+        let found = rows_where::<N>(self.workspace, column::<N>(name).eq(case_folded(text)));
+        let found = self.transaction.read(found.build(self.transaction.backend()), decode::<N>);
+        Ok(found.await?.into_iter().next())
+    }
+
     /// The ids of the rows that have one of `keys` in a column of texts, by it; of those that have a text
     /// in yet another column, where one is given with it.
     #[tracing::instrument(level = "debug", skip_all)]
@@ -42,7 +112,6 @@ impl Tx {
     /// Keeps others from making rows of the noun until this change has ended. A change that makes rows of
     /// several nouns by turns calls it for each of them first, users before tickets.
     pub async fn lock_ids<N: Noun>(&mut self) -> Result<(), Error> {
-        self.locks.take(Lock::Id)?;
         self.take_turn().await?;
         advance(&self.transaction, self.workspace, N::table().name, 0).await?;
         Ok(())

@@ -14,7 +14,7 @@ use super::table::{Dimension, Values};
 pub(super) const OF_FACETS: &str = "+s.v";
 
 impl Sql<'_> {
-    /// Merges index ranges that are each in order.
+    /// Returns the statement that merges index ranges, each of which is in order.
     pub(super) fn merge(&mut self, slice: &Slice) -> String {
         let total = self.total_beside();
         let facets = self.facets(Some(slice));
@@ -28,7 +28,7 @@ impl Sql<'_> {
         }
     }
 
-    /// PostgreSQL: the first rows of every range, sorted.
+    /// Returns the merge on PostgreSQL: the first rows of every range, sorted.
     fn merge_lateral(&mut self, slice: &Slice, total: &str, facets: &str, start: &str) -> String {
         let (workspace, table) = (self.workspace.clone(), self.table.name);
         let (key, range_order) = match self.query.order.values {
@@ -50,9 +50,10 @@ impl Sql<'_> {
         )
     }
 
-    /// SQLite, which has no LATERAL: the rows of a recursive query wait in a queue that its ORDER
-    /// BY sorts. It begins with the first row of every range; each row that leaves it brings in
-    /// the next of its range. So it looks up one row per range and one per row of the page.
+    /// Returns the merge on SQLite, which has no LATERAL: the rows of a recursive query wait in a
+    /// queue that its ORDER BY sorts. It begins with the first row of every range; each row that
+    /// leaves it brings in the next of its range. So it looks up one row per range and one per row
+    /// of the page.
     fn merge_queue(
         &mut self,
         slice: &Slice,
@@ -111,7 +112,7 @@ impl Sql<'_> {
         format!("SELECT c.facet AS v FROM facet_counts c WHERE {wanted} AND c.row_count > 0")
     }
 
-    /// How many rows of the facets are within the time range, as an expression.
+    /// Returns the expression that counts the rows of the facets within the time range.
     pub(super) fn count_merged(&mut self) -> String {
         let facets = self.facets(None);
         let (workspace, bounds) = (self.workspace.clone(), self.bounds("x"));
@@ -137,7 +138,7 @@ impl Sql<'_> {
         bounds
     }
 
-    /// Where a range begins: the condition on its rows `x`.
+    /// Returns the condition on the rows `x` at which a range begins.
     fn range_start(&mut self, slice: &Slice) -> String {
         let (_, beyond) = self.direction();
         match (self.query.order.values, &slice.after) {

@@ -2,7 +2,7 @@
 //!
 //! A noun is a [`Table`] of facts (its dimensions, orders and narrow filters) and an implementation
 //! of [`Noun`] (its row, there and back). What it gets is [`Reader::list`], [`Reader::find`],
-//! [`Tx::insert`], [`Tx::find_for_update`] and [`Tx::update`], with counts, cursors and row locks.
+//! [`Tx::insert`], [`Locking::find_for_update`](super::Locking::find_for_update) and [`Tx::update`], with counts, cursors and row locks.
 //! No module here knows which nouns there are.
 
 mod conditions;
@@ -42,7 +42,10 @@ pub(super) use row::{decode, rows_where, selected};
 pub use search::{SEARCH_WORDS_MAX, Search, searched_words};
 pub use stored::Stored;
 pub(super) use stored::{noun_head, noun_row};
-pub use table::{Dimension, NarrowFilter, Order, Side, Table, Texts, Values};
+pub use table::{
+    AlternateKey, CREATED_AT, Dimension, NarrowFilter, Order, Side, Table, Texts, UPDATED_AT,
+    Values,
+};
 
 /// A resource with a table of its own.
 pub trait Noun: Clone + Send + Sync + Sized + 'static {
@@ -58,13 +61,13 @@ pub trait Noun: Clone + Send + Sync + Sized + 'static {
     /// The whole row; every column is set.
     fn encode(&self, workspace: WorkspaceId) -> ActiveModel<Self>;
 
-    /// Its id; 0 before it has one.
+    /// Returns the id; 0 before it has one.
     fn id(&self) -> i64;
 
     /// The number of its changes.
     fn version(&self) -> i64;
 
-    /// When it was made.
+    /// Returns the time of its creation.
     fn created_at(&self) -> Timestamp;
 
     /// Gives it an id.
@@ -73,18 +76,21 @@ pub trait Noun: Clone + Send + Sync + Sized + 'static {
     /// Notes a change.
     fn set_version(&mut self, version: i64, updated_at: Timestamp);
 
-    /// Its dimensions, packed.
+    /// Returns the dimensions, packed.
     fn facet(&self) -> i16;
 
-    /// Its value in an order; none where the column is NULL.
-    fn key(&self, order: &Order) -> Option<KeyValue>;
+    /// Returns the value in an order, as the order's column has it; none where that is NULL. A noun
+    /// whose row is dear to encode answers it by itself.
+    fn key(&self, order: &Order) -> Option<KeyValue> {
+        row::key(self, order)
+    }
 
     /// The bytes of those of its texts that may be long, which are no more than its message has.
     fn bytes(&self) -> usize {
         0
     }
 
-    /// Its values in a table beside its own.
+    /// Returns the values in a table beside its own.
     fn side(&self, _side: &Side) -> Vec<Value> {
         Vec::new()
     }
@@ -122,7 +128,7 @@ impl Reader<'_> {
 }
 
 impl Query {
-    /// Where a row stands in this list.
+    /// Returns the position of a row in this list.
     pub fn key_of<N: Noun>(&self, row: &N) -> CursorKey {
         CursorKey { value: row.key(self.order), id: row.id() }
     }

@@ -111,8 +111,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a page is short work whatever stands in the conditions: a few rows along one index, and a
-/// total that is kept.
+/// Returns true if a page is short work whatever the values in its conditions: a few rows along one
+/// index, and a total that is kept.
 fn is_short(list: List<'_>, page: &PageRequest) -> bool {
     let rows = page.position.skipped(page.per_page) + u64::from(page.per_page);
     let is_kept = match list.path() {
@@ -239,7 +239,7 @@ async fn read_slice<N: Noun>(
     Ok((rows.into_iter().map(|(row, _)| row).collect(), total))
 }
 
-/// Whether the rows are larger than a page may be.
+/// Returns true if the rows are larger than a page may be.
 fn is_over<N: Noun>(rows: &[N], page: &PageRequest) -> bool {
     rows.iter().map(Noun::bytes).sum::<usize>() > bytes_max(page)
 }

@@ -1,4 +1,4 @@
-//! By which index a list is read.
+//! The plan of a list: the index by which it is read.
 //!
 //! No list reads a whole table. In short:
 //!
@@ -16,20 +16,22 @@
 use super::query::{Condition, Query};
 use super::table::{NarrowFilter, Order, Table};
 
-/// How the rows of a page are found.
+/// The path by which the rows of a page are found.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Path {
-    /// Along the index of the order, over the whole workspace or a time range of it.
+    /// The rows are walked along the index of the order, over the whole workspace or a time range
+    /// of it.
     Walk,
-    /// Merged from the index ranges of the facets that are asked for, each of which is in order.
+    /// The rows are merged from the index ranges of the facets that are asked for, each of which is
+    /// in order.
     Merge,
-    /// Everything that this filter finds, sorted.
+    /// All rows that this filter finds are sorted.
     Gather(&'static NarrowFilter),
-    /// Everything in a time range of another order than the list's, sorted.
+    /// All rows in a time range of another order than the list's are sorted.
     GatherRange(&'static Order),
-    /// Everything in the facets that are asked for, sorted.
+    /// All rows of the facets that are asked for are sorted.
     GatherFacets,
-    /// Everything in which words occur, sorted.
+    /// All rows in which words occur are sorted.
     Search,
 }
 

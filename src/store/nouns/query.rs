@@ -1,4 +1,4 @@
-//! What a list asks for: conditions, an order, and the text that tells the list from all others.
+//! Queries of lists: conditions, an order, and the text that tells a list from all others.
 
 use std::fmt::Write;
 
@@ -12,15 +12,15 @@ use crate::clock::Timestamp;
 /// A list that is asked for.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// What every row of it meets.
+    /// The conditions that every row of it meets.
     pub conditions: Vec<Condition>,
-    /// What it is in order of.
+    /// The order.
     pub order: &'static Order,
-    /// Which end comes first.
+    /// The direction.
     pub direction: Direction,
 }
 
-/// Which end of an order comes first.
+/// The end of an order that comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// The least.
@@ -44,11 +44,11 @@ pub enum Condition {
     Since(&'static str, Timestamp),
     /// The column of an order is before this instant.
     Before(&'static str, Timestamp),
-    /// Each of these words is the beginning of one of the row's; see [`Condition::search`].
+    /// Each of these words begins one of the row's words; see [`Condition::search`].
     Words(&'static Search, Vec<String>),
 }
 
-/// Values in a table beside a noun's own.
+/// The values of a condition on a table beside a noun's own.
 #[derive(Debug, Clone)]
 pub enum SideValues {
     /// Texts, such as tags.
@@ -88,7 +88,7 @@ impl Query {
         Self { conditions: Vec::new(), order, direction }
     }
 
-    /// The same list with further conditions.
+    /// Returns the list with further conditions.
     pub fn filter(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
         self.conditions.extend(conditions);
         self
@@ -119,7 +119,7 @@ impl Query {
 }
 
 impl Condition {
-    /// Whether the numbers that are asked for are any at all: no numbers ask for nothing.
+    /// Makes the condition that a dimension has one of these numbers; no numbers make no condition.
     pub fn dimension(
         dimension: &'static Dimension,
         numbers: impl IntoIterator<Item = impl Into<i32>>,
@@ -171,12 +171,12 @@ impl Condition {
         }
     }
 
-    /// Whether it asks for single values, which an index can lead with.
+    /// Returns true if it asks for single values, which an index can lead with.
     pub(super) fn is_equality(&self) -> bool {
         matches!(self, Self::Numbers(..) | Self::Text(..) | Self::Side(..))
     }
 
-    /// Whether it asks for exactly one value.
+    /// Returns true if it asks for exactly one value.
     pub(super) fn is_one_value(&self) -> bool {
         match self {
             Self::Numbers(_, numbers) => numbers.len() == 1,
@@ -205,7 +205,7 @@ impl Condition {
     }
 }
 
-/// What a list is in order of, in one row.
+/// The value of a row in the order of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyValue {
     /// Milliseconds or a rank.

@@ -10,8 +10,8 @@ use sea_orm::{
     QueryFilter, QuerySelect, Select, Statement, TryGetable, Value,
 };
 
-use super::table::Table;
-use super::{ActiveModel, Column, Noun};
+use super::table::{Order, Table};
+use super::{ActiveModel, Column, KeyValue, Noun};
 use crate::error::Error;
 use crate::store::WorkspaceId;
 use crate::store::row::Row;
@@ -32,12 +32,13 @@ pub(super) fn decoded<N: Noun>() -> impl Iterator<Item = Column<N>> {
     Column::<N>::iter().filter(|column| !is_internal(column.as_str()))
 }
 
-/// Keys are texts as they are compared, folded from the texts that are shown.
+/// Returns true if only the store looks at a column: keys are texts as they are compared, folded
+/// from the texts that are shown.
 fn is_internal(column: &str) -> bool {
     matches!(column, "workspace_id" | "facet") || column.ends_with("_key")
 }
 
-/// Those columns of a row `t`, as they are selected.
+/// Returns those columns of a row `t`, as they are selected.
 pub(in crate::store) fn selected<N: Noun>() -> &'static str {
     N::table().texts.selected.get_or_init(|| {
         let columns = decoded::<N>().map(|column| format!("t.{}", column.as_str()));
@@ -91,7 +92,7 @@ impl Columns<'_> {
     }
 }
 
-/// What stands in each column of a row, in the order of the entity.
+/// Returns the value of each column of a row, in the order of the entity.
 pub(super) fn values<N: Noun>(
     workspace: WorkspaceId,
     row: &N,
@@ -101,6 +102,18 @@ pub(super) fn values<N: Noun>(
         let value = encoded.take(column).into_value();
         (column.as_str(), value.expect("encode sets every column"))
     })
+}
+
+/// The value of a row in an order.
+pub(super) fn key<N: Noun>(row: &N, order: &Order) -> Option<KeyValue> {
+    // Which workspace it is of makes no difference to what it is in order of.
+    let mut encoded = row.encode(WorkspaceId(0));
+    match encoded.take(column::<N>(order.column)).into_value()? {
+        Value::BigInt(number) => number.map(KeyValue::Number),
+        Value::SmallInt(number) => number.map(|number| KeyValue::Number(number.into())),
+        Value::String(text) => text.map(KeyValue::Text),
+        other => unreachable!("{} holds {other:?}, which no list is in order of", order.column),
+    }
 }
 
 /// The columns of `after` that differ from `before`: an index is only touched when one of its

@@ -1,4 +1,4 @@
-//! For tests: a list for every condition that a table can be asked for, in every order.
+//! Samples for tests: a list for every condition that a table can be asked for, in every order.
 
 use sea_orm::{ColumnTrait, ColumnType};
 
@@ -17,8 +17,8 @@ pub struct Sample {
     pub after: CursorKey,
 }
 
-/// Every list of the noun with one condition or none, in every order and both directions. Few rows
-/// are from before `early`, and few from after `late`.
+/// Returns every list of the noun with one condition or none, in every order and both directions.
+/// Few rows are from before `early`, and few from after `late`.
 #[doc(hidden)]
 pub fn samples<N: Noun>(early: Timestamp, late: Timestamp) -> Vec<Sample> {
     let table = N::table();

@@ -1,4 +1,4 @@
-//! Search by words: what finds them, and how the found rows are ranked.
+//! Search by words: how rows are found, and how the found rows are ranked.
 //!
 //! Beside a noun's table stands one with the words of each row, folded (see `migrations::words`), in
 //! columns of falling weight. Words are found as the beginnings of words, by an index over all of
@@ -21,22 +21,22 @@ use crate::metrics::StoreOperation;
 use crate::store::pages::{Page, PageRequest};
 use crate::store::rows::RowSource;
 
-/// What is found is counted up to here.
+/// The number up to which the rows of a search are counted.
 pub(super) const SEARCH_COUNT_MAX: i64 = 10_000;
 /// The most words of a search.
 pub const SEARCH_WORDS_MAX: usize = 64;
-/// So many of the rows that were found are ranked.
+/// The number of found rows that are ranked.
 const RANKED_ROWS: u32 = 1_000;
 /// The columns with words, each with what a word adds to the rank of a row: as a whole, and as the
 /// beginning of another.
 const WEIGHTS: [(&str, u32, u32); 3] = [("words_a", 16, 12), ("words_b", 6, 4), ("words_c", 2, 1)];
-/// In an index of SQLite a row is known by its workspace, and by its id in so many bits.
+/// The bits of an id in an index of SQLite, where a row is known by its workspace and its id.
 const ID_BITS: u32 = 40;
 
 /// The table with the words of a noun's rows. On SQLite its index has the same name and `_fts`.
 #[derive(Debug)]
 pub struct Search {
-    /// Its name in the schema.
+    /// The name in the schema.
     pub table: &'static str,
 }
 
@@ -56,7 +56,7 @@ pub fn searched_words(text: &str) -> Vec<String> {
 }
 
 impl Condition {
-    /// Each word of `text` occurs in a row, as the beginning of one of its words. They are at most
+    /// Makes the condition that each word of `text` begins a word of the row. They are at most
     /// [`SEARCH_WORDS_MAX`].
     pub fn search(search: &'static Search, text: &str) -> Self {
         Self::Words(search, searched_words(text))
@@ -72,7 +72,7 @@ impl Query {
         })
     }
 
-    /// Whether it searches for a text without a word, which finds nothing.
+    /// Returns true if it searches for a text without a word, which finds nothing.
     pub(super) fn finds_nothing(&self) -> bool {
         self.search().is_some_and(|(_, words)| words.is_empty())
     }
@@ -155,7 +155,8 @@ impl Sql<'_> {
         }
     }
 
-    /// Whether each of the words occurs in a row `of`, which is not looked up by them.
+    /// Returns the condition that each of the words occurs in a row `of`, which is not looked up by
+    /// them.
     pub(super) fn has_words(&mut self, of: &str, search: &Search, words: &[String]) -> String {
         let (table, workspace) = (search.table, self.workspace.clone());
         let occur = self.occur(words);
@@ -165,7 +166,7 @@ impl Sql<'_> {
         )
     }
 
-    /// Whether each of the words occurs in a row `w` of the words.
+    /// Returns the condition that each of the words occurs in a row `w` of the words.
     fn occur(&mut self, words: &[String]) -> String {
         let conditions: Vec<_> = words
             .iter()
@@ -178,7 +179,8 @@ impl Sql<'_> {
         conditions.join(" AND ")
     }
 
-    /// What was found, ranked: first the ids of the newest, then only the rows of the page.
+    /// Returns the ranked rows of a search: first the ids of the newest, then only the rows of the
+    /// page.
     fn ranked(&mut self, slice: &Slice) -> String {
         let total = self.total_beside();
         let Some((search, words)) = self.query.search() else {
@@ -242,7 +244,7 @@ impl Sql<'_> {
         ranks.join(" + ")
     }
 
-    /// Where a text stands in a column of the words; 0 where it does not.
+    /// Returns the place at which a text stands in a column of the words; 0 where it does not.
     fn place(&self, column: &str, text: &str) -> String {
         match self.backend {
             DbBackend::Postgres => format!("strpos(w.{column}, {text})"),

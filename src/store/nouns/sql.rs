@@ -16,14 +16,16 @@ use crate::store::WorkspaceId;
 use crate::store::pages::CursorKey;
 use crate::store::sql::Parameters;
 
-/// How many rows the probe before a merge looks at: one contiguous index range, which costs about as
-/// much as 20 of the ranges of a merge.
+/// The number of rows that the probe before a merge looks at: one contiguous index range, which
+/// costs about as much as 20 of the ranges of a merge.
 const PROBE_ROWS: u32 = 512;
-/// How many the probe before a sort looks at: about as much work as to sort [`SORTED_ROWS`].
+/// The number of rows that the probe before a sort looks at: about as much work as to sort
+/// [`SORTED_ROWS`].
 const LONG_PROBE_ROWS: u32 = 8 * 1024;
-/// So many rows are sorted without a probe, but for those of a search.
+/// The number of rows that are sorted without a probe, but for those of a search.
 pub(super) const SORTED_ROWS: u32 = 1_000;
-/// So many of a search are: to look for its words in the next rows of the order takes as long.
+/// The number of rows of a search that are sorted without a probe: to look for its words in the
+/// next rows of the order takes as long.
 const FOUND_ROWS: u32 = 2_000;
 
 /// A list, as far as its SQL depends on it.
@@ -35,24 +37,24 @@ pub(super) struct List<'a> {
     /// The columns of a row `t`, as they are selected.
     pub(super) columns: &'static str,
     pub(super) query: &'a Query,
-    /// Whether a page tells the total of the list.
+    /// True if a page tells the total of the list.
     pub(super) is_counted: bool,
 }
 
-/// Which rows of a list, by whether they have a value of its order. Those without one follow those
-/// with one, in a stretch of their own: one index then serves both directions on both databases,
-/// which disagree about where NULL comes.
+/// A stretch of a list: the rows with a value of its order, or those without. Those without one
+/// follow those with one, in a stretch of their own: one index then serves both directions on both
+/// databases, which disagree about where NULL comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stretch {
     /// All rows: each has a value.
     All,
-    /// Those with a value.
+    /// The rows with a value.
     Valued,
-    /// Those without one.
+    /// The rows without one.
     Null,
 }
 
-/// Some rows of a stretch.
+/// A slice of a stretch: some of its rows.
 #[derive(Debug, Clone)]
 pub(super) struct Slice {
     pub(super) stretch: Stretch,
@@ -110,7 +112,7 @@ impl<'a> List<'a> {
         sql.parameters.statement(text)
     }
 
-    /// Whether what the path finds has to be sorted.
+    /// Returns true if the rows that the path finds have to be sorted.
     pub(super) fn is_sorted(self) -> bool {
         match self.path() {
             Path::Walk | Path::Merge => false,
@@ -130,12 +132,12 @@ impl<'a> List<'a> {
         sql.parameters.statement(text)
     }
 
-    /// Whether what [`List::few`] counts is the total of the list.
+    /// Returns true if the count of [`List::few`] is the total of the list.
     pub(super) fn few_are_all(self) -> bool {
         matches!(self.path(), Path::Search) && self.query.conditions.len() == 1
     }
 
-    /// So many rows are sorted without a probe.
+    /// Returns the number of rows that are sorted without a probe.
     pub(super) fn sorted_rows(self) -> u32 {
         match self.path() {
             Path::Search => FOUND_ROWS,
@@ -201,7 +203,7 @@ impl<'a> List<'a> {
 }
 
 impl Sql<'_> {
-    /// Along an index that has the order.
+    /// Returns the statement that walks along an index that has the order.
     fn walk(&mut self, slice: &Slice) -> String {
         let total = self.total_beside();
         let (from, mut conditions) = self.selection();
@@ -215,8 +217,8 @@ impl Sql<'_> {
         )
     }
 
-    /// All that the path's own index finds: first the ids in order, then only the rows of the page,
-    /// so that no more of them are carried through the sort.
+    /// Returns the statement that gathers all that the path's own index finds: first the ids in
+    /// order, then only the rows of the page, so that no more of them are carried through the sort.
     fn gather(&mut self, slice: &Slice) -> String {
         let total = self.total_beside();
         let (from, mut conditions) = self.selection();
@@ -232,8 +234,9 @@ impl Sql<'_> {
         )
     }
 
-    /// Key and id by which gathered rows are put in order: the bare columns only where the path's
-    /// index has them in that order. It would be walked to its end for a few rows otherwise.
+    /// Returns the key and the id by which gathered rows are sorted: the bare columns only where
+    /// the path's index has them in that order. It would be walked to its end for a few rows
+    /// otherwise.
     fn gathered_key(&self) -> (String, String) {
         let column = self.query.order.column;
         if let Path::Gather(narrow) = self.path
@@ -253,7 +256,8 @@ impl Sql<'_> {
         (key, "+t.id".to_owned())
     }
 
-    /// Whether what the filter finds comes out of its index in the order of the list.
+    /// Returns true if the rows that the filter finds come out of its index in the order of the
+    /// list.
     fn is_gathered_in_order(&self, narrow: &NarrowFilter) -> bool {
         let [only] = narrow.columns else { return false };
         let is_asked = |one: &Condition| one.column() == Some(*only) && one.is_one_value();
@@ -339,7 +343,7 @@ impl Sql<'_> {
         format!("{alias}.{}", self.query.order.column)
     }
 
-    /// ORDER BY the key, if it is not empty, then the id.
+    /// Returns ORDER BY the key, if it is not empty, then the id.
     pub(super) fn order(&self, key: &str, id: &str) -> String {
         let (direction, _) = self.direction();
         if key.is_empty() {
@@ -349,8 +353,8 @@ impl Sql<'_> {
         }
     }
 
-    /// `+ 0`, because SQLite plans a statement anew whenever a bare parameter of its LIMIT is bound:
-    /// half of the time that it spends on a page.
+    /// Returns LIMIT with `+ 0`, because SQLite plans a statement anew whenever a bare parameter of
+    /// its LIMIT is bound: half of the time that it spends on a page.
     pub(super) fn limit(&mut self, slice: &Slice) -> String {
         let limit = self.parameters.bind(as_i64(slice.limit));
         let offset = self.parameters.bind(as_i64(slice.offset));
@@ -366,12 +370,13 @@ impl Sql<'_> {
     }
 }
 
-/// All of the conditions, of which there may be none.
+/// Joins the conditions, of which there may be none.
 pub(super) fn all(conditions: &[String]) -> String {
     if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") }
 }
 
-/// Not `IS NOT NULL`: SQLite does not look that up in an index.
+/// Returns the condition that a column is not NULL, in a form that SQLite looks up in an index,
+/// unlike `IS NOT NULL`.
 fn valued(column: &str) -> String {
     format!("{column} >= -{}", i64::MAX)
 }

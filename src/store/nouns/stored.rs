@@ -1,5 +1,5 @@
-//! How the fields of a noun stand in the columns of its row, and the parts of `Noun` that are the same
-//! for every noun whose fields are called as its columns are.
+//! The columns of a noun's fields, and the parts of `Noun` that are the same for every noun whose
+//! fields have the names of their columns.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::store::{from_json, to_json};
 
 /// A field that stands in one column.
 pub trait Stored: Sized {
-    /// What the column holds.
+    /// The type of the column.
     type Column: TryGetable + FromSql;
 
     /// The field as the column holds it.
@@ -119,8 +119,8 @@ impl<T: Serialize + DeserializeOwned> Stored for BTreeMap<String, T> {
     }
 }
 
-/// For `impl Noun`: `decode` and `encode` of a row whose fields, in the order of the entity, are called
-/// as their columns are. Behind them come the columns that only the store looks at.
+/// Writes `decode` and `encode` for `impl Noun`, of a row whose fields, in the order of the entity,
+/// have the names of their columns. Behind them come the columns that only the store looks at.
 macro_rules! noun_row {
     ($entity:ident { $($field:ident),+ $(,)? } |$row:ident| { $($only:ident: $value:expr),+ $(,)? }) => {
         fn decode(
@@ -140,7 +140,7 @@ macro_rules! noun_row {
     };
 }
 
-/// For `impl Noun`: the fields that every noun has.
+/// Writes the accessors of the fields that every noun has, for `impl Noun`.
 macro_rules! noun_head {
     () => {
         fn id(&self) -> i64 {

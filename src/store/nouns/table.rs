@@ -12,29 +12,31 @@ use crate::resource::Resource;
 /// The table of a noun.
 #[derive(Debug)]
 pub struct Table {
-    /// Its name in the schema, which is also the name of the counter that numbers its rows.
+    /// The name in the schema, which is also the name of the counter that numbers its rows.
     pub name: &'static str,
-    /// What one of its rows is.
+    /// The kind of resource that a row is.
     pub resource: Resource,
-    /// Its number in `facet_counts`. A number, once given, keeps its meaning.
+    /// The number in `facet_counts`. A number, once given, keeps its meaning.
     pub noun: i16,
-    /// Whether each change of a row is remembered, field by field.
+    /// True if each change of a row is remembered, field by field.
     pub has_history: bool,
-    /// What its rows are counted by, the highest bits of the facet first.
+    /// The dimensions by which its rows are counted, the highest bits of the facet first.
     pub dimensions: &'static [&'static Dimension],
-    /// What its lists can be in order of; the first is the order of creation.
+    /// The orders that its lists can have; the first is the order of creation.
     pub orders: &'static [&'static Order],
-    /// Filters that find their rows through an index of their own, the narrowest first.
+    /// The text by which one of its rows is known beside its id, if it is, such as an asset's tag.
+    pub alternate_key: Option<AlternateKey>,
+    /// The filters that find their rows through an index of their own, the narrowest first.
     pub narrows: &'static [NarrowFilter],
-    /// Rows of other tables that belong to its rows and are written with them.
+    /// The tables whose rows belong to its rows and are written with them.
     pub sides: &'static [&'static Side],
-    /// Where its rows are found by their words, if they are.
+    /// The search by which its rows are found by their words, if they are.
     pub search: Option<&'static Search>,
-    /// Texts that are put together once.
+    /// The texts that are put together once.
     pub texts: Texts,
 }
 
-/// Texts of a table that follow from its entity.
+/// The texts of a table that follow from its entity.
 #[derive(Debug)]
 pub struct Texts {
     /// The names of its columns, in the order of the entity.
@@ -46,7 +48,7 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// None put together yet.
+    /// Makes texts of which none is put together yet.
     pub const fn unmade() -> Self {
         Self { columns: OnceLock::new(), selected: OnceLock::new(), find: OnceLock::new() }
     }
@@ -57,27 +59,32 @@ impl Texts {
 pub struct Dimension {
     /// The name of the property.
     pub name: &'static str,
-    /// How far its number is shifted to the left within the facet.
+    /// The bits by which its number is shifted to the left within the facet.
     pub shift: u32,
     /// The bits of its number, such as 7 for numbers up to 7.
     pub bits: i16,
 }
 
-/// What a list can be in order of. Between equals the id decides.
+/// An order that lists can have. Between equals the id decides.
 #[derive(Debug)]
 pub struct Order {
     /// The name that callers know it by, such as `dueAt`.
     pub name: &'static str,
     /// The column.
     pub column: &'static str,
-    /// What the column holds.
+    /// The values of the column.
     pub values: Values,
-    /// Whether an index leads with the facet and goes on with this order, so that lists by dimensions
-    /// are merged. Without one they are walked, or sorted where they are few.
+    /// True if an index leads with the facet and goes on with this order, so that lists by
+    /// dimensions are merged. Without one they are walked, or sorted where they are few.
     pub by_facet: bool,
 }
 
-/// What stands in the column of an order.
+/// The order of creation, of a noun whose index of it leads with the facet too.
+pub static CREATED_AT: Order = Order::of_numbers("createdAt", "created_at");
+/// The order of the last change, likewise.
+pub static UPDATED_AT: Order = Order::of_numbers("updatedAt", "updated_at");
+
+/// The values of the column of an order.
 #[derive(Debug, Clone, Copy)]
 pub enum Values {
     /// A number in each row.
@@ -97,23 +104,32 @@ pub struct NarrowFilter {
     pub columns: &'static [&'static str],
     /// The index that leads with them; for a [`Side`] that of its table.
     pub index: &'static str,
-    /// Whether there is one row at most; the index goes on with the time of creation and the id
+    /// True if there is one row at most; the index goes on with the time of creation and the id
     /// otherwise.
     pub is_unique: bool,
     /// The table in which the column stands, if it is not the noun's own.
     pub side: Option<&'static Side>,
 }
 
+/// A text that no two rows of a workspace share, by which a path can name a row in place of its id.
+#[derive(Debug)]
+pub struct AlternateKey {
+    /// The column with the text.
+    pub column: &'static str,
+    /// The column by which it is unique and looked up: the same one, or that of the text folded by case.
+    pub unique: &'static str,
+}
+
 /// A table with any number of values of a row, such as its tags.
 #[derive(Debug)]
 pub struct Side {
-    /// Its name in the schema.
+    /// The name in the schema.
     pub table: &'static str,
     /// The column with the id of the row that a value belongs to.
     pub owner: &'static str,
     /// The column with the value.
     pub value: &'static str,
-    /// Whether the values are texts; they are numbers otherwise.
+    /// True if the values are texts; they are numbers otherwise.
     pub is_text: bool,
     /// A column that repeats when the row was created, so that the rows of a value are found in that
     /// order.
@@ -149,17 +165,17 @@ impl Table {
 }
 
 impl NarrowFilter {
-    /// By columns of the noun's own, with any number of rows.
+    /// Makes a filter by columns of the noun's own, with any number of rows.
     pub const fn of(columns: &'static [&'static str], index: &'static str) -> Self {
         Self { columns, index, is_unique: false, side: None }
     }
 
-    /// By columns of the noun's own, with one row at most.
+    /// Makes a filter by columns of the noun's own, with one row at most.
     pub const fn unique(columns: &'static [&'static str], index: &'static str) -> Self {
         Self { columns, index, is_unique: true, side: None }
     }
 
-    /// By the values of a table beside.
+    /// Makes a filter by the values of a table beside.
     pub const fn beside(side: &'static Side, index: &'static str) -> Self {
         Self {
             columns: std::slice::from_ref(&side.value),
@@ -170,13 +186,29 @@ impl NarrowFilter {
     }
 }
 
+impl AlternateKey {
+    /// A text that is unique as it is written.
+    pub const fn exact(column: &'static str) -> Self {
+        Self { column, unique: column }
+    }
+
+    /// A text that is unique whatever its case, by another column.
+    pub const fn folded(column: &'static str, unique: &'static str) -> Self {
+        Self { column, unique }
+    }
+}
+
 impl Order {
-    /// Whether rows without a value follow those that have one.
+    const fn of_numbers(name: &'static str, column: &'static str) -> Self {
+        Self { name, column, values: Values::Numbers, by_facet: true }
+    }
+
+    /// Returns true if rows without a value follow those that have one.
     pub(super) fn has_nulls(&self) -> bool {
         matches!(self.values, Values::NumbersOrNull)
     }
 
-    /// Whether its values are texts.
+    /// Returns true if its values are texts.
     pub(super) fn is_text(&self) -> bool {
         matches!(self.values, Values::Texts)
     }

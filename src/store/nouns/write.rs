@@ -1,4 +1,4 @@
-//! Making and changing rows, with the rows beside them, their counts and their locks.
+//! The making and changing of rows, with the rows beside them, their counts and their locks.
 //!
 //! The row of a noun's counter stays locked until the transaction ends, so every other new row of
 //! the workspace waits from there on. PostgreSQL therefore gets all of a new row as one statement: a
@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::{ArrayType, LockType};
+use sea_orm::sea_query::{ArrayType, Expr, LockType};
 use sea_orm::{
     ColumnTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Statement, Value,
 };
 
+use super::lookup::is_named;
 use super::row::{changes, column, decode, find_row, rows_where, values};
 use super::table::Side;
 use super::words::insert_beside;
@@ -20,19 +21,58 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
 use crate::preconditions::Precondition;
-use crate::store::WorkspaceId;
 use crate::store::counters::advance;
 use crate::store::failure::failed;
-use crate::store::locks::Lock;
+use crate::store::locks::BeforeRows;
 use crate::store::sql::{Parameters, array};
+use crate::store::{Locking, Rows, WorkspaceId};
+
+impl<S: BeforeRows> Locking<S> {
+    /// Finds and locks the row that a path names, as [`Reader::find_named`](super::Reader::find_named) finds it: nobody else can
+    /// change it until this change has ended. At another version than the change is meant for it is a
+    /// VERSION_CONFLICT.
+    pub async fn find_for_update<N: Noun>(
+        self,
+        name: &str,
+        meant_for: &Precondition,
+    ) -> Result<(N, Locking<Rows>), Error> {
+        let (found, locking) = self.lock_rows::<N>(is_named::<N>(name)?).await?;
+        let found = found.into_iter().next().ok_or_else(|| N::table().resource.not_found())?;
+        meant_for.hold(found.version())?;
+        Ok((found, locking))
+    }
+
+    /// Finds and locks the rows with these ids, by ascending id; those that are not there are left out.
+    pub async fn find_all_for_update<N: Noun>(
+        self,
+        ids: &[i64],
+    ) -> Result<(Vec<N>, Locking<Rows>), Error> {
+        match ids {
+            [] => Ok((Vec::new(), self.step())),
+            ids => self.lock_rows::<N>(column::<N>("id").is_in(ids.iter().copied())).await,
+        }
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn lock_rows<N: Noun>(self, condition: Expr) -> Result<(Vec<N>, Locking<Rows>), Error> {
+        let _timed = StoreOperation::begin("find_for_update", N::table().name);
+        let select = rows_where::<N>(self.workspace, condition)
+            .order_by_asc(column::<N>("id"))
+            // Not FOR UPDATE: that would also hold up those who only refer to a row. SQLite has no
+            // such clause, and needs none: the transaction has the whole database to itself.
+            .lock(LockType::NoKeyUpdate)
+            .build(self.transaction.backend());
+        let found = self.transaction.read(select, decode::<N>).await?;
+        Ok((found, self.step()))
+    }
+}
 
 impl Tx {
-    /// Makes a row, and answers it with its id, which is a new one unless it comes with one of
+    /// Makes a row, and returns it with its id, which is a new one unless it comes with one of
     /// [`Tx::next_id`]. What it refers to must exist.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn insert<N: Noun>(&mut self, new: N) -> Result<N, Error> {
         let _timed = StoreOperation::begin("insert", N::table().name);
-        self.locks.take(Lock::Id)?;
         let row = match self.transaction.backend() {
             _ if new.id() != 0 => self.insert_row(new).await?,
             DbBackend::Postgres => {
@@ -49,7 +89,6 @@ impl Tx {
 
     /// The id of a row that is to be made, for one that is told apart by it in yet another column.
     pub async fn next_id<N: Noun>(&mut self) -> Result<i64, Error> {
-        self.locks.take(Lock::Id)?;
         self.take_turn().await?;
         advance(&self.transaction, self.workspace, N::table().name, 1).await
     }
@@ -97,45 +136,14 @@ impl Tx {
         self.transaction.read(select, decode::<N>).await
     }
 
-    /// The row with this id, as nobody else can change it until this change has ended; refused where
-    /// there is none, and at another version than the change is meant for.
-    pub async fn find_for_update<N: Noun>(
-        &mut self,
-        id: i64,
-        meant_for: &Precondition,
-    ) -> Result<N, Error> {
-        let found = self.find_all_for_update::<N>(&[id]).await?.into_iter().next();
-        let found = found.ok_or_else(|| N::table().resource.not_found())?;
-        meant_for.hold(found.version())?;
-        Ok(found)
-    }
-
-    /// The same of several rows; they are locked, and answered, by ascending id.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn find_all_for_update<N: Noun>(&mut self, ids: &[i64]) -> Result<Vec<N>, Error> {
-        let _timed = StoreOperation::begin("find_for_update", N::table().name);
-        let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else {
-            return Ok(Vec::new());
-        };
-        self.locks.take_all(N::table().noun, *first, *last)?;
-        let ids = column::<N>("id").is_in(ids.iter().copied());
-        let select = rows_where::<N>(self.workspace, ids)
-            .order_by_asc(column::<N>("id"))
-            // Not FOR UPDATE: that would also hold up those who only refer to a row. SQLite has no
-            // such clause, and needs none: the transaction has the whole database to itself.
-            .lock(LockType::NoKeyUpdate)
-            .build(self.transaction.backend());
-        self.transaction.read(select, decode::<N>).await
-    }
-
-    /// Makes of the row `before` the row `after`, and answers it with its new version and time.
-    /// `before` comes from [`Tx::find_for_update`]; if the row has moved on since, it is a
+    /// Makes of the row `before` the row `after`, and returns it with its new version and time.
+    /// `before` comes from [`Locking::find_for_update`]; if the row has moved on since, it is a
     /// VERSION_CONFLICT.
     pub async fn update<N: Noun>(&mut self, before: &N, after: N) -> Result<N, Error> {
         self.update_as_of(before, after, self.now).await
     }
 
-    /// The same for a change that is not of now.
+    /// Changes a row as [`Tx::update`] does, at another time than now.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_as_of<N: Noun>(
         &mut self,
@@ -169,7 +177,7 @@ impl Tx {
         Ok(after)
     }
 
-    /// Deletes a row, which comes from [`Tx::find_for_update`]. Nothing may refer to it, and nothing
+    /// Deletes a row, which comes from [`Locking::find_for_update`]. Nothing may refer to it, and nothing
     /// stand beside it.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete<N: Noun>(&mut self, row: &N) -> Result<(), Error> {
@@ -183,7 +191,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Those of `ids` that name no row of the noun in this workspace, in ascending order.
+    /// Returns those of `ids` that name no row of the noun in this workspace, in ascending order.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn missing<N: Noun>(&self, ids: &[i64]) -> Result<Vec<i64>, Error> {
         let _timed = StoreOperation::begin("find_missing", N::table().name);

@@ -13,12 +13,12 @@ use crate::error::Error;
 use crate::store::Settings;
 use crate::store::row::{Decode, Row};
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Reads; it waits for another process's lock as long as the settings say.
+    /// The connection reads; it waits for another process's lock as long as the settings say.
     Read,
-    /// Writes; it waits for no lock unless it is told to.
+    /// The connection writes; it waits for no lock unless it is told to.
     Write,
 }
 
@@ -51,14 +51,14 @@ pub(super) fn open(
     Ok(connection)
 }
 
-/// Runs a statement that selects nothing, and answers how many rows it wrote.
+/// Runs a statement that selects nothing, and returns how many rows it wrote.
 pub(super) fn execute(connection: &Connection, statement: &Statement) -> rusqlite::Result<u64> {
     let mut prepared = connection.prepare_cached(&statement.sql)?;
     bind(&mut prepared, statement)?;
     Ok(prepared.raw_execute()? as u64)
 }
 
-/// What `decode` makes of each row of a statement; none when the rows hold more than `bytes_max`.
+/// Reads the rows of a statement by `decode`; none when the rows hold more than `bytes_max`.
 pub(super) fn read<T>(
     connection: &Connection,
     statement: &Statement,
@@ -78,7 +78,7 @@ pub(super) fn read<T>(
     Ok(Some(decoded))
 }
 
-/// Why a read failed.
+/// The reason why a read failed.
 pub(super) enum ReadError {
     /// SQLite refused.
     Sqlite(rusqlite::Error),

@@ -1,4 +1,4 @@
-//! What SQLite refuses, as the rest of the store knows failures: by code and message.
+//! The failures of SQLite, as the rest of the store knows failures: by code and message.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -27,7 +27,7 @@ pub(super) fn to_db_err(error: rusqlite::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(Arc::new(failure)))
 }
 
-/// Whether another connection holds a lock that this one needs.
+/// Returns true if another connection holds a lock that this one needs.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
     matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))

@@ -11,7 +11,7 @@ use sea_orm::DbErr;
 
 use crate::store::failure::away;
 
-/// What a database consists of beside its own file: its log, and the log's index.
+/// The suffixes of the files of a database beside its own: its log, and the log's index.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// The device and the number of a file on it.
@@ -22,7 +22,8 @@ type Identity = (u64, u64);
 pub(super) struct DatabaseFile {
     /// The database first, then its companions.
     paths: Vec<PathBuf>,
-    /// What bore these names when the database was opened; none before [`DatabaseFile::note`].
+    /// The identities of the files when the database was opened; none before
+    /// [`DatabaseFile::note`].
     opened: Option<Vec<Option<Identity>>>,
 }
 

@@ -1,4 +1,4 @@
-//! Short reads of SQLite, done where they are asked for.
+//! Short reads of SQLite, done in place.
 //!
 //! The pool of sqlx hands a statement to its connection's thread, copies each value of each row,
 //! sends the rows back one by one, and then asks the connection whether it is well. For a row by
@@ -40,8 +40,8 @@ impl SqliteReads {
         Ok(Self { connections, faults })
     }
 
-    /// What `decode` makes of each row of a statement that is short work; none when the rows hold
-    /// more bytes than may be read in place.
+    /// Reads the rows of a statement that is short work by `decode`; none when the rows hold more
+    /// bytes than may be read in place.
     pub(in crate::store) fn read<T>(
         &self,
         statement: &Statement,

@@ -26,7 +26,7 @@ use crate::store::failure::{away, is_storage};
 use crate::store::health::Health;
 use crate::store::row::Decode;
 
-/// Told to a change when its COMMIT has returned.
+/// The sender that tells a change that its COMMIT has returned.
 pub(super) type Answer = oneshot::Sender<Result<(), DbErr>>;
 
 /// The connection and its group.
@@ -34,7 +34,7 @@ pub(super) struct Session {
     file: DatabaseFile,
     settings: Settings,
     health: Arc<Health>,
-    /// None before it is opened, and after a failure.
+    /// The connection; none before it is opened, and after a failure.
     connection: Option<Connection>,
     /// The changes that wait for the next COMMIT.
     group: Vec<Answer>,
@@ -120,13 +120,13 @@ impl Session {
         self.run(|connection| connection.pragma_update(None, "max_page_count", pages_max))
     }
 
-    /// Runs a statement of the change that has begun, and answers how many rows it wrote.
+    /// Runs a statement of the change that has begun, and returns how many rows it wrote.
     pub(super) fn execute(&mut self, statement: &Statement) -> Result<u64, DbErr> {
         let failing = self.settings.faults.at_statement();
         self.run(|connection| failing.and_then(|()| connection::execute(connection, statement)))
     }
 
-    /// What `decode` makes of each row of a statement of the change that has begun.
+    /// Reads the rows of a statement of the change that has begun, by `decode`.
     pub(super) fn read<T>(
         &mut self,
         statement: &Statement,

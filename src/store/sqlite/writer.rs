@@ -20,13 +20,14 @@ use crate::store::failure::away;
 use crate::store::health::Health;
 use crate::store::row::Decode;
 
-/// After a statement this long the runtime's other tasks on the thread get a chance to run.
+/// The duration of a statement after which the runtime's other tasks on the thread get a chance to
+/// run.
 const STATEMENT_LONG: Duration = Duration::from_millis(1);
 
-/// Who has it has the connection to itself.
+/// The turn of a change, which has the connection to itself.
 type Turn = OwnedMutexGuard<Session>;
 
-/// What the thread is asked for. There is but one turn, so there is but one task at a time.
+/// A task of the thread. There is but one turn, so there is but one task at a time.
 enum Task {
     /// Commits what waits.
     Commit(Turn),
@@ -43,7 +44,7 @@ pub(in crate::store) struct SqliteWriter(Arc<Inner>);
 struct Inner {
     session: Arc<tokio::sync::Mutex<Session>>,
     tasks: mpsc::Sender<Task>,
-    /// How long a change waits for its turn.
+    /// The longest time that a change waits for its turn.
     turn_within: Duration,
 }
 
@@ -76,7 +77,7 @@ impl SqliteWriter {
         Ok(SqliteChange { turn: Some(Mutex::new(turn)), writer: self.clone() })
     }
 
-    /// Whether changes are written to the files that were opened.
+    /// Checks that changes are written to the files that were opened.
     pub(in crate::store) async fn check(&self) -> Result<(), DbErr> {
         self.turn().await?.check_files()
     }
@@ -117,7 +118,7 @@ impl std::fmt::Debug for SqliteWriter {
     }
 }
 
-/// What the thread does when it is asked.
+/// Carries out a task on the thread.
 fn run(task: Task) {
     match task {
         Task::Commit(mut turn) => turn.commit_group(),
@@ -142,13 +143,13 @@ fn stopped() -> DbErr {
 
 /// A change that has its turn. Dropping it undoes it and passes the turn on.
 pub(in crate::store) struct SqliteChange {
-    /// None once it is committed. Never locked by two: it only lets the change be shared.
+    /// The turn; none once it is committed. Never locked by two: it only lets the change be shared.
     turn: Option<Mutex<Turn>>,
     writer: SqliteWriter,
 }
 
 impl SqliteChange {
-    /// Runs a statement in place, and answers how many rows it wrote.
+    /// Runs a statement in place, and returns how many rows it wrote.
     pub(in crate::store) async fn execute(&self, statement: &Statement) -> Result<u64, DbErr> {
         let began = Instant::now();
         let done = self.session(|session| session.execute(statement));
@@ -156,7 +157,7 @@ impl SqliteChange {
         done
     }
 
-    /// What `decode` makes of each row of a statement, which runs in place.
+    /// Reads the rows of a statement by `decode`, in place.
     pub(in crate::store) async fn read<T>(
         &self,
         statement: &Statement,

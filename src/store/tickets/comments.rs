@@ -10,7 +10,6 @@ use crate::metrics::StoreOperation;
 use crate::store::counters::advance;
 use crate::store::entity::comment;
 use crate::store::failure::failed;
-use crate::store::locks::Lock;
 use crate::store::newest::Owned;
 use crate::store::pages::{CursorKey, NewestFirst, Page, PageRequest, Total};
 use crate::store::row::Row;
@@ -22,7 +21,7 @@ use crate::store::{Reader, Tx, WorkspaceId, unknown_number};
 /// The counter that numbers the comments of a workspace.
 const COUNTER: &str = "comments";
 
-/// Comments, as they belong to tickets.
+/// The comments of tickets, as rows with an owner.
 const COMMENTS: Owned = Owned {
     table: "comments",
     owner: "ticket_id",
@@ -32,11 +31,11 @@ const COMMENTS: Owned = Owned {
 };
 
 stored_enum! {
-    /// Who is meant to read a comment.
+    /// The readers for whom a comment is meant.
     Visibility {
-        /// Those who asked, too.
+        /// The requester may read it too.
         Public = 1,
-        /// Those who work on tickets.
+        /// Only those who work on tickets may read it.
         Internal = 2,
     }
 }
@@ -54,21 +53,21 @@ stored_enum! {
 /// A comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
     /// The ticket that it is about.
     pub ticket_id: i64,
-    /// What it says.
+    /// The text.
     pub body: String,
-    /// Who is meant to read it.
+    /// The readers for whom it is meant.
     pub visibility: Visibility,
     /// The user who says it.
     pub author_id: i64,
     /// The way that it came in.
     pub channel: Channel,
-    /// Its id in the system that it was brought from.
+    /// The id in the system that it was brought from.
     pub external_id: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
     /// The user that its making is attributed to.
     pub created_by: i64,
@@ -77,9 +76,9 @@ pub struct Comment {
 /// A comment to be made.
 #[derive(Debug, Clone)]
 pub struct NewComment {
-    /// What it says.
+    /// The text.
     pub body: String,
-    /// Who is meant to read it.
+    /// The readers for whom it is meant.
     pub visibility: Visibility,
     /// The user who says it.
     pub author_id: i64,
@@ -87,9 +86,9 @@ pub struct NewComment {
     pub channel: Channel,
     /// The user that its making is attributed to.
     pub created_by: i64,
-    /// Its id in the system that it is brought from.
+    /// The id in the system that it is brought from.
     pub external_id: Option<String>,
-    /// When it was made; none stands for now.
+    /// The time of creation; none stands for now.
     pub created_at: Option<Timestamp>,
 }
 
@@ -109,7 +108,7 @@ impl Comment {
         }
     }
 
-    /// Where it stands among the comments of its ticket.
+    /// Returns the position of the comment among those of its ticket.
     pub fn key(&self) -> CursorKey {
         CursorKey::timed(self.created_at, self.id)
     }
@@ -134,7 +133,6 @@ impl Tx {
             return Ok(Vec::new());
         }
         let _timed = StoreOperation::begin("insert", "comments");
-        self.locks.take(Lock::Id)?;
         self.take_turn().await?;
         let amount = i64::try_from(new.len()).expect("a change has fewer than 2^63 comments");
         let last = advance(&self.transaction, self.workspace, COUNTER, amount).await?;
@@ -158,7 +156,7 @@ impl Tx {
         Ok(made)
     }
 
-    /// Those of these external ids that comments on a ticket have already.
+    /// Returns those of these external ids that comments on a ticket have already.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn known_comments(
         &self,

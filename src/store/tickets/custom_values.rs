@@ -61,8 +61,8 @@ impl CustomValue {
         }
     }
 
-    /// What a ticket with this value is found by: the field's key with each single value, in the one form
-    /// that equal values have. Long values are told by their hash.
+    /// Returns the terms by which a ticket with this value is found: the field's key with each
+    /// single value, in the one form that equal values have. Long values are told by their hash.
     pub fn terms(&self, key: &str) -> Vec<String> {
         let values: Vec<Cow<'_, str>> = match self {
             Self::Text(text) | Self::Url(text) | Self::Email(text) => {

@@ -1,58 +1,57 @@
-//! What a list of tickets can be asked for: filters and order.
+//! The filters and the order of a list of tickets.
 
 use super::kinds::{Category, Priority, Source, Status, TicketType};
-use super::table::{
-    ASSETS, CATEGORY, CREATED_AT, PRIORITY, STATUS, TAGS, TERMS, TYPE, UNASSIGNED, WORDS,
-};
+use super::table::{ASSETS, CATEGORY, PRIORITY, STATUS, TAGS, TERMS, TYPE, UNASSIGNED, WORDS};
 use crate::clock::Timestamp;
-use crate::store::nouns::{Condition, Direction, Order, Query};
+use crate::store::nouns::{CREATED_AT, Condition, Direction, Order, Query};
 
-/// Which tickets: those that pass every filter. A list that is empty, or a value that is not
-/// given, filters nothing; within a list any one value is enough.
+/// The filters of a list of tickets, all of which a ticket passes. A list that is empty, or a value
+/// that is not given, filters nothing; within a list any one value is enough.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TicketFilter {
-    /// In one of these statuses.
+    /// Only tickets in one of these statuses.
     pub status: Vec<Status>,
-    /// Of one of these priorities.
+    /// Only tickets of one of these priorities.
     pub priority: Vec<Priority>,
-    /// Of one of these types.
+    /// Only tickets of one of these types.
     pub ticket_type: Vec<TicketType>,
-    /// Of one of these categories.
+    /// Only tickets of one of these categories.
     pub category: Vec<Category>,
-    /// Of one of these categories of the workspace's own.
+    /// Only tickets of one of these categories of the workspace's own.
     pub category_config_ids: Vec<i64>,
-    /// Assigned to one of these users.
+    /// Only tickets assigned to one of these users.
     pub assignee_ids: Vec<i64>,
-    /// Asked for by one of these users.
+    /// Only tickets requested by one of these users.
     pub requester_ids: Vec<i64>,
-    /// Part of one of these tickets.
+    /// Only parts of one of these tickets.
     pub parent_ids: Vec<i64>,
-    /// With this tag.
+    /// Only tickets with this tag.
     pub tag: Option<String>,
-    /// About one of these assets.
+    /// Only tickets about one of these assets.
     pub asset_ids: Vec<i64>,
-    /// With one of the terms of each list; see [`CustomValue::terms`](super::CustomValue::terms).
+    /// Only tickets with one of the terms of each list; see
+    /// [`CustomValue::terms`](super::CustomValue::terms).
     pub terms: Vec<Vec<String>>,
-    /// Assigned to nobody (true) or to somebody (false).
+    /// Only tickets assigned to nobody (true) or to somebody (false).
     pub unassigned: Option<bool>,
-    /// With each word of this text in title, description or a public comment; see
+    /// Only tickets with each word of this text in title, description or a public comment; see
     /// [`Condition::search`].
     pub words: Option<String>,
-    /// Created at this instant or later.
+    /// Only tickets created at this instant or later.
     pub created_after: Option<Timestamp>,
-    /// Created before this instant.
+    /// Only tickets created before this instant.
     pub created_before: Option<Timestamp>,
-    /// Changed at this instant or later.
+    /// Only tickets changed at this instant or later.
     pub updated_since: Option<Timestamp>,
-    /// Due at this instant or later.
+    /// Only tickets due at this instant or later.
     pub due_after: Option<Timestamp>,
-    /// Due before this instant.
+    /// Only tickets due before this instant.
     pub due_before: Option<Timestamp>,
-    /// Come in by one of these ways.
+    /// Only tickets from one of these sources.
     pub source: Vec<Source>,
-    /// Brought from this system.
+    /// Only tickets brought from this system.
     pub external_source: Option<String>,
-    /// With this id in the system that it was brought from.
+    /// Only tickets with this id in the system that they were brought from.
     pub external_id: Option<String>,
 }
 

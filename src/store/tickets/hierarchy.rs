@@ -1,29 +1,36 @@
-//! Which ticket is part of which: what the service needs to keep the tree free of circles and
-//! bounded in depth.
+//! The tree of tickets: the checks that keep it free of circles and bounded in depth.
 
-use super::Tx;
 use crate::error::Error;
 use crate::metrics::StoreOperation;
 use crate::store::counters::advance;
-use crate::store::locks::Lock;
 use crate::store::sql::statement;
+use crate::store::{Begun, Locking, Parents, Tx};
 
-/// How deep tickets nest: a ticket that is part of none is at depth 1.
+/// The greatest depth of the tree: a ticket that is part of none is at depth 1.
 pub const PARENT_DEPTH_MAX: i64 = 5;
 
 /// A counter that counts nothing: its row is the lock that changes of parents take in turn.
 const PARENTS: &str = "ticket_parents";
 
-impl Tx {
+impl Locking<Begun> {
     /// Waits until no other change of this workspace moves a ticket in the tree, and keeps others
-    /// from it until this change has ended. Call it before [`Tx::ancestors`] and
-    /// [`Tx::subtree_height`]: two moves that do not see each other could close a circle.
-    pub async fn lock_parents(&mut self) -> Result<(), Error> {
-        self.locks.take(Lock::Parents)?;
+    /// from it until this change has ended. A change that moves a ticket needs it for [`Tx::ancestors`]
+    /// and [`Tx::subtree_height`]: two moves that do not see each other could close a circle.
+    pub async fn lock_parents(self) -> Result<Locking<Parents>, Error> {
         advance(&self.transaction, self.workspace, PARENTS, 0).await?;
-        Ok(())
+        Ok(self.step())
     }
 
+    /// Locks the tree of parents for a change that moves a ticket, and nothing for any other one.
+    pub async fn lock_parents_if(self, moves: bool) -> Result<Locking<Parents>, Error> {
+        match moves {
+            true => self.lock_parents().await,
+            false => Ok(self.step()),
+        }
+    }
+}
+
+impl Tx {
     /// The tickets that this one is part of, the nearest first: its parent, the parent's parent,
     /// and so on; at most [`PARENT_DEPTH_MAX`].
     #[tracing::instrument(level = "debug", skip_all)]
@@ -42,7 +49,7 @@ impl Tx {
         self.transaction.read(query, |row| row.get(0)).await
     }
 
-    /// How many levels of tickets are below this one: 0 when none is part of it; at most
+    /// Returns the number of levels of tickets below this one: 0 when none is part of it; at most
     /// [`PARENT_DEPTH_MAX`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn subtree_height(&self, id: i64) -> Result<i64, Error> {

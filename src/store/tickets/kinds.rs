@@ -1,11 +1,11 @@
-//! What a ticket can be, numbered as in the database and in the protobuf enums.
+//! The enums of tickets, numbered as in the database and in the protobuf enums.
 //!
 //! Which of them may follow which is for the service to know.
 
 use crate::store::stored_enum::stored_enum;
 
 stored_enum! {
-    /// Where a ticket stands in its life.
+    /// The status of a ticket.
     Status {
         /// Nobody has begun.
         Open = 1,
@@ -69,7 +69,7 @@ stored_enum! {
 }
 
 stored_enum! {
-    /// How much of the business is affected.
+    /// The share of the business that is affected.
     Impact {
         /// One person.
         Low = 1,
@@ -81,7 +81,7 @@ stored_enum! {
 }
 
 stored_enum! {
-    /// How soon the effect is felt.
+    /// The time within which the effect is felt.
     Urgency {
         /// It can wait.
         Low = 1,

@@ -25,11 +25,11 @@ use crate::error::Error;
 /// A ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
-    /// What it is about, in a line.
+    /// The title, in a line.
     pub title: String,
-    /// What it is about, in full.
+    /// The description.
     pub description: String,
     /// The practice that it belongs to.
     pub ticket_type: TicketType,
@@ -39,15 +39,15 @@ pub struct Ticket {
     pub category_config_id: Option<i64>,
     /// The order in which it is taken up.
     pub priority: Priority,
-    /// How much of the business is affected.
+    /// The share of the business that is affected.
     pub impact: Option<Impact>,
-    /// How soon the effect is felt.
+    /// The time within which the effect is felt.
     pub urgency: Option<Urgency>,
-    /// Where it stands in its life.
+    /// The status.
     pub status: Status,
-    /// What it waits for.
+    /// The reason for waiting.
     pub pending_reason: Option<String>,
-    /// How it was resolved.
+    /// The resolution.
     pub resolution: Option<String>,
     /// The user who asked.
     pub requester_id: Option<i64>,
@@ -59,44 +59,44 @@ pub struct Ticket {
     pub parent_id: Option<i64>,
     /// The assets that it is about; none twice.
     pub asset_ids: Vec<i64>,
-    /// Words to find it by; none twice.
+    /// The tags; none twice.
     pub tags: Vec<String>,
-    /// When it is due.
+    /// The time at which it is due.
     pub due_at: Option<Timestamp>,
     /// The way that it came in.
     pub source: Source,
     /// The system that it was brought from.
     pub external_source: Option<String>,
-    /// Its id in that system, unique there.
+    /// The id in that system, unique there.
     pub external_id: Option<String>,
     /// The values of the workspace's own fields.
     pub custom_fields: CustomValues,
-    /// How many comments it has.
+    /// The number of comments.
     pub comment_count: i32,
-    /// How many times it was opened again.
+    /// The number of times that it was reopened.
     pub reopen_count: i32,
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// When it was resolved.
+    /// The time of the resolution.
     pub resolved_at: Option<Timestamp>,
-    /// When it was closed.
+    /// The time at which it was closed.
     pub closed_at: Option<Timestamp>,
     /// The user that its creation is attributed to.
     pub created_by: i64,
     /// The user that its last change is attributed to.
     pub updated_by: i64,
-    /// 1 when created, one more with every change.
+    /// The version: 1 when created, one more with every change.
     pub version: i64,
 }
 
 /// A ticket to be made. The store gives it its id, its times and version 1.
 #[derive(Debug, Clone)]
 pub struct NewTicket {
-    /// What it is about, in a line.
+    /// The title, in a line.
     pub title: String,
-    /// What it is about, in full.
+    /// The description.
     pub description: String,
     /// The practice that it belongs to.
     pub ticket_type: TicketType,
@@ -106,11 +106,11 @@ pub struct NewTicket {
     pub category_config_id: Option<i64>,
     /// The order in which it is taken up.
     pub priority: Priority,
-    /// How much of the business is affected.
+    /// The share of the business that is affected.
     pub impact: Option<Impact>,
-    /// How soon the effect is felt.
+    /// The time within which the effect is felt.
     pub urgency: Option<Urgency>,
-    /// Where it stands in its life.
+    /// The status.
     pub status: Status,
     /// The user who asks.
     pub requester_id: Option<i64>,
@@ -122,15 +122,15 @@ pub struct NewTicket {
     pub parent_id: Option<i64>,
     /// The assets that it is about; none twice.
     pub asset_ids: Vec<i64>,
-    /// Words to find it by; none twice.
+    /// The tags; none twice.
     pub tags: Vec<String>,
-    /// When it is due.
+    /// The time at which it is due.
     pub due_at: Option<Timestamp>,
     /// The way that it came in.
     pub source: Source,
     /// The system that it is brought from.
     pub external_source: Option<String>,
-    /// Its id in that system.
+    /// The id in that system.
     pub external_id: Option<String>,
     /// The values of the workspace's own fields.
     pub custom_fields: CustomValues,

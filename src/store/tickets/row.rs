@@ -14,7 +14,8 @@ use crate::store::entity::ticket;
 use crate::store::failure::is_taken;
 use crate::store::nouns::{Figure, KeyValue, Noun, Order, Side, Table, noun_head, noun_row};
 
-/// How a broken promise of (externalSource, externalId) is told: by the index or by its columns.
+/// The names by which a database tells that (externalSource, externalId) is taken: the index or its
+/// columns.
 const EXTERNAL_ID: &[&str] = &["tickets_external_source_external_id_idx", "tickets.external_id"];
 
 impl Noun for Ticket {

@@ -1,7 +1,9 @@
 //! The facts of the table of tickets: what they are counted by, and by what their lists are found.
 
 use crate::resource::Resource;
-use crate::store::nouns::{Dimension, NarrowFilter, Order, Search, Side, Table, Texts, Values};
+use crate::store::nouns::{
+    CREATED_AT, Dimension, NarrowFilter, Order, Search, Side, Table, Texts, UPDATED_AT, Values,
+};
 
 /// A workspace has at most 1,152 combinations of these.
 pub(super) static STATUS: Dimension = Dimension { name: "status", shift: 10, bits: 7 };
@@ -44,7 +46,7 @@ pub(super) static TERMS: Side = Side {
 /// The words of title and description, and of public comments.
 pub(super) static WORDS: Search = Search { table: "ticket_words" };
 
-/// Tickets.
+/// The table of tickets.
 pub(super) static TICKETS: Table = Table {
     name: "tickets",
     resource: Resource::Ticket,
@@ -52,6 +54,7 @@ pub(super) static TICKETS: Table = Table {
     has_history: true,
     dimensions: &[&STATUS, &PRIORITY, &TYPE, &CATEGORY, &UNASSIGNED],
     orders: &[&CREATED_AT, &UPDATED_AT, &BY_PRIORITY, &DUE_AT],
+    alternate_key: None,
     narrows: &[
         NarrowFilter::unique(
             &["external_source", "external_id"],
@@ -72,10 +75,6 @@ pub(super) static TICKETS: Table = Table {
     texts: Texts::unmade(),
 };
 
-pub(super) static CREATED_AT: Order =
-    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
-static UPDATED_AT: Order =
-    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
 static BY_PRIORITY: Order = Order {
     name: "priority",
     column: "priority",

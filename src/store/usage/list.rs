@@ -30,23 +30,23 @@ pub struct UsageFigures {
     pub figures: Figures,
 }
 
-/// Which figures.
+/// The filters of a list of figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageFilter {
-    /// Of spans of this length.
+    /// Only figures of spans of this length.
     pub span: Span,
-    /// That start at this time or later.
+    /// Only spans that start at this time or later.
     pub since: Timestamp,
-    /// And before this time.
+    /// Only spans that start before this time.
     pub until: Timestamp,
-    /// Of this key; of all keys together without one.
+    /// Only figures of this key; of all keys together without one.
     pub key_id: Option<String>,
-    /// Of these endpoints; of all if there is none.
+    /// Only figures of these endpoints; of all if there is none.
     pub endpoints: Vec<&'static str>,
 }
 
 impl Reader<'_> {
-    /// When these keys were last used, by their ids; those that never were are left out.
+    /// Returns the last uses of these keys by their ids; those that never were used are left out.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_key_uses(&self, key_ids: &[&str]) -> Result<HashMap<String, KeyUse>, Error> {
         let _timed = StoreOperation::begin("find", "api_key_uses");

@@ -1,5 +1,5 @@
-//! What the requests of keys add up to: the figures of each endpoint by hour and day, and when each
-//! key was last used. [`Store::insert_usage`] writes them together with the request log.
+//! The usage of keys: the figures of each endpoint by hour and day, and the last use of each key.
+//! [`Store::insert_usage`] writes them together with the request log.
 //!
 //! Figures are kept for each key, and once more for all keys together, so that neither question has
 //! to read the rows of the other.
@@ -26,10 +26,10 @@ pub enum Span {
 }
 
 impl Span {
-    /// Both.
+    /// The spans: hours and days.
     pub const ALL: [Self; 2] = [Self::Hour, Self::Day];
 
-    /// Its length.
+    /// Returns the length in milliseconds.
     pub fn millis(self) -> i64 {
         match self {
             Self::Hour => HOUR_MILLIS,
@@ -50,7 +50,7 @@ impl Span {
     }
 }
 
-/// Whose figures: those of an endpoint for a span of time.
+/// The key of figures: an endpoint, for a span of time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FiguresKey {
     /// The length of the span.
@@ -63,14 +63,14 @@ pub struct FiguresKey {
     pub endpoint: &'static str,
 }
 
-/// Figures of some requests.
+/// The figures of some requests.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
-    /// How many requests.
+    /// The number of requests.
     pub requests: i64,
-    /// How many of them had a status of 400 or more.
+    /// The number of requests with a status of 400 or more.
     pub errors: i64,
-    /// How long they took.
+    /// The durations of the requests.
     pub latencies: Latencies,
 }
 
@@ -83,20 +83,20 @@ impl Figures {
     }
 }
 
-/// When a key was last used, and from where.
+/// The last use of a key: its time, and its address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyUse {
     pub at: Timestamp,
     pub client_ip: String,
 }
 
-/// What requests of one workspace leave behind.
+/// The usage that requests of one workspace add.
 #[derive(Debug, Default)]
 pub struct Usage {
     /// The requests.
     pub requests: Vec<NewRequestLog>,
-    /// What they add to the figures.
+    /// The figures that they add.
     pub figures: BTreeMap<FiguresKey, Figures>,
-    /// By key id, the last use among them.
+    /// The last uses, by key id.
     pub key_uses: BTreeMap<String, KeyUse>,
 }

@@ -1,4 +1,4 @@
-//! Writing down what requests have left behind, and forgetting what is too old.
+//! The writing of the request log and the figures, and their retention.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +18,7 @@ use crate::store::sql::Parameters;
 use crate::store::transaction::Transaction;
 use crate::store::{Store, WorkspaceId};
 
-/// Rows written by one statement: well within the databases' bounds on parameters.
+/// The rows that one statement writes: well within the databases' bounds on parameters.
 const WRITE_ROWS_MAX: usize = 200;
 
 impl Store {
@@ -127,7 +127,7 @@ async fn add_figures(
     Ok(())
 }
 
-/// Span, key, start and endpoint of a row.
+/// The place of a row: span, key, start and endpoint.
 type RowPlace = (i16, String, i64, String);
 
 /// The figures that are there already.

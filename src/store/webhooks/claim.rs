@@ -1,4 +1,4 @@
-//! Deliveries that are due are claimed.
+//! Claims of deliveries that are due.
 //!
 //! A claim is a token and a time. Whoever has claimed a delivery sends it; what came of it counts only
 //! while the token does, and once the time has passed somebody else may claim it.
@@ -25,7 +25,7 @@ use crate::store::sql::{Parameters, statement};
 use crate::store::transaction::Transaction;
 use crate::store::{Store, WorkspaceId};
 
-/// What a delivery brings, and where to.
+/// The content of a delivery, and its target.
 #[derive(Debug, Clone)]
 pub enum Parcel {
     /// An event to an endpoint of a webhook.
@@ -37,28 +37,28 @@ pub enum Parcel {
 /// A delivery that was claimed, to be sent.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Its id.
+    /// The id of the delivery.
     pub id: i64,
     /// The workspace, and the endpoint that it goes to.
     pub endpoint: EndpointKey,
-    /// What it brings.
+    /// The content.
     pub parcel: Parcel,
-    /// By which what comes of it counts.
+    /// The token by which the outcome of this claim counts.
     pub token: i64,
-    /// How many attempts were made before.
+    /// The number of attempts before.
     pub attempt_count: i32,
-    /// How many of them failed, of those that the schedule counts.
+    /// The number of failed ones among them that the schedule counts.
     pub failures: i16,
-    /// When the next one by schedule is due, if this one is by hand.
+    /// The time of the next attempt by schedule, if this one is by hand.
     pub resume_at: Option<Timestamp>,
-    /// Why it is sent.
+    /// The reason why it is sent.
     pub trigger: Trigger,
-    /// Whether it was claimed so often that nobody shall send it any more. Of a webhook's that is known
-    /// to the database, of an e-mail it has to be told.
+    /// True if it was claimed so often that nobody shall send it any more. Of a webhook's that is
+    /// known to the database, of an e-mail it has to be told.
     pub is_worn_out: bool,
 }
 
-/// How long a claim of what goes there lasts.
+/// Returns the time for which a claim of a delivery there holds.
 fn lasts(endpoint: i64) -> Duration {
     if endpoint == MAIL { EMAIL_CLAIM_LASTS } else { CLAIM_LASTS }
 }
@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-/// What is due of an endpoint, and nobody else's at the moment.
+/// Selects the deliveries to an endpoint that are due and that nobody has claimed.
 async fn due(
     transaction: &Transaction,
     (workspace, endpoint): EndpointKey,
@@ -237,7 +237,7 @@ async fn note_lost(
     Ok(())
 }
 
-/// Has no attempt of these come any more.
+/// Ends these deliveries: no attempt of them comes any more.
 async fn end(
     transaction: &Transaction,
     workspace: WorkspaceId,
@@ -285,7 +285,7 @@ struct DueRow {
     attempt_count: i32,
     failures: i16,
     claims: i16,
-    /// Of whoever did not finish it; 0 where nobody had claimed it.
+    /// The token of the one who did not finish it; 0 where nobody had claimed it.
     token: i64,
     trigger: Trigger,
     resume_at: Option<Timestamp>,

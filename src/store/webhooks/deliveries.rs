@@ -1,4 +1,4 @@
-//! Deliveries as callers see them: listed, shown with their attempts, made again.
+//! Deliveries as callers see them: listed, shown with their attempts, sent again.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ const COUNTED_MAX: i64 = 10_000;
 
 const COLUMNS: &str = "id, endpoint_id, event_id, event_type, sequence, status, attempt_count, due_at, token, created_at";
 
-/// One event on its way to one endpoint.
+/// A delivery: one event on its way to one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
     /// The endpoint that it is for.
     pub endpoint_id: i64,
@@ -32,52 +32,52 @@ pub struct Delivery {
     pub event_type: String,
     /// The sequence of that.
     pub sequence: i64,
-    /// What has become of it.
+    /// The status.
     pub status: DeliveryStatus,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempt_count: i32,
-    /// When the next one is due; none while one is being made.
+    /// The time of the next attempt; none while one is being made.
     pub next_attempt_at: Option<Timestamp>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
 }
 
 /// A try to deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// 1, 2, 3 … within the delivery.
+    /// The number of the attempt: 1, 2, 3 … within the delivery.
     pub number: i32,
-    /// When it began.
+    /// The time at which it began.
     pub started_at: Timestamp,
-    /// How long it took.
+    /// The duration of the attempt.
     pub duration_ms: i64,
     /// The status of the answer.
     pub status_code: Option<i32>,
-    /// Why there was none that counts.
+    /// The reason why there was no answer that counts.
     pub error: Option<AttemptError>,
     /// The headers of the answer.
     pub response_headers: BTreeMap<String, String>,
     /// The beginning of its body.
     pub response_body: String,
-    /// Why it was made.
+    /// The reason why it was made.
     pub trigger: Trigger,
 }
 
-/// Which deliveries to an endpoint: those that pass every filter that is given.
+/// The filters of a list of deliveries to an endpoint, all of which a delivery passes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
-    /// Of this status.
+    /// Only deliveries of this status.
     pub status: Option<DeliveryStatus>,
-    /// Of events of this type.
+    /// Only deliveries of events of this type.
     pub event_type: Option<String>,
-    /// Made then or later.
+    /// Only deliveries made then or later.
     pub since: Option<Timestamp>,
-    /// Made before.
+    /// Only deliveries made before.
     pub until: Option<Timestamp>,
 }
 
 impl Delivery {
-    /// Where it stands in the list.
+    /// Returns the position of the delivery in the list.
     pub fn key(&self) -> CursorKey {
         CursorKey::numbered(self.id)
     }
@@ -179,8 +179,8 @@ impl Reader<'_> {
 }
 
 impl Tx {
-    /// Has a delivery sent once more, now. What the schedule has before it stays so. None where there
-    /// is no such delivery.
+    /// Schedules a delivery once more, now. What the schedule has before it stays so. None where
+    /// there is no such delivery.
     pub async fn redeliver(&mut self, endpoint: i64, id: i64) -> Result<Option<Delivery>, Error> {
         // An attempt that is being made is followed by this one.
         let text = format!(

@@ -1,4 +1,4 @@
-//! Events become deliveries, of which whoever makes them may claim some at once.
+//! The fan-out: events become deliveries, of which whoever makes them may claim some at once.
 //!
 //! Only one process turns the events of a workspace into deliveries at a time, so that first attempts
 //! begin in order.
@@ -23,27 +23,27 @@ use crate::subscription::Subscription;
 /// An endpoint, as it is sent to.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// Its workspace and its id.
+    /// The workspace and the id.
     pub key: EndpointKey,
-    /// Where it is.
+    /// The URL.
     pub url: String,
     /// The secrets that sign.
     pub secrets: Vec<SealedSecret>,
-    /// What it wants.
+    /// The subscription.
     subscription: Subscription,
     from_sequence: i64,
 }
 
-/// What is to become deliveries.
+/// The events that are to become deliveries.
 #[derive(Debug)]
 pub struct FanOut {
     /// The workspace.
     pub workspace: WorkspaceId,
-    /// Its endpoints that are active.
+    /// The active endpoints.
     pub endpoints: Vec<Arc<Endpoint>>,
     /// The next events of its log.
     pub events: Vec<Arc<RecordedEvent>>,
-    /// Whether the log goes on behind them.
+    /// True if the log goes on behind them.
     pub has_more: bool,
     from: i64,
     up_to: i64,
@@ -57,7 +57,7 @@ pub struct Due {
     pub event: usize,
     /// The endpoint.
     pub endpoint: usize,
-    /// Whether whoever makes it sends it right away.
+    /// True if the one who makes it sends it right away.
     pub is_claimed: bool,
 }
 
@@ -199,7 +199,7 @@ impl Store {
         Ok(Some(claims.collect()))
     }
 
-    /// Leaves to others the workspaces that a process has held.
+    /// Leaves the workspaces that a process has held to others.
     pub async fn release_dispatch(&self, holder: i64) -> Result<(), Error> {
         let text = "UPDATE dispatch SET held_until = 0 WHERE holder = $1";
         self.execute(statement(self.backend(), text, [holder.into()])).await?;
@@ -268,7 +268,7 @@ pub(super) fn endpoint(row: &Row<'_>) -> Result<StoredEndpoint, Error> {
     })
 }
 
-/// Why the first attempt of an event's delivery is made.
+/// Returns the reason for the first attempt of an event's delivery.
 fn trigger(event: &RecordedEvent) -> Trigger {
     match event.event_type == EventType::WebhookTest.name() {
         true => Trigger::Test,

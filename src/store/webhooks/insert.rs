@@ -1,4 +1,4 @@
-//! New deliveries are written, by whoever makes them.
+//! The insertion of deliveries, by whoever makes them.
 
 use std::ops::Range;
 
@@ -23,14 +23,14 @@ pub(super) struct NewDelivery<'a> {
     pub(super) endpoint: i64,
     /// The sequence, the id and the type of its event.
     pub(super) event: (i64, &'a str, &'a str),
-    /// Why its first attempt is made.
+    /// The reason for its first attempt.
     pub(super) trigger: Trigger,
     /// The token and the time of the claim with which it begins.
     pub(super) claim: Option<(i64, Timestamp)>,
 }
 
 impl NewDelivery<'_> {
-    /// What is replayed stands behind what is live.
+    /// Returns the lane of the delivery: replayed ones stand behind live ones.
     fn lane(&self) -> i16 {
         (self.trigger == Trigger::Replay).into()
     }

@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::webhook;
 use super::failure::failed;
-use super::locks::Lock;
-use super::nouns::{Dimension, KeyValue, Noun, Order, Table, Texts, Values, noun_head, noun_row};
+use super::nouns::{CREATED_AT, Dimension, Noun, Table, Texts, UPDATED_AT, noun_head, noun_row};
 use super::sql::statement;
 use super::stored_enum::stored_enum;
-use super::{Store, Tx, WorkspaceId};
+use super::{Locking, Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::resource::Resource;
@@ -29,17 +28,17 @@ pub(super) use record::write;
 pub use record::{Outcome, Recorded, SentAttempt};
 
 stored_enum! {
-    /// Whether an endpoint is sent anything; numbered as the contract numbers it.
+    /// The status of an endpoint; numbered as the contract numbers it.
     WebhookStatus {
-        /// It gets what it subscribes to.
+        /// The endpoint gets the events that it subscribes to.
         Active = 1,
-        /// It is sent nothing.
+        /// The endpoint is sent nothing.
         Disabled = 2,
     }
 }
 
 stored_enum! {
-    /// Why an endpoint is sent nothing; numbered as the contract numbers it.
+    /// The reason why an endpoint is disabled; numbered as the contract numbers it.
     DisabledReason {
         /// Somebody disabled it.
         Manual = 1,
@@ -51,61 +50,55 @@ stored_enum! {
 }
 
 stored_enum! {
-    /// What has become of a delivery; numbered as the contract numbers it.
+    /// The status of a delivery; numbered as the contract numbers it.
     DeliveryStatus {
         /// An attempt is to come.
         Pending = 1,
-        /// It was answered with 2xx.
+        /// The endpoint answered with 2xx.
         Succeeded = 2,
         /// No attempt is left.
         Failed = 3,
-        /// It has outlived those who sent it too often.
+        /// The delivery was claimed too often by processes that did not finish it.
         Parked = 4,
     }
 }
 
 stored_enum! {
-    /// Why an attempt got no answer that counts; numbered as the contract numbers it.
+    /// The reason why an attempt got no answer that counts; numbered as the contract numbers it.
     AttemptError {
         /// The name could not be looked up.
         Dns = 1,
-        /// No connection, or one that broke.
+        /// There is no connection, or it broke.
         Connect = 2,
         /// TLS failed.
         Tls = 3,
-        /// No whole answer in time.
+        /// The answer was not complete in time.
         Timeout = 4,
         /// An address that nothing may be sent to.
         ForbiddenAddress = 5,
         /// The answer was a redirect.
         Redirect = 6,
-        /// Whoever made it was lost.
+        /// The process that made it was lost.
         WorkerLost = 7,
     }
 }
 
 stored_enum! {
-    /// Why an attempt is made; numbered as the contract numbers it.
+    /// The reason why an attempt is made; numbered as the contract numbers it.
     Trigger {
-        /// By the schedule.
+        /// The schedule.
         Schedule = 1,
-        /// By hand.
+        /// A redelivery by hand.
         Manual = 2,
-        /// By a replay.
+        /// A replay.
         Replay = 3,
-        /// By a test.
+        /// A test.
         Test = 4,
     }
 }
 
 /// The status of endpoints, as a dimension of their list.
 pub static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 3 };
-
-static CREATED_AT: Order =
-    Order { name: "createdAt", column: "created_at", values: Values::Numbers, by_facet: true };
-
-static UPDATED_AT: Order =
-    Order { name: "updatedAt", column: "updated_at", values: Values::Numbers, by_facet: true };
 
 static WEBHOOKS: Table = Table {
     name: "webhooks",
@@ -114,6 +107,7 @@ static WEBHOOKS: Table = Table {
     has_history: false,
     dimensions: &[&STATUS],
     orders: &[&CREATED_AT, &UPDATED_AT],
+    alternate_key: None,
     narrows: &[],
     sides: &[],
     search: None,
@@ -125,28 +119,28 @@ static WEBHOOKS: Table = Table {
 pub struct SealedSecret {
     /// The secret, encrypted.
     pub sealed: String,
-    /// Until when it signs; none for the one that counts now.
+    /// The time until which it signs; none for the one that counts now.
     pub until: Option<i64>,
 }
 
 /// A webhook endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// 1, 2, 3 … within the workspace.
+    /// The id: 1, 2, 3 … within the workspace.
     pub id: i64,
     /// The URL that gets the events.
     pub url: String,
-    /// What it is for.
+    /// The purpose of the endpoint.
     pub description: String,
-    /// What it subscribes to.
+    /// The events that it subscribes to.
     pub events: Vec<String>,
-    /// Whether it is sent anything.
+    /// The status.
     pub status: WebhookStatus,
-    /// Why not.
+    /// The reason why it is disabled.
     pub disabled_reason: Option<DisabledReason>,
-    /// Since when every attempt has failed.
+    /// The time since which every attempt has failed.
     pub failing_since: Option<Timestamp>,
-    /// When something was last delivered.
+    /// The time of the last delivery that succeeded.
     pub last_delivery_at: Option<Timestamp>,
     /// The secrets that sign, the one that counts first.
     pub secrets: Vec<SealedSecret>,
@@ -154,11 +148,11 @@ pub struct Webhook {
     pub from_sequence: i64,
     /// The last delivery that was given up.
     pub void_up_to: i64,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// 1 when made, one more with every change.
+    /// The version: 1 when made, one more with every change.
     pub version: i64,
 }
 
@@ -184,46 +178,41 @@ impl Noun for Webhook {
     fn facet(&self) -> i16 {
         STATUS.pack(self.status.as_i16())
     }
-
-    fn key(&self, order: &Order) -> Option<KeyValue> {
-        let time = if order.column == "updated_at" { self.updated_at } else { self.created_at };
-        Some(KeyValue::Number(time.0))
-    }
 }
 
 /// The most deliveries that are given up within the change that disables their endpoint; the others
 /// are given up when they are due.
 const VOIDED_MAX: i64 = 10_000;
 
-impl Tx {
-    /// How many endpoints the workspace has.
-    pub async fn count_webhooks(&self) -> Result<i64, Error> {
-        let text = "SELECT COUNT(*) FROM webhooks WHERE workspace_id = $1";
-        let count = statement(self.transaction.backend(), text, [self.workspace.0.into()]);
-        Ok(self.transaction.read_one(count, |row| row.get(0)).await?.unwrap_or(0))
-    }
-
-    /// Where the log will stand when the change has committed, which records so many events. Nobody
-    /// else's change can commit in between.
-    pub async fn last_sequence(&mut self, recording: i64) -> Result<i64, Error> {
-        self.locks.take(Lock::Id)?;
-        self.take_turn().await?;
-        let last =
-            super::counters::advance(&self.transaction, self.workspace, super::events::SEQUENCE, 0);
-        Ok(last.await? + recording)
-    }
-
-    /// Tells whoever sends that the endpoints of the workspace are not what they were: what it was
-    /// about to send by the old ones is thought over. It comes before ids and sequences are taken.
-    pub async fn endpoints_changed(&mut self) -> Result<(), Error> {
-        self.locks.take(Lock::Endpoints)?;
+impl<S> Locking<S> {
+    /// Locks and raises the epoch of the workspace's endpoints, which tells whoever sends that they are not
+    /// what they were: what it was about to send by the old ones is thought over.
+    pub async fn endpoints_changed(self) -> Result<Tx, Error> {
         let text = "INSERT INTO dispatch (workspace_id, fanned_out, endpoints_epoch, holder, held_until) \
                     VALUES ($1, 0, 1, 0, 0) ON CONFLICT (workspace_id) DO UPDATE \
                     SET endpoints_epoch = dispatch.endpoints_epoch + 1";
         let values = [self.workspace.0.into()];
         let change = statement(self.transaction.backend(), text, values);
         self.transaction.execute(change).await.map_err(failed)?;
-        Ok(())
+        Ok(self.done())
+    }
+}
+
+impl Tx {
+    /// Counts the endpoints of the workspace.
+    pub async fn count_webhooks(&self) -> Result<i64, Error> {
+        let text = "SELECT COUNT(*) FROM webhooks WHERE workspace_id = $1";
+        let count = statement(self.transaction.backend(), text, [self.workspace.0.into()]);
+        Ok(self.transaction.read_one(count, |row| row.get(0)).await?.unwrap_or(0))
+    }
+
+    /// Returns the sequence of the log when the change has committed, which records so many events.
+    /// Nobody else's change can commit in between.
+    pub async fn last_sequence(&mut self, recording: i64) -> Result<i64, Error> {
+        self.take_turn().await?;
+        let last =
+            super::counters::advance(&self.transaction, self.workspace, super::events::SEQUENCE, 0);
+        Ok(last.await? + recording)
     }
 
     /// The last delivery that was made.
@@ -235,7 +224,7 @@ impl Tx {
     }
 
     /// Gives up what waits to be sent to an endpoint; what is being sent is not touched.
-    pub async fn void_deliveries(&self, endpoint: i64) -> Result<(), Error> {
+    pub async fn void_deliveries(&mut self, endpoint: i64) -> Result<(), Error> {
         // Many are too many for one change: the rest is given up when it is due.
         let text = format!(
             "UPDATE deliveries SET status = {}, due_at = NULL, resume_at = NULL \
@@ -280,7 +269,8 @@ impl Tx {
 }
 
 impl Store {
-    /// What was sealed to tell whether a master key is the right one; none before there was one.
+    /// Returns the sealed text that tells whether a master key is the right one; none before there
+    /// was one.
     pub async fn master_key_check(&self) -> Result<Option<String>, Error> {
         let text = "SELECT sealed FROM master_key_check WHERE id = 1";
         let select = statement(self.backend(), text, []);
@@ -309,14 +299,14 @@ impl Store {
         Ok(self.execute(set).await? > 0)
     }
 
-    /// Whether any workspace has an endpoint.
+    /// Returns true if any workspace has an endpoint.
     pub async fn has_webhooks(&self) -> Result<bool, Error> {
         let text = "SELECT id FROM webhooks LIMIT 1";
         let select = statement(self.backend(), text, []);
         Ok(!self.read_short(select, |row| row.get::<i64>(0)).await?.is_empty())
     }
 
-    /// Whether the database is one that several processes share.
+    /// Returns true if several processes can share the database.
     pub fn is_shared(&self) -> bool {
         self.backend() == DbBackend::Postgres
     }

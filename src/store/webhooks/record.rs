@@ -1,4 +1,5 @@
-//! What came of attempts is written down, together with the claims of what is sent next.
+//! The record of attempts: their outcomes are written together with the claims of the next
+//! deliveries.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +20,13 @@ use crate::store::{Store, WorkspaceId};
 /// An attempt that was made.
 #[derive(Debug, Clone)]
 pub struct SentAttempt {
-    /// When it began.
+    /// The time at which it began.
     pub started_at: Timestamp,
-    /// How long it took.
+    /// The duration of the attempt.
     pub duration_ms: i64,
     /// The status of the answer.
     pub status_code: Option<i32>,
-    /// Why there was none that counts.
+    /// The reason why there was no answer that counts.
     pub error: Option<AttemptError>,
     /// The headers of the answer, as JSON.
     pub response_headers: String,
@@ -34,7 +35,7 @@ pub struct SentAttempt {
 }
 
 impl SentAttempt {
-    /// One that got no answer.
+    /// Makes an attempt that got no answer.
     pub fn unanswered(started_at: Timestamp, duration_ms: i64, error: AttemptError) -> Self {
         Self {
             started_at,
@@ -47,7 +48,7 @@ impl SentAttempt {
     }
 }
 
-/// What came of a claim.
+/// The outcome of a claim.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The workspace and the endpoint.
@@ -60,28 +61,28 @@ pub struct Outcome {
     pub attempt: Option<SentAttempt>,
     /// The number of the attempt.
     pub number: i32,
-    /// Why it was made.
+    /// The reason why it was made.
     pub trigger: Trigger,
-    /// Whether it succeeded.
+    /// True if it succeeded.
     pub is_success: bool,
-    /// How many attempts have failed now, of those that the schedule counts.
+    /// The number of attempts that have failed by now, of those that the schedule counts.
     pub failures: i16,
-    /// When the next one is due.
+    /// The time of the next attempt.
     pub next_at: Option<Timestamp>,
 }
 
-/// What is known when it is written down.
+/// The result of recording outcomes.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// What was claimed to be sent next.
+    /// The deliveries that were claimed to be sent next.
     pub claims: Vec<Claim>,
-    /// Since when endpoints that have just failed do so.
+    /// The endpoints that have just failed, with the time since when they do.
     pub failing: BTreeMap<EndpointKey, Timestamp>,
-    /// Deliveries whose claim did not count any more.
+    /// The deliveries whose claim did not count any more.
     pub late: Vec<(WorkspaceId, i64)>,
 }
 
-/// What the outcomes say of an endpoint.
+/// The health of an endpoint by its outcomes.
 #[derive(Debug, Default, Clone, Copy)]
 struct Health {
     last_success: Option<Timestamp>,

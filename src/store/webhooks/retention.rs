@@ -1,5 +1,5 @@
-//! What is too old is forgotten, a little at a time: events, deliveries and their attempts, and what is
-//! left of endpoints that were deleted.
+//! Retention of the log: deletes old events, deliveries and attempts, and the rest of endpoints
+//! that were deleted, a little at a time.
 
 use super::super::log::EXPIRED;
 use crate::clock::Timestamp;
@@ -11,9 +11,9 @@ use crate::store::transaction::Transaction;
 use crate::store::{Store, WorkspaceId};
 
 impl Store {
-    /// Forgets events of a workspace from before `before`, and deliveries that were made before it, at
-    /// most `most` of each; and what is left of deleted endpoints. Answers how many rows that were. An
-    /// event that is still to be delivered stays until it is, but nobody reads it any more.
+    /// Deletes events of a workspace from before `before`, and deliveries that were made before it,
+    /// at most `most` of each; and the rest of deleted endpoints. Returns how many rows that were.
+    /// An event that is still to be delivered stays until it is, but nobody reads it any more.
     pub async fn delete_old_events(
         &self,
         workspace: WorkspaceId,

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use orqit::clock::{Clock, Timestamp};
 use orqit::event::{Actor, ActorKind};
+use orqit::preconditions::Precondition;
 use orqit::service::workspace::created;
+use orqit::store::nouns::Noun;
 use orqit::store::{NewWorkspace, Settings, Store, Tx, User, Workspace};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use tempfile::TempDir;
@@ -160,6 +162,14 @@ impl TestStore {
         let store = database.open(clock.clone()).await;
         let workspace = insert_workspace(&store, "default").await;
         Self { store, workspace, clock, database }
+    }
+
+    /// A row of the workspace, and a change that has locked it.
+    pub async fn locked<N: Noun>(&self, id: &str) -> (N, Tx) {
+        let locking = self.store.begin_locking(self.workspace.id, actor()).await.unwrap();
+        let found = locking.find_for_update(id, &Precondition::default()).await;
+        let (row, locking) = found.unwrap();
+        (row, locking.done())
     }
 }
 

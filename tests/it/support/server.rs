@@ -22,7 +22,7 @@ use orqit::held_bytes;
 use orqit::limits;
 use orqit::pb::ticket_service_client::TicketServiceClient;
 use orqit::server::Server;
-use orqit::store::{MadeBy, NewKey, NewUser, NewWorkspace, Role, Settings, Store, Tx, Workspace};
+use orqit::store::{MadeBy, NewKey, NewWorkspace, Role, Settings, Store, Tx, User, Workspace};
 use orqit::usage::Recorder;
 use orqit::usage::retention::Retention;
 use orqit::webhooks;
@@ -369,7 +369,7 @@ impl Orqit {
     pub async fn user_of(&self, workspace: &Workspace, name: &str) -> i64 {
         let mut tx = self.store.begin(workspace.id, Actor::operator()).await.expect("begun");
         let email = format!("{}@test.example", name.to_lowercase());
-        let user = tx.insert_user(NewUser::new(name, email, Role::Agent)).await.expect("a user");
+        let user = tx.insert(User::new(name, &email, Role::Agent, tx.now())).await.expect("a user");
         tx.commit().await.expect("committed");
         user.id
     }

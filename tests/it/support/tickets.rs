@@ -9,7 +9,7 @@ use orqit::store::tickets::{
     Category, CustomValue, CustomValues, NewTicket, Priority, Source, Status, Ticket, TicketType,
 };
 use orqit::store::webhooks::{Webhook, WebhookStatus};
-use orqit::store::{NewUser, Role, SYSTEM_USER_ID, Tx};
+use orqit::store::{Role, SYSTEM_USER_ID, Tx, User};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -135,7 +135,7 @@ impl RandomTickets {
         let mut tx = test.store.begin(test.workspace.id, actor()).await.unwrap();
         for number in 3..=5 {
             let email = format!("agent{number}@example.com");
-            tx.insert_user(NewUser::new("Agent", email, Role::Agent)).await.unwrap();
+            tx.insert(User::new("Agent", &email, Role::Agent, tx.now())).await.unwrap();
         }
         for id in ASSETS {
             tx.insert(new_asset(&format!("asset-{id}"), test.clock.now())).await.unwrap();

@@ -8,7 +8,7 @@ use super::rule::{dated, find, is_blank, matches};
 use super::{Field, List, Reason};
 use crate::cli::import::dates::Dates;
 
-/// Fields that nothing clears: null in the file is none.
+/// The fields that nothing clears: null in the file stands for no value.
 const NEVER_NULL: [&str; 9] = [
     "title",
     "description",
@@ -23,20 +23,20 @@ const NEVER_NULL: [&str; 9] = [
 
 /// A record in the making.
 pub struct Made<'a> {
-    /// What is made of it so far.
+    /// The item as far as it is made.
     pub item: Map<String, Value>,
-    /// Everything that is wrong with it.
+    /// All reasons why the record is refused.
     pub wrong: Vec<Reason>,
     /// The members with a value that are left out, as the mapping has it.
     pub left_out: Vec<String>,
     dates: &'a Dates,
-    /// Where it stands in another, such as `comments[2].`.
+    /// The path of the record within another, such as `comments[2].`.
     at: String,
     used: BTreeSet<&'a str>,
 }
 
 impl<'a> Made<'a> {
-    /// Nothing yet, of a record that stands at this place in another.
+    /// Begins an item of a record that stands at this path within another.
     pub fn new(dates: &'a Dates, at: String) -> Self {
         let (item, wrong, left_out, used) = Default::default();
         Self { item, wrong, left_out, dates, at, used }
@@ -98,7 +98,8 @@ impl<'a> Made<'a> {
         self.item.insert(name.to_owned(), Value::Array(all));
     }
 
-    /// Takes over what is left, leaves it out where that is said, or refuses it by name.
+    /// Takes over the members that no rule names, leaves them out where the mapping says so, or
+    /// refuses them by name.
     pub fn rest(&mut self, record: &Map<String, Value>, ignore: &[String], is_open: bool) {
         for (name, value) in record {
             if self.used.contains(name.as_str()) {

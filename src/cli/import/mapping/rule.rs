@@ -1,4 +1,4 @@
-//! How one field is made of the members of a record.
+//! The making of one field from the members of a record.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use super::{Kind, OneOrMore, Rule};
 use crate::cli::import::dates::{Dates, date, time};
 
-/// The code and the sentence of what is wrong with a value.
+/// The code and the sentence of a fault in a value.
 pub type Wrong = (&'static str, String);
 
 impl Rule {
-    /// The field that the rule makes of a record; none where nothing is said of it.
+    /// Makes the field of a record; none where the record has nothing for it.
     pub fn make(
         &self,
         field: &str,
@@ -68,7 +68,7 @@ impl Rule {
         })
     }
 
-    /// How its times are written, where it does not say as elsewhere.
+    /// Returns the formats of times of this rule, which are those of `base` where it names none.
     pub fn dates(&self, base: &Dates) -> Dates {
         Dates { format: self.format.clone(), zone: self.zone.clone() }.or(base.clone())
     }
@@ -86,7 +86,8 @@ impl OneOrMore {
     }
 }
 
-/// What a value stands for: by itself, or by the longest pattern that it is like.
+/// Returns the value that another one stands for: the one of the same text, or that of the longest
+/// pattern that matches.
 fn stands_for(values: &BTreeMap<String, String>, value: &Value) -> Result<String, Wrong> {
     let text = text_of(value).unwrap_or_default();
     if let Some(to) = values.get(&text) {
@@ -101,7 +102,7 @@ fn stands_for(values: &BTreeMap<String, String>, value: &Value) -> Result<String
     Err(("UNMAPPED_VALUE", message))
 }
 
-/// Whether a text is like a pattern, in which `*` stands for any characters.
+/// Returns true if a text matches a pattern, in which `*` stands for any characters.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };

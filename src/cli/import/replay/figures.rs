@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What became of the tickets and their events.
+/// The figures of a replay: the results of tickets and of their events.
 #[derive(Debug, Default)]
 pub struct Figures {
     pub created: usize,
@@ -10,11 +10,11 @@ pub struct Figures {
     pub other_priority: usize,
     pub changed: usize,
     pub unchanged: usize,
-    /// Refused because the ticket cannot go there.
+    /// The events that were refused because the ticket cannot go to their status.
     pub refused: usize,
-    /// Applied by an earlier run.
+    /// The events that an earlier run has applied.
     pub applied_before: usize,
-    /// Tickets that have events, by the status they end in.
+    /// The tickets that have events, by the status they end in.
     pub ends: BTreeMap<&'static str, usize>,
 }
 

@@ -1,4 +1,4 @@
-//! What the desk has written down.
+//! The articles of the demo's knowledge base.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ const TEXTS: [Text; 5] = [
     ),
 ];
 
-/// Loads them.
+/// Loads the articles.
 pub async fn load(store: &Store, caller: &Arc<Caller>) -> Result<(), Error> {
     let articles = Articles { store: store.clone() };
     for text in &TEXTS {

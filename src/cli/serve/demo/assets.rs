@@ -1,4 +1,4 @@
-//! What the company owns.
+//! The assets of the demo's company.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ struct Thing {
     tag: Option<&'static str>,
     name: &'static str,
     kind: AssetType,
-    /// Manufacturer, model and serial number.
+    /// The manufacturer, the model and the serial number.
     made: (&'static str, &'static str, &'static str),
     location: &'static str,
     user: Option<usize>,
-    /// When it was bought, what it cost in euros, and until when it is under warranty.
+    /// The date of purchase, the price in euros, and the end of the warranty.
     bought: Option<(&'static str, &'static str, &'static str)>,
     notes: Option<&'static str>,
     tags: &'static [&'static str],
@@ -164,7 +164,7 @@ const THINGS: [Thing; 11] = [
     },
 ];
 
-/// Loads them.
+/// Loads the assets.
 pub async fn load(store: &Store, caller: &Arc<Caller>, people: &[i64]) -> Result<(), Error> {
     let assets = Assets { store: store.clone() };
     for thing in &THINGS {

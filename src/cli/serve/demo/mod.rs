@@ -1,5 +1,5 @@
-//! A small company to look at: its people, what they own, what they are about to do, the tickets of a
-//! week, what was said about them, and what the desk has written down and sent.
+//! The demo, a small company: its people, assets and projects, the tickets of a week with their
+//! comments, articles and e-mails.
 //!
 //! All but people and keys goes through the services like anybody's, so that it has events and versions.
 
@@ -19,8 +19,9 @@ use crate::auth::key::KeyText;
 use crate::cli::key;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::event_type::EventType;
 use crate::service::users;
-use crate::store::{NewKey, NewUser, Profile, Role, Store};
+use crate::store::{NewKey, Role, Store, User};
 use crate::webhooks::Settings;
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
@@ -28,7 +29,8 @@ const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 const LISBON: &str = "Europe/Lisbon";
 const BERLIN: &str = "Europe/Berlin";
 
-/// Name, the part of the address before the `@`, role; title, department, time zone and language.
+/// A person of the demo: name, the part of the address before the `@`, role; title, department,
+/// time zone and language.
 type Person = (&'static str, &'static str, Role, [&'static str; 4]);
 
 const PEOPLE: [Person; 8] = [
@@ -47,8 +49,8 @@ const PEOPLE: [Person; 8] = [
     ),
 ];
 
-/// Keys that nobody has, to look at: their secrets were never told. The documentation has their ids as
-/// its examples, and those of much else that is here.
+/// The keys of the demo, which nobody has: their secrets were never told. The documentation has
+/// their ids as its examples, and those of much else that is here.
 const KEYS: [(&str, &str, &str); 2] =
     [("4fQ7x2Lm", "Monitoring", "read-only"), ("9zR3nT8v", "Old portal", "tickets:create")];
 
@@ -79,16 +81,15 @@ async fn employ(store: &Store, caller: &Arc<Caller>) -> Result<Vec<i64>, Error> 
     }
     let mut people = Vec::with_capacity(PEOPLE.len());
     for (name, address, role, [title, department, timezone, locale]) in PEOPLE {
-        let mut new = NewUser::new(name, format!("{address}@default.example"), role);
-        new.profile = Profile {
-            phone: None,
+        let new = User {
             title: Some(title.to_owned()),
             department: Some(department.to_owned()),
             timezone: Some(timezone.to_owned()),
             locale: Some(locale.to_owned()),
+            ..User::new(name, &format!("{address}@default.example"), role, tx.now())
         };
-        let user = tx.insert_user(new).await?;
-        users::record_new(&mut tx, &user);
+        let user = tx.insert(new).await?;
+        users::record_new(&mut tx, EventType::UserCreated, &user);
         people.push(user.id);
     }
     tx.commit().await?;

@@ -1,4 +1,4 @@
-//! What the company is about to do.
+//! The projects of the demo's company.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ struct Plan {
     description: &'static str,
     status: ProjectStatus,
     lead: usize,
-    /// When it begins and when it is due, in days from today.
+    /// The start and the due date, in days from today.
     days: (i64, i64),
-    /// Title, priority, who does it, minutes, and where it stands.
+    /// The tasks: title, priority, assignee, minutes, and status.
     tasks: &'static [(&'static str, Priority, Option<usize>, i32, TaskStatus)],
 }
 
@@ -69,7 +69,7 @@ const PLANS: [Plan; 3] = [
     },
 ];
 
-/// Loads them.
+/// Loads the projects.
 pub async fn load(
     store: &Store,
     clock: &Clock,

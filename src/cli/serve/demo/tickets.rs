@@ -1,4 +1,5 @@
-//! The tickets of a week, in the languages of those who wrote them, and what the desk asks of a ticket.
+//! The tickets of the demo, a week's, in the languages of those who wrote them, and the custom
+//! field of their sites.
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ const CATEGORIES: [(&str, TicketCategory, Option<Priority>); 3] = [
     ("Joiners and leavers", TicketCategory::Access, None),
 ];
 
-/// Where a ticket may come from: the value and what people see.
+/// The sites of the demo's company: the value and the label of each.
 const SITES: [(&str, &str); 4] =
     [("LISBON", "Lisboa"), ("PORTO", "Porto"), ("BERLIN", "Berlin"), ("WARSAW", "Warszawa")];
 
@@ -47,9 +48,9 @@ struct Story {
     due_in_days: Option<i64>,
     /// The assets that it is about, by their ids.
     assets: &'static [i64],
-    /// Where it happens, a value of the custom field `site`.
+    /// The site, a value of the custom field `site`.
     site: Option<&'static str>,
-    /// Who said what about it.
+    /// The comments, each with its author.
     comments: &'static [(usize, &'static str)],
     life: &'static [TicketStatus],
 }
@@ -249,7 +250,7 @@ const STORIES: [Story; 11] = [
     },
 ];
 
-/// Loads them. The assets that they are about are there already.
+/// Loads the tickets. The assets that they are about are there already.
 pub async fn load(
     store: &Store,
     clock: &Clock,
@@ -288,7 +289,7 @@ pub async fn load(
     Ok(())
 }
 
-/// Tells a story: the ticket, what was said about it, and what became of it.
+/// Loads a ticket with its comments and its changes.
 async fn tell(
     tickets: &Tickets,
     clock: &Clock,

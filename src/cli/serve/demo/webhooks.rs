@@ -1,5 +1,5 @@
-//! Who is told of what happens: two endpoints at a place that nobody has, so that it can be seen how
-//! deliveries fail.
+//! The webhooks of the demo: two endpoints at an address that nobody has, which show how deliveries
+//! fail.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::service::webhooks::Webhooks;
 use crate::store::Store;
 use crate::webhooks::Settings;
 
-/// Description and what it subscribes to.
+/// The endpoints: description and subscription of each.
 const ENDPOINTS: [(&str, &str); 2] =
     [("Chat of the on-call team", "*"), ("Old inventory, to be switched off", "asset.*")];
 

@@ -1,4 +1,4 @@
-//! What an item must be like, whatever the workspace has.
+//! The rules of an item, whatever the workspace has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::people::person_in;
 use crate::clock::Timestamp;
 use crate::pb;
 use crate::service::tickets::writes::refuse_both_categories;
-use crate::service::users::is_address;
+use rest::validate::is_address;
 
 /// The rules of a request across its fields, and the fields that each item names.
 pub fn check(message: &pb::ImportTicketsRequest, violations: &mut Violations) -> Vec<Mask> {
@@ -40,33 +40,28 @@ fn check_item(item: &pb::TicketImport, violations: &mut Violations) -> Mask {
         let remedy = "category must not be null, unless categoryConfig gives it";
         violations.add("category", "REQUIRED", remedy);
     }
-    check_person("requester", item.requester.as_ref(), violations);
-    check_person("assignee", item.assignee.as_ref(), violations);
     let mut watchers = BTreeSet::new();
     for (at, person) in item.watchers.iter().enumerate() {
         let field = format!("watchers[{at}]");
-        check_person(&field, Some(person), violations);
         if !watchers.insert(case_folded(&person.email)) {
             let remedy = format!("{field} is listed twice; leave one out");
             violations.add(field, "DUPLICATE_ITEM", remedy);
         }
     }
     for (key, value) in &item.custom_fields {
-        check_person(&format!("customFields.{key}"), person_in(value).as_ref(), violations);
-    }
-    for (at, comment) in item.comments.iter().enumerate() {
-        check_person(&format!("comments[{at}].author"), comment.author.as_ref(), violations);
+        let person = person_in(value);
+        if person.is_some_and(|it| !it.email.is_empty() && !is_address(&it.email)) {
+            let field = format!("customFields.{key}.email");
+            let remedy = format!("{field} must be an address such as name@host");
+            violations.add(field, "INVALID_EMAIL", remedy);
+        }
     }
     for (at, entry) in item.history.iter().enumerate() {
         let Some(actor) = &entry.actor else { continue };
-        let field = format!("history[{at}].actor");
-        match &actor.email {
-            Some(email) => check_email(&field, email, violations),
-            None if actor.display_name.is_none() => {
-                let remedy = format!("{field}.displayName is needed where there is no email");
-                violations.add(format!("{field}.displayName"), "REQUIRED", remedy);
-            }
-            None => {}
+        if actor.email.is_none() && actor.display_name.is_none() {
+            let field = format!("history[{at}].actor.displayName");
+            let remedy = format!("{field} is needed where there is no email");
+            violations.add(field, "REQUIRED", remedy);
         }
     }
     let times = [
@@ -81,7 +76,8 @@ fn check_item(item: &pb::TicketImport, violations: &mut Violations) -> Mask {
     mask
 }
 
-/// What a ticket that is not there yet must have. That a field must not be null is said already.
+/// Checks that an item has everything that a new ticket needs. That a field must not be null is
+/// said already.
 pub fn check_new(item: &pb::TicketImport, mask: &Mask, violations: &mut Violations) {
     for field in ["title", "description", "type"].into_iter().filter(|field| !mask.has(field)) {
         let remedy = format!("{field} is required: the ticket is not there yet");
@@ -94,21 +90,7 @@ pub fn check_new(item: &pb::TicketImport, mask: &Mask, violations: &mut Violatio
     }
 }
 
-fn check_person(field: &str, person: Option<&pb::Person>, violations: &mut Violations) {
-    if let Some(person) = person {
-        check_email(field, &person.email, violations);
-    }
-}
-
-/// Refuses what is no address; that it is missing is said already.
-fn check_email(field: &str, email: &str, violations: &mut Violations) {
-    if !email.is_empty() && !is_address(email) {
-        let remedy = format!("{field}.email must be an address such as name@host");
-        violations.add(format!("{field}.email"), "INVALID_EMAIL", remedy);
-    }
-}
-
-/// Two with one id must be the same: which of them is meant would be a guess.
+/// Notes items of one id that differ: which of them is meant would be a guess.
 fn check_once<T: PartialEq>(
     list: &str,
     all: &[T],

@@ -1,4 +1,4 @@
-//! Where a ticket stands in its life by what an item says, and since when.
+//! The life of a ticket by an item: its status, and since when.
 
 use rest::Violations;
 
@@ -15,13 +15,13 @@ pub struct Life {
     created_at: Timestamp,
     resolved_at: Option<Timestamp>,
     closed_at: Option<Timestamp>,
-    /// None where a ticket that is there changes now.
+    /// The time of the last change; none where a ticket that is there changes now.
     pub updated_at: Option<Timestamp>,
 }
 
 impl Life {
-    /// What an item says at `now`, of a ticket that was `before` or is new. What it leaves out follows
-    /// from the rest.
+    /// Reads the life that an item tells at `now`, of a ticket that was `before` or is new. What it
+    /// leaves out follows from the rest.
     pub fn of(
         Item { item, mask, .. }: &Item<'_>,
         before: Option<&Ticket>,

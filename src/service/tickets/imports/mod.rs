@@ -1,10 +1,11 @@
-//! Tickets brought from another system as they were, each made or changed by what it is known by there.
+//! Imports of tickets from another system, each made or changed by the ids that it has there.
 //!
 //! An import holds the parents of the workspace's tickets from its beginning, also where it names none:
 //! so two imports of one workspace take turns, and the second finds what the first has made. What items
 //! name is looked up once for all of them; then each item is done, or refused, by itself.
 
 mod check;
+mod known;
 mod life;
 mod names;
 mod past;
@@ -15,9 +16,10 @@ use std::collections::BTreeMap;
 use prost_types::FieldMask;
 use rest::{Mask, Patch, Violations};
 
+use self::known::Known;
 use self::life::Life;
 use self::names::{Named, Names};
-use self::past::{Known, Past};
+use self::past::Past;
 use super::{messages, references, writes};
 use crate::error::Error;
 use crate::event_type::EventType;
@@ -27,23 +29,25 @@ use crate::service::batch::{self, Done};
 use crate::service::changes::{changed, created_as};
 use crate::service::references::refuse;
 use crate::store::tickets::{Status, Ticket};
-use crate::store::{Tx, User};
+use crate::store::{Begun, Locking, Tx, User};
 
 pub use check::check;
 
-/// Brings the tickets of a request; `masks` are the fields that its items name, and `by` is the user to
-/// whom all of it is attributed.
+/// Imports the tickets of a request; `masks` are the fields that its items name, and `by` is the
+/// user to whom all of it is attributed.
 pub async fn import(
-    tx: &mut Tx,
+    locking: Locking<Begun>,
     accepted: &Accepted<pb::ImportTicketsRequest>,
     masks: &[Mask],
     by: i64,
-) -> Result<Vec<pb::ItemResult>, Error> {
+) -> Result<(Vec<pb::ItemResult>, Tx), Error> {
     let items = &accepted.message.items;
-    tx.lock_parents().await?;
-    let mut import = Import { names: Names::find(tx, items, by).await?, tickets: BTreeMap::new() };
+    let locking = locking.lock_parents().await?;
+    let names = Names::find(&locking, items, by).await?;
+    let mut import = Import { names, tickets: BTreeMap::new() };
     let ids: Vec<_> = items.iter().filter_map(|item| import.names.ticket(item)).collect();
-    let found = tx.find_all_for_update::<Ticket>(&ids).await?;
+    let (found, locking) = locking.find_all_for_update::<Ticket>(&ids).await?;
+    let mut tx = locking.done();
     let makes_tickets = found.len() < items.len();
     import.tickets = found.into_iter().map(|ticket| (ticket.id, ticket)).collect();
     if makes_tickets || import.names.people.are_new() {
@@ -51,7 +55,7 @@ pub async fn import(
         tx.lock_ids::<User>().await?;
         tx.lock_ids::<Ticket>().await?;
     }
-    batch::all(tx, false, async |tx, results| {
+    let results = batch::all(&mut tx, false, async |tx, results| {
         for (index, (item, mask)) in items.iter().zip(masks).enumerate() {
             let wrong = accepted.items.get(&index).cloned().unwrap_or_default();
             let mut said = item.clone();
@@ -60,11 +64,11 @@ pub async fn import(
             results.push(import.one(tx, &item, wrong).await)?;
         }
         Ok(())
-    })
-    .await
+    });
+    Ok((results.await?, tx))
 }
 
-/// What an item says, with the fields that it names, and the user to whom it is attributed.
+/// An item, with the fields that it names, and the user to whom it is attributed.
 struct Item<'a> {
     item: &'a pb::TicketImport,
     mask: &'a Mask,
@@ -79,8 +83,8 @@ struct Import {
 }
 
 impl Import {
-    /// Does one item, unless something is wrong with it: beside `violations`, which it has by itself, as
-    /// what the workspace has and the time make it.
+    /// Imports one item, unless there are violations: those that it has by itself, and those of the
+    /// workspace and the time.
     async fn one(
         &mut self,
         tx: &mut Tx,
@@ -143,7 +147,7 @@ impl Import {
     }
 }
 
-/// Makes of a ticket, which is locked, what an item says, and answers it as it is then.
+/// Makes of a ticket, which is locked, what an item says, and returns it as it is then.
 async fn update(
     tx: &mut Tx,
     item: &Item<'_>,

@@ -1,4 +1,5 @@
-//! What the items of an import name other than by ids, found by one query for each kind.
+//! The resources that the items of an import name other than by ids, found by one query for each
+//! kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +14,13 @@ use crate::store::assets::Asset;
 use crate::store::tickets::Ticket;
 use crate::store::{CategoryConfig, CustomField, Tx};
 
-/// Everything that the items name.
+/// The resources that the items name.
 pub struct Names {
-    /// Ids of tickets, by the system that they come from and their ids there.
+    /// The ids of tickets, by the system that they come from and their ids there.
     tickets: BTreeMap<String, BTreeMap<String, i64>>,
-    /// Ids of assets, by their folded tags.
+    /// The ids of assets, by their folded tags.
     assets: BTreeMap<String, i64>,
-    /// Ids of categories, by their folded names.
+    /// The ids of categories, by their folded names.
     categories: BTreeMap<String, i64>,
     /// The custom fields that they have values of, and those that new tickets must have a value of.
     pub fields: Vec<CustomField>,
@@ -27,7 +28,7 @@ pub struct Names {
     pub people: People,
 }
 
-/// What one item names.
+/// The resources that one item names.
 pub struct Named {
     pub parent: Option<i64>,
     pub category_config: Option<i64>,
@@ -35,7 +36,7 @@ pub struct Named {
 }
 
 impl Names {
-    /// Finds what the items name; `system_user` is nobody that they may name.
+    /// Finds the resources that the items name; `system_user` may not be named.
     pub async fn find(
         tx: &Tx,
         items: &[pb::TicketImport],
@@ -77,7 +78,7 @@ impl Names {
         of_source.insert(item.external_id.clone(), id);
     }
 
-    /// What an item names; what names nothing is noted.
+    /// Returns the resources that an item names; a name of none is noted as a violation.
     pub fn of(&self, item: &pb::TicketImport, violations: &mut Violations) -> Named {
         let mut missing = |field: String, what: &str| {
             let remedy = format!("{field} names no {what} of this workspace");
@@ -115,7 +116,7 @@ impl Names {
     }
 }
 
-/// Texts as they are compared, each once.
+/// Returns texts as they are compared, each once.
 fn folded<'t>(texts: impl Iterator<Item = &'t String>) -> Vec<String> {
     let texts: BTreeSet<_> = texts.map(|text| case_folded(text)).collect();
     texts.into_iter().collect()

@@ -1,11 +1,10 @@
-//! What was said about a ticket and changed of it in another system.
-
-use std::collections::BTreeSet;
+//! The comments and the history of a ticket from another system.
 
 use rest::Violations;
 use serde_json::Value;
 
 use super::Item;
+use super::known::Known;
 use super::life::check_past;
 use super::people::Ids;
 use crate::clock::Timestamp;
@@ -15,7 +14,7 @@ use crate::service::tickets::comments;
 use crate::store::tickets::{Channel, NewComment, Ticket, Visibility};
 use crate::store::{BroughtHistory, Tx};
 
-/// Comments and history that a ticket does not have yet.
+/// The comments and the history that a ticket does not have yet.
 pub struct Past {
     comments: Vec<NewComment>,
     history: Vec<BroughtHistory>,
@@ -33,32 +32,8 @@ pub fn check(item: &pb::TicketImport, now: Timestamp, violations: &mut Violation
     }
 }
 
-/// The comments and the entries of history that a ticket has already, by their ids elsewhere.
-#[derive(Default)]
-pub struct Known {
-    pub comments: BTreeSet<String>,
-    pub history: BTreeSet<String>,
-}
-
-impl Known {
-    /// Those of an item, on a ticket that was `before` or is new.
-    pub async fn find(
-        tx: &Tx,
-        item: &pb::TicketImport,
-        before: Option<&Ticket>,
-    ) -> Result<Self, Error> {
-        let Some(before) = before else { return Ok(Self::default()) };
-        let said: Vec<_> = item.comments.iter().map(|it| it.external_id.clone()).collect();
-        let changed: Vec<_> = item.history.iter().map(|it| it.external_id.clone()).collect();
-        Ok(Self {
-            comments: tx.known_comments(before.id, &said).await?,
-            history: tx.known_history::<Ticket>(before.id, &changed).await?,
-        })
-    }
-}
-
 impl Past {
-    /// What an item brings beyond what is known, at `now`.
+    /// Returns the part of an item's past that is not known yet, at `now`.
     pub fn new(
         Item { item, by, .. }: &Item<'_>,
         mut known: Known,
@@ -91,17 +66,17 @@ impl Past {
         Self { comments, history: history.collect() }
     }
 
-    /// How many comments it has.
+    /// Returns the number of new comments.
     pub fn comment_count(&self) -> i32 {
         i32::try_from(self.comments.len()).expect("a request has at most 1,000")
     }
 
-    /// Whether the ticket has all of it already.
+    /// Returns true if the ticket has all of it already.
     pub fn is_empty(&self) -> bool {
         self.comments.is_empty() && self.history.is_empty()
     }
 
-    /// Whether its history tells how a field became what it is now.
+    /// Returns true if its history tells how a field got its present value.
     pub fn tells(&self, field: &str, now: &Value) -> bool {
         let of_field = self.history.iter().filter(|entry| entry.field == field);
         of_field.max_by_key(|entry| entry.created_at).is_some_and(|last| last.to == *now)

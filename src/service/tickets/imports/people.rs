@@ -7,22 +7,23 @@ use prost_types::Value;
 use prost_types::value::Kind;
 use rest::Violations;
 
-use super::past::Known;
+use super::known::Known;
+use crate::email::address::local_part;
 use crate::error::{Error, Kind as Refusal};
 use crate::event::Actor;
 use crate::event_type::EventType;
 use crate::pb;
-use crate::service::users::{name_of, record_new_as};
-use crate::store::users::{NewUser, Role};
+use crate::service::users::record_new;
+use crate::store::users::Role;
 use crate::store::{Tx, User};
 
-/// Who is known by which address.
+/// The users by their addresses.
 pub struct People {
-    /// Ids by folded addresses.
+    /// The ids, by folded addresses.
     ids: BTreeMap<String, i64>,
-    /// Whether somebody is named who is not there yet.
+    /// True if somebody is named who is not there yet.
     are_new: bool,
-    /// Folded addresses of those whom the item under way has made.
+    /// The folded addresses of the users whom the item under way has made.
     made: Vec<String>,
     system_user: i64,
 }
@@ -32,9 +33,9 @@ pub struct Ids {
     pub requester: Option<i64>,
     pub assignee: Option<i64>,
     pub watchers: Vec<i64>,
-    /// Of each comment.
+    /// The author of each comment.
     pub authors: Vec<Option<i64>>,
-    /// Of each entry of history.
+    /// The actor of each entry of history.
     pub actors: Vec<Option<Actor>>,
     /// The values of custom fields, in which people are ids.
     pub custom_fields: BTreeMap<String, Value>,
@@ -55,7 +56,7 @@ impl People {
         Ok(Self { ids, are_new, made: Vec::new(), system_user })
     }
 
-    /// Whether somebody is named who is not there yet.
+    /// Returns true if somebody is named who is not there yet.
     pub fn are_new(&self) -> bool {
         self.are_new
     }
@@ -71,7 +72,8 @@ impl People {
         }
     }
 
-    /// The users that an item names, but for what is known already; who is not there yet is made.
+    /// Returns the users that an item names, but for what is known already; those who do not exist
+    /// are made.
     pub async fn of(
         &mut self,
         tx: &mut Tx,
@@ -111,7 +113,7 @@ impl People {
         Ok(Ids { requester, assignee, watchers, authors, actors, custom_fields })
     }
 
-    /// Forgets those whom an item has made that was refused then.
+    /// Forgets the users whom a refused item has made.
     pub fn forget_new(&mut self) {
         for address in self.made.drain(..) {
             self.ids.remove(&address);
@@ -123,7 +125,7 @@ impl People {
         let Some(email) = &actor.email else {
             return Ok(Actor::user(None, name.unwrap_or_default()));
         };
-        let name = name.unwrap_or_else(|| name_of(email));
+        let name = name.unwrap_or_else(|| local_part(email));
         let person = pb::Person { email: email.clone(), display_name: Some(name.to_owned()) };
         Ok(Actor::user(self.id(tx, Some(&person)).await?, name))
     }
@@ -134,18 +136,18 @@ impl People {
         if let Some(id) = self.ids.get(&key) {
             return Ok(Some(*id));
         }
-        let name = display_name.as_deref().unwrap_or_else(|| name_of(email));
-        let new = NewUser::new(name, email, Role::EndUser);
-        let made = tx.attempt(async |tx| tx.insert_user(new).await).await;
+        let name = display_name.as_deref().unwrap_or_else(|| local_part(email));
+        let new = User::new(name, email, Role::EndUser, tx.now());
+        let made = tx.attempt(async |tx| tx.insert(new).await).await;
         let id = match made {
             Ok(user) => {
-                record_new_as(tx, EventType::UserImported, &user);
+                record_new(tx, EventType::UserImported, &user);
                 self.made.push(key.clone());
                 user.id
             }
             // Somebody else has made it meanwhile.
             Err(error) if error.kind == Refusal::AlreadyExists => {
-                tx.find_user_by_email(email).await?.ok_or(error)?.id
+                tx.find_folded::<User>("email_key", email).await?.ok_or(error)?.id
             }
             Err(error) => return Err(error),
         };
