@@ -59,7 +59,7 @@ struct Newest {
 
 /// A part of the log, which a reader gets at a time.
 #[derive(Debug)]
-pub struct Part {
+pub struct FeedPage {
     /// The events, in order.
     pub events: Vec<Arc<FeedEvent>>,
     /// The sequence up to which the log was read.
@@ -103,7 +103,7 @@ impl Feed {
         after: i64,
         wanted: &Subscription,
         is_woken: bool,
-    ) -> Result<Part, Error> {
+    ) -> Result<FeedPage, Error> {
         {
             let mut newest = self.newest.lock().await;
             if newest.last.is_none() {
@@ -126,7 +126,7 @@ impl Feed {
         let page = self.store.reader(self.workspace).follow(&asked).await?;
         let page = page.ok_or_else(|| Error::internal("the log has become shorter"))?;
         let events = page.events.into_iter().map(FeedEvent::new).collect();
-        Ok(Part { events, read_up_to: page.read_up_to, is_end: page.is_end })
+        Ok(FeedPage { events, read_up_to: page.read_up_to, is_end: page.is_end })
     }
 
     async fn read_on(&self, newest: &mut Newest, after: i64) -> Result<(), Error> {
@@ -167,17 +167,17 @@ impl Drop for Feed {
 impl Newest {
     /// Returns the events after `after` that are kept in memory; none where those do not reach back
     /// so far.
-    fn behind(&self, after: i64) -> Option<Part> {
+    fn behind(&self, after: i64) -> Option<FeedPage> {
         let last = self.last?;
         if after == last {
-            return Some(Part { events: Vec::new(), read_up_to: last, is_end: true });
+            return Some(FeedPage { events: Vec::new(), read_up_to: last, is_end: true });
         }
         let first = self.events.front()?.recorded.sequence;
         let skipped = usize::try_from(after + 1 - first).ok()?;
         let events: Vec<_> =
             self.events.iter().skip(skipped).take(FEED_PAGE_EVENTS as usize).cloned().collect();
         let read_up_to = events.last()?.recorded.sequence;
-        Some(Part { events, read_up_to, is_end: read_up_to == last })
+        Some(FeedPage { events, read_up_to, is_end: read_up_to == last })
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::latencies::Latencies;
 use crate::linux;
-use crate::postgres::Postmaster;
+use crate::postmaster::Postmaster;
 use crate::processes::Server;
 use meter::Meter;
 

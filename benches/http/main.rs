@@ -17,6 +17,7 @@ mod load;
 mod measure;
 mod plan;
 mod postgres;
+mod postmaster;
 mod processes;
 mod report;
 mod scenarios;

@@ -5,10 +5,10 @@
 
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection, PgConnection};
 
-use crate::linux;
 use crate::load::Target;
 use crate::measure;
 use crate::plan::Plan;
+use crate::postmaster::Postmaster;
 use crate::processes::Placement;
 use crate::report::Table;
 use crate::scenarios::creates;
@@ -131,23 +131,4 @@ impl DatabaseServer {
 
 fn failed(error: sqlx::Error) -> String {
     format!("PostgreSQL: {error}")
-}
-
-/// The first process of a PostgreSQL server, of which all others are children.
-pub struct Postmaster {
-    pid: String,
-}
-
-impl Postmaster {
-    /// The parent of a backend, if that runs on this machine.
-    fn of(backend: &str) -> Option<Self> {
-        let is_postgres = |pid: &str| linux::program(pid).is_ok_and(|name| name == "postgres");
-        let pid = linux::parent(backend).ok().filter(|_| is_postgres(backend))?;
-        is_postgres(&pid).then_some(Self { pid })
-    }
-
-    /// The processor time that the whole server has used, in seconds.
-    pub fn cpu_seconds(&self) -> Result<f64, String> {
-        linux::family_cpu_seconds(&self.pid)
-    }
 }

@@ -12,7 +12,7 @@ use crate::measure;
 use crate::plan::{Plan, Tickets};
 use crate::processes::{self, Server};
 use crate::report::{Memory, Table};
-use crate::scenarios::{self, Contender, Scenario, Side, THIS};
+use crate::scenarios::{Build, Contender, Scenario, Side, THIS, creates, reads};
 use crate::service::{FIRST_WORKSPACE, Import, Service};
 use crate::{answers, bare, incidents};
 
@@ -40,7 +40,7 @@ pub fn is_wanted(plan: &Plan) -> bool {
 
 fn has_scenarios(plan: &Plan) -> bool {
     // The names of the scenarios are the same for any number of tickets.
-    let scenarios = scenarios::on_sqlite(1, &plan.builds, true);
+    let scenarios = on_sqlite(1, &plan.builds, true);
     scenarios.iter().any(|scenario| plan.wants(&scenario.name))
 }
 
@@ -167,7 +167,7 @@ impl Subjects {
     }
 
     fn scenarios(&self, plan: &Plan) -> impl Iterator<Item = Scenario> {
-        let all = scenarios::on_sqlite(self.tickets, &plan.builds, self.redis.is_some());
+        let all = on_sqlite(self.tickets, &plan.builds, self.redis.is_some());
         all.into_iter().filter(|scenario| plan.wants(&scenario.name))
     }
 
@@ -188,4 +188,12 @@ impl Subjects {
     fn rss_kib(&self) -> Result<Vec<u64>, String> {
         self.builds.iter().map(|service| service.server.rss_kib()).collect()
     }
+}
+
+/// The scenarios on SQLite, in a workspace with so many tickets.
+fn on_sqlite(tickets: u32, builds: &[Build], with_redis: bool) -> Vec<Scenario> {
+    let mut scenarios = reads::on_sqlite(tickets, with_redis);
+    scenarios.iter_mut().for_each(|scenario| scenario.ask_too(&builds[THIS + 1..]));
+    scenarios.extend(creates::on_sqlite(builds));
+    scenarios
 }

@@ -102,7 +102,7 @@ trait Kind {
 
     /// Checks a record and returns the pieces to send, one or several; or all reasons why it is
     /// refused.
-    fn check(&self, item: Map<String, Value>) -> Result<Vec<Piece>, Vec<Reason>>;
+    fn check(&self, item: Map<String, Value>) -> Result<Vec<ItemToSend>, Vec<Reason>>;
 
     /// Tells the noun the system that the mapping names as the source of the records.
     fn set_source(&mut self, _source: Option<&str>) {}
@@ -116,8 +116,8 @@ trait Kind {
     fn known_by(item: &Map<String, Value>) -> Option<String>;
 }
 
-/// A piece of a record, as it is sent.
-struct Piece {
+/// An item that is sent of a record: all of it, or a piece of one that is too long.
+struct ItemToSend {
     key: String,
     parent: Option<String>,
     adds: bool,
@@ -183,7 +183,7 @@ impl Import {
         if !reasons.is_empty() {
             return self.refuse(file, line, known_by.as_deref(), &reasons, &raw);
         }
-        for (at, Piece { key, parent, adds, item }) in pieces.into_iter().enumerate() {
+        for (at, ItemToSend { key, parent, adds, item }) in pieces.into_iter().enumerate() {
             let raw = if at == 0 { raw.clone() } else { String::new() };
             let is_part = at > 0;
             let checked = Checked { file, line, key, parent, adds, is_part, item, raw };

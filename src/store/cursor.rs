@@ -8,8 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::nouns::KeyValue;
-use super::pages::CursorKey;
+use super::pages::{CursorKey, KeyValue};
 
 const VERSION: u8 = 2;
 const LIST_BYTES: usize = 8;

@@ -9,7 +9,6 @@ use sea_orm::{
     QuerySelect, QueryTrait, Select, Statement,
 };
 
-use super::nouns::KeyValue;
 use crate::clock::Timestamp;
 
 /// A place in the order of a list: just behind the row that it was taken from.
@@ -183,6 +182,30 @@ impl<E: EntityTrait> NewestFirst<E> {
                 let place = Expr::tuple([column(time), column(self.number)]);
                 rows.filter(place.lt(Expr::tuple([key.number().into(), key.id.into()])))
             }
+        }
+    }
+}
+
+/// The value of a row in the order of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyValue {
+    /// Milliseconds or a rank.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+impl From<i64> for KeyValue {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<KeyValue> for sea_orm::Value {
+    fn from(value: KeyValue) -> Self {
+        match value {
+            KeyValue::Number(number) => number.into(),
+            KeyValue::Text(text) => text.into(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::mapping::Reason;
 use super::noun::{Calls, Noun, Reference, message, own_keys};
 use super::progress::Progress;
 use super::upserts::Upserts;
-use super::{Import, ImportArgs, Kind, Piece};
+use super::{Import, ImportArgs, ItemToSend, Kind};
 use crate::cli::client;
 
 /// Runs the import of a noun's records.
@@ -39,7 +39,7 @@ impl<N: Noun> Kind for Records<N> {
         item.get(*key).and_then(Value::as_str).map(str::to_owned)
     }
 
-    fn check(&self, item: Map<String, Value>) -> Result<Vec<Piece>, Vec<Reason>> {
+    fn check(&self, item: Map<String, Value>) -> Result<Vec<ItemToSend>, Vec<Reason>> {
         let mut wrong = Vec::new();
         let mut keys = Vec::new();
         for key in N::KEYS {
@@ -68,7 +68,7 @@ impl<N: Noun> Kind for Records<N> {
         }
         match wrong.is_empty() {
             false => Err(wrong),
-            true => Ok(vec![Piece {
+            true => Ok(vec![ItemToSend {
                 key: keys.join("\u{1f}"),
                 parent: None,
                 adds: false,

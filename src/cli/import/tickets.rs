@@ -12,7 +12,7 @@ use super::items::{in_pieces, key, read};
 use super::mapping::Reason;
 use super::progress::Progress;
 use super::rejected::Rejected;
-use super::{Import, ImportArgs, Kind, Piece, input, nothing_sent, replay};
+use super::{Import, ImportArgs, ItemToSend, Kind, input, nothing_sent, replay};
 use crate::cli::client;
 use crate::pb;
 
@@ -105,7 +105,7 @@ impl Kind for Tickets {
         }
     }
 
-    fn check(&self, mut item: Map<String, Value>) -> Result<Vec<Piece>, Vec<Reason>> {
+    fn check(&self, mut item: Map<String, Value>) -> Result<Vec<ItemToSend>, Vec<Reason>> {
         if let Some(source) = &self.source
             && !item.contains_key("externalSource")
         {
@@ -118,7 +118,7 @@ impl Kind for Tickets {
             !mask.paths.is_empty() && mask.paths.iter().all(|path| more.contains(&path.as_str()))
         });
         let key = key(&item.external_source, &item.external_id);
-        let piece = |item: pb::TicketImport, adds: bool| Piece {
+        let piece = |item: pb::TicketImport, adds: bool| ItemToSend {
             key: key.clone(),
             parent: parent.clone().filter(|_| !adds),
             adds,

@@ -4,10 +4,9 @@
 use sea_orm::DbBackend;
 
 use super::counts::facet_conditions;
-use super::merge::OF_FACETS;
 use super::plan::Path;
 use super::query::{Condition, SideValues};
-use super::sql::{Sql, all};
+use super::sql::{OF_FACETS, Sql, all};
 use super::table::{NarrowFilter, Side};
 
 impl Sql<'_> {

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Noun;
-use super::figures::{Figure, add_to_figures};
+use super::figures::add_to_figures;
+use super::noun::{Figure, Noun};
 use super::query::Condition;
 use super::table::{Dimension, Table};
 use crate::error::Error;

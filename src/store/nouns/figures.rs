@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{DbBackend, Statement};
 
-use super::{Noun, Reader, Tx};
+use super::noun::{Figure, Noun};
 use crate::error::Error;
 use crate::metrics::StoreOperation;
 use crate::store::WorkspaceId;
@@ -17,28 +17,7 @@ use crate::store::row::Row;
 use crate::store::rows::RowSource;
 use crate::store::sql::Parameters;
 use crate::store::transaction::Transaction;
-
-/// A figure beside a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Figure {
-    /// The number of the row's noun.
-    pub noun: i16,
-    /// The row's id.
-    pub id: i64,
-    /// The number of the figure among those of its row.
-    pub number: i16,
-}
-
-/// The number of a kind of figure.
-#[derive(Debug, Clone, Copy)]
-pub struct FigureNumber(pub i16);
-
-impl FigureNumber {
-    /// The figure beside the row of the noun with this id.
-    pub fn beside<N: Noun>(self, id: i64) -> Figure {
-        Figure { noun: N::table().noun, id, number: self.0 }
-    }
-}
+use crate::store::{Reader, Tx};
 
 /// The figures of rows, by the id of the row and the number of the figure; one that is not there is 0.
 pub type Figures = BTreeMap<(i64, i16), i64>;

@@ -6,8 +6,9 @@ use migrations::case_folded;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, QueryTrait};
 
-use super::row::{column, decode, rows_where};
-use super::{AlternateKey, Noun, Reader, Tx};
+use super::noun::{Noun, column};
+use super::row::{decode, find_row, rows_where};
+use super::table::AlternateKey;
 use crate::error::Error;
 use crate::id::number;
 use crate::metrics::StoreOperation;
@@ -15,6 +16,7 @@ use crate::store::counters::advance;
 use crate::store::row::Row;
 use crate::store::rows::RowSource;
 use crate::store::sql::Parameters;
+use crate::store::{Reader, Tx};
 
 impl AlternateKey {
     /// The condition on the row with this key, exactly as it is written.
@@ -43,6 +45,15 @@ pub(super) fn is_named<N: Noun>(name: &str) -> Result<Expr, Error> {
 }
 
 impl Reader<'_> {
+    /// The row with this id.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn find<N: Noun>(&self, id: i64) -> Result<Option<N>, Error> {
+        let _timed = StoreOperation::begin("find", N::table().name);
+        let query = find_row::<N>(self.backend(), self.workspace, id);
+        let found = RowSource::Short(*self).read(query, decode::<N>).await?;
+        Ok(found.into_iter().next())
+    }
+
     /// The row that a path names: by its id, or by its alternate key where the noun has one. NOT_FOUND
     /// where there is none.
     #[tracing::instrument(level = "debug", skip_all)]

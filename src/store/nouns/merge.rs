@@ -6,12 +6,8 @@ use sea_orm::DbBackend;
 
 use super::counts::counted;
 use super::query::{Condition, Direction};
-use super::sql::{Slice, Sql, Stretch, all, as_i64};
+use super::sql::{OF_FACETS, Slice, Sql, Stretch, all, as_i64};
 use super::table::{Dimension, Values};
-
-/// The facet of a row of [`Sql::facets`]. Not the bare column: SQLite would look up the rows by what
-/// is known of all facets instead of by this one.
-pub(super) const OF_FACETS: &str = "+s.v";
 
 impl Sql<'_> {
     /// Returns the statement that merges index ranges, each of which is in order.

@@ -2,20 +2,21 @@
 
 use sea_orm::{AccessMode, DbBackend, DbErr, IsolationLevel, Statement, TransactionOptions};
 
+use super::noun::Noun;
 use super::plan::Path;
 use super::query::Query;
 use super::row::{decode_listed, selected};
-use super::search::SEARCH_COUNT_MAX;
-use super::sql::{List, Slice, Stretch};
+use super::sql::{List, SEARCH_COUNT_MAX, Slice, Stretch};
 use super::table::NarrowFilter;
-use super::{Noun, Reader};
 use crate::config::{PAGE_BYTES_MAX, PER_PAGE_ALWAYS};
 use crate::error::Error;
 use crate::metrics::StoreOperation;
 use crate::store::begin::begin;
+use crate::store::cursor::CursorError;
 use crate::store::failure::failed;
-use crate::store::pages::{Page, PageRequest, Position};
+use crate::store::pages::{CursorKey, KeyValue, Page, PageRequest, Position};
 use crate::store::rows::RowSource;
+use crate::store::{Reader, WorkspaceId};
 
 /// The most rows that a page may count off to be short work.
 const SHORT_ROWS_MAX: u64 = 200;
@@ -271,4 +272,35 @@ async fn read_total(
 async fn read_number(source: RowSource<'_>, statement: Statement) -> Result<i64, Error> {
     let found = source.read(statement, |row| row.get(0)).await?;
     Ok(found.into_iter().next().unwrap_or(0))
+}
+
+impl Query {
+    /// Returns the position of a row in this list.
+    pub fn key_of<N: Noun>(&self, row: &N) -> CursorKey {
+        CursorKey { value: row.key(self.order), id: row.id() }
+    }
+
+    /// The cursor of a place in this list.
+    pub fn encode<N: Noun>(&self, workspace: WorkspaceId, key: &CursorKey) -> String {
+        key.encode_in(&self.text::<N>(workspace))
+    }
+
+    /// The place that a cursor of this list names.
+    pub fn decode<N: Noun>(
+        &self,
+        workspace: WorkspaceId,
+        cursor: &str,
+    ) -> Result<CursorKey, CursorError> {
+        let key = CursorKey::decode_in(cursor, &self.text::<N>(workspace))?;
+        let fits = match &key.value {
+            None => self.order.has_nulls(),
+            Some(KeyValue::Number(_)) => !self.order.is_text(),
+            Some(KeyValue::Text(_)) => self.order.is_text(),
+        };
+        if fits { Ok(key) } else { Err(CursorError::Malformed) }
+    }
+
+    fn text<N: Noun>(&self, workspace: WorkspaceId) -> String {
+        format!("{workspace:?} {} {}", N::table().name, self.canonical())
+    }
 }

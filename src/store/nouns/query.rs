@@ -3,10 +3,8 @@
 use std::fmt::Write;
 
 use migrations::case_folded;
-use sea_orm::Value;
 
-use super::search::Search;
-use super::table::{Dimension, Order, Side};
+use super::table::{Dimension, Order, Search, Side};
 use crate::clock::Timestamp;
 
 /// A list that is asked for.
@@ -201,30 +199,6 @@ impl Condition {
             Self::Since(column, at) => format!("{column} since {}", at.0),
             Self::Before(column, at) => format!("{column} before {}", at.0),
             Self::Words(_, words) => format!("words {words:?}"),
-        }
-    }
-}
-
-/// The value of a row in the order of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyValue {
-    /// Milliseconds or a rank.
-    Number(i64),
-    /// A text.
-    Text(String),
-}
-
-impl From<i64> for KeyValue {
-    fn from(number: i64) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl From<KeyValue> for Value {
-    fn from(value: KeyValue) -> Self {
-        match value {
-            KeyValue::Number(number) => number.into(),
-            KeyValue::Text(text) => text.into(),
         }
     }
 }

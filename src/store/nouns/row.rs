@@ -3,15 +3,15 @@
 //! Reading goes by position in the columns of the entity: it is the hottest path of the store, and a
 //! look-up of 30 columns by name costs more than the query itself.
 
-use rusqlite::types::FromSql;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DbBackend, EntityTrait, IdenStatic, Iterable,
-    QueryFilter, QuerySelect, Select, Statement, TryGetable, Value,
+    QueryFilter, QuerySelect, Select, Statement, Value,
 };
 
-use super::table::{Order, Table};
-use super::{ActiveModel, Column, KeyValue, Noun};
+use super::columns::Columns;
+use super::noun::{ActiveModel, Column, Noun, column};
+use super::table::Table;
 use crate::error::Error;
 use crate::store::WorkspaceId;
 use crate::store::row::Row;
@@ -67,29 +67,14 @@ pub(super) fn find_row<N: Noun>(backend: DbBackend, workspace: WorkspaceId, id: 
 
 /// The noun in a row that begins with its columns.
 pub(in crate::store) fn decode<N: Noun>(row: &Row<'_>) -> Result<N, Error> {
-    N::decode(&mut Columns { row, next: 0 })
+    N::decode(&mut Columns::of(row))
 }
 
 /// The noun in a row of a page, and the total beside it, if it is counted.
 pub(super) fn decode_listed<N: Noun>(row: &Row<'_>) -> Result<(N, Option<i64>), Error> {
-    let mut columns = Columns { row, next: 0 };
+    let mut columns = Columns::of(row);
     let noun = N::decode(&mut columns)?;
     Ok((noun, columns.take()?))
-}
-
-/// The columns of a row, which are taken one after the other.
-pub struct Columns<'a> {
-    row: &'a Row<'a>,
-    next: usize,
-}
-
-impl Columns<'_> {
-    /// The next column.
-    pub(in crate::store) fn take<T: TryGetable + FromSql>(&mut self) -> Result<T, Error> {
-        let value = self.row.get(self.next);
-        self.next += 1;
-        value
-    }
 }
 
 /// Returns the value of each column of a row, in the order of the entity.
@@ -104,18 +89,6 @@ pub(super) fn values<N: Noun>(
     })
 }
 
-/// The value of a row in an order.
-pub(super) fn key<N: Noun>(row: &N, order: &Order) -> Option<KeyValue> {
-    // Which workspace it is of makes no difference to what it is in order of.
-    let mut encoded = row.encode(WorkspaceId(0));
-    match encoded.take(column::<N>(order.column)).into_value()? {
-        Value::BigInt(number) => number.map(KeyValue::Number),
-        Value::SmallInt(number) => number.map(|number| KeyValue::Number(number.into())),
-        Value::String(text) => text.map(KeyValue::Text),
-        other => unreachable!("{} holds {other:?}, which no list is in order of", order.column),
-    }
-}
-
 /// The columns of `after` that differ from `before`: an index is only touched when one of its
 /// columns is set.
 pub(super) fn changes<N: Noun>(workspace: WorkspaceId, before: &N, after: &N) -> ActiveModel<N> {
@@ -128,13 +101,4 @@ pub(super) fn changes<N: Noun>(workspace: WorkspaceId, before: &N, after: &N) ->
         }
     }
     new
-}
-
-/// The column with this name.
-pub(super) fn column<N: Noun>(name: &str) -> Column<N> {
-    let mut columns = Column::<N>::iter();
-    let found = columns.find(|column| column.as_str() == name);
-    found.unwrap_or_else(|| {
-        panic!("{} has no column {name}", <N::Entity as Default>::default().as_str())
-    })
 }

@@ -2,12 +2,11 @@
 
 use sea_orm::{ColumnTrait, ColumnType};
 
+use super::noun::{Noun, column};
 use super::query::{Condition, Direction, Query, SideValues};
-use super::row::column;
 use super::table::{NarrowFilter, Side};
-use super::{KeyValue, Noun};
 use crate::clock::Timestamp;
-use crate::store::pages::CursorKey;
+use crate::store::pages::{CursorKey, KeyValue};
 
 /// A list that is asked for, and whether its rows are found by its narrow filter or time range alone.
 pub struct Sample {

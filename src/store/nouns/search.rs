@@ -11,18 +11,18 @@ use migrations::words;
 use sea_orm::{DbBackend, Statement};
 
 use super::conditions::lateral;
+use super::noun::Noun;
 use super::page::{Found, bytes_max};
 use super::query::{Condition, Query};
 use super::row::decode_listed;
 use super::sql::{List, Slice, Sql, Stretch, all};
-use super::{Noun, Reader};
+use super::table::Search;
 use crate::error::Error;
 use crate::metrics::StoreOperation;
+use crate::store::Reader;
 use crate::store::pages::{Page, PageRequest};
 use crate::store::rows::RowSource;
 
-/// The number up to which the rows of a search are counted.
-pub(super) const SEARCH_COUNT_MAX: i64 = 10_000;
 /// The most words of a search.
 pub const SEARCH_WORDS_MAX: usize = 64;
 /// The number of found rows that are ranked.
@@ -32,13 +32,6 @@ const RANKED_ROWS: u32 = 1_000;
 const WEIGHTS: [(&str, u32, u32); 3] = [("words_a", 16, 12), ("words_b", 6, 4), ("words_c", 2, 1)];
 /// The bits of an id in an index of SQLite, where a row is known by its workspace and its id.
 const ID_BITS: u32 = 40;
-
-/// The table with the words of a noun's rows. On SQLite its index has the same name and `_fts`.
-#[derive(Debug)]
-pub struct Search {
-    /// The name in the schema.
-    pub table: &'static str,
-}
 
 /// The words that a text searches for, but for those that another one of them begins with, which are
 /// found with it.

@@ -7,15 +7,18 @@
 use sea_orm::{DbBackend, Statement, Value};
 
 use super::counts::facet_conditions;
-use super::merge::OF_FACETS;
 use super::plan::Path;
-use super::query::{Condition, Direction, KeyValue, Query};
-use super::search::SEARCH_COUNT_MAX;
+use super::query::{Condition, Direction, Query};
 use super::table::{NarrowFilter, Table};
 use crate::store::WorkspaceId;
-use crate::store::pages::CursorKey;
+use crate::store::pages::{CursorKey, KeyValue};
 use crate::store::sql::Parameters;
 
+/// The facet of a row of [`Sql::facets`]. Not the bare column: SQLite would look up the rows by what
+/// is known of all facets instead of by this one.
+pub(super) const OF_FACETS: &str = "+s.v";
+/// The number up to which the rows of a search are counted.
+pub(super) const SEARCH_COUNT_MAX: i64 = 10_000;
 /// The number of rows that the probe before a merge looks at: one contiguous index range, which
 /// costs about as much as 20 of the ranges of a merge.
 const PROBE_ROWS: u32 = 512;

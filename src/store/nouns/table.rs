@@ -6,7 +6,6 @@
 
 use std::sync::OnceLock;
 
-use super::search::Search;
 use crate::resource::Resource;
 
 /// The table of a noun.
@@ -118,6 +117,13 @@ pub struct AlternateKey {
     pub column: &'static str,
     /// The column by which it is unique and looked up: the same one, or that of the text folded by case.
     pub unique: &'static str,
+}
+
+/// The table with the words of a noun's rows. On SQLite its index has the same name and `_fts`.
+#[derive(Debug)]
+pub struct Search {
+    /// The name in the schema.
+    pub table: &'static str,
 }
 
 /// A table with any number of values of a row, such as its tags.

@@ -4,8 +4,7 @@
 use super::counts::{ALL, counted};
 use super::plan::Path;
 use super::query::Condition;
-use super::search::SEARCH_COUNT_MAX;
-use super::sql::{Sql, all};
+use super::sql::{SEARCH_COUNT_MAX, Sql, all};
 
 impl Sql<'_> {
     /// The total of the list beside the rows of a page; NULL where it is not counted.

@@ -2,10 +2,11 @@
 
 use migrations::{joined, with_words, words};
 
-use super::search::Search;
-use super::{Noun, Tx};
+use super::noun::Noun;
+use super::table::Search;
 use crate::error::Error;
 use crate::metrics::StoreOperation;
+use crate::store::Tx;
 use crate::store::failure::failed;
 use crate::store::sql::{Parameters, statement};
 

@@ -13,14 +13,15 @@ use sea_orm::{
 };
 
 use super::lookup::is_named;
-use super::row::{changes, column, decode, find_row, rows_where, values};
+use super::noun::{Noun, column};
+use super::row::{changes, decode, find_row, rows_where, values};
 use super::table::Side;
 use super::words::insert_beside;
-use super::{Noun, Tx};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
 use crate::metrics::StoreOperation;
 use crate::preconditions::Precondition;
+use crate::store::Tx;
 use crate::store::counters::advance;
 use crate::store::failure::failed;
 use crate::store::locks::BeforeRows;
@@ -28,7 +29,7 @@ use crate::store::sql::{Parameters, array};
 use crate::store::{Locking, Rows, WorkspaceId};
 
 impl<S: BeforeRows> Locking<S> {
-    /// Finds and locks the row that a path names, as [`Reader::find_named`](super::Reader::find_named) finds it: nobody else can
+    /// Finds and locks the row that a path names, by its id or its alternate key: nobody else can
     /// change it until this change has ended. At another version than the change is meant for it is a
     /// VERSION_CONFLICT.
     pub async fn find_for_update<N: Noun>(

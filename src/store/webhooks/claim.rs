@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, DbBackend, QueryTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query};
+use sea_orm::{ColumnTrait, QueryTrait};
 
 use super::dispatch::{ENDPOINT_COLUMNS, Endpoint, endpoint};
 use super::{AttemptError, DeliveryStatus, EndpointKey, MAIL, Trigger};
@@ -91,6 +92,20 @@ impl Store {
     }
 }
 
+/// The columns of a due delivery, in the order that [`due_row`] takes them.
+const DUE_COLUMNS: [&str; 10] = [
+    "id",
+    "sequence",
+    "attempt_count",
+    "failures",
+    "claims",
+    "token",
+    "trigger_next",
+    "resume_at",
+    "due_at",
+    "created_at",
+];
+
 /// Selects the deliveries to an endpoint that are due and that nobody has claimed.
 async fn due(
     transaction: &Transaction,
@@ -98,21 +113,28 @@ async fn due(
     most: usize,
     now: Timestamp,
 ) -> Result<Vec<DueRow>, Error> {
-    let backend = transaction.backend();
-    let skip = if backend == DbBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
     let mut due: Vec<DueRow> = Vec::new();
     for lane in 0..=1_i16 {
-        let left = i64::try_from(most - due.len()).unwrap_or(0);
+        let left = u64::try_from(most - due.len()).unwrap_or(0);
         if left == 0 {
             break;
         }
-        let text = format!(
-            "SELECT id, sequence, attempt_count, failures, claims, token, trigger_next, resume_at, due_at, \
-               created_at FROM deliveries WHERE workspace_id = $1 AND endpoint_id = $2 AND lane = $3 \
-             AND due_at <= $4 AND due_at IS NOT NULL ORDER BY due_at, id LIMIT $5{skip}"
-        );
-        let values = [workspace.0.into(), endpoint.into(), lane.into(), now.0.into(), left.into()];
-        due.extend(transaction.read(statement(backend, text, values), due_row).await?);
+        let select = Query::select()
+            .columns(DUE_COLUMNS)
+            .from("deliveries")
+            .and_where(Expr::col("workspace_id").eq(workspace.0))
+            .and_where(Expr::col("endpoint_id").eq(endpoint))
+            .and_where(Expr::col("lane").eq(lane))
+            // Both are needed: the index has the rows alone that have a due time.
+            .and_where(Expr::col("due_at").lte(now.0))
+            .and_where(Expr::col("due_at").is_not_null())
+            .order_by("due_at", Order::Asc)
+            .order_by("id", Order::Asc)
+            .limit(left)
+            // SQLite has no such clause, and needs none.
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .to_owned();
+        due.extend(transaction.read(transaction.backend().build(&select), due_row).await?);
     }
     Ok(due)
 }
