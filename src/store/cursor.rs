@@ -67,6 +67,8 @@ fn parse(bytes: &[u8]) -> Option<([u8; LIST_BYTES], CursorKey)> {
     let value = match (*kind, rest) {
         (NO_VALUE, []) => None,
         (NUMBER, rest) => Some(KeyValue::Number(i64::from_be_bytes(rest.try_into().ok()?))),
+        // No row has U+0000, which PostgreSQL refuses in any text.
+        (TEXT, rest) if rest.contains(&0) => return None,
         (TEXT, rest) => Some(KeyValue::Text(std::str::from_utf8(rest).ok()?.to_owned())),
         _ => return None,
     };
@@ -87,11 +89,18 @@ mod tests {
     #[test]
     fn a_cursor_leads_back_to_its_place() {
         let numbers = [0, -1, i64::MAX].map(|number| Some(KeyValue::Number(number)));
-        let texts = ["", "straße", "\0"].map(|text| Some(KeyValue::Text(text.to_owned())));
+        let texts = ["", "straße", "a b"].map(|text| Some(KeyValue::Text(text.to_owned())));
         for value in numbers.into_iter().chain(texts).chain([None]) {
             let key = CursorKey { value, id: 42 };
             assert_eq!(CursorKey::decode_in(&key.encode_in("list"), "list"), Ok(key));
         }
+    }
+
+    #[test]
+    fn a_cursor_of_a_text_that_no_row_can_have_is_malformed() {
+        let forged = CursorKey { value: Some(KeyValue::Text("a\0b".to_owned())), id: 42 };
+        let decoded = CursorKey::decode_in(&forged.encode_in("list"), "list");
+        assert_eq!(decoded, Err(CursorError::Malformed));
     }
 
     #[test]

@@ -130,6 +130,8 @@ impl Reader<'_> {
     pub async fn find_event(&self, key: EventKey<'_>) -> Result<Option<RecordedEvent>, Error> {
         let _timed = StoreOperation::begin("find", "events");
         let (column, key) = match key {
+            // PostgreSQL refuses U+0000 in any text, and so no id has it.
+            EventKey::Id(id) if id.contains('\0') => return Ok(None),
             EventKey::Id(id) => ("id", Value::from(id)),
             EventKey::Sequence(sequence) => ("sequence", sequence.into()),
         };

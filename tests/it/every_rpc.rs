@@ -338,6 +338,29 @@ async fn every_rpc_hides_the_rows_of_another_workspace() {
     }
 }
 
+#[tokio::test]
+async fn every_rpc_finds_nothing_by_what_can_be_no_id() {
+    let orqit = Orqit::start().await;
+    let key = orqit.key(&["admin"]).await;
+    let (rest, nowhere) = (orqit.rest(&key), Ids::all(NOWHERE));
+    let long: &str = "x".repeat(5_000).leak();
+    for (rpc, route) in routes_with_variables() {
+        let name = format!("{} {}", route.method, route.template);
+        let absent =
+            (by_rest(&rest, route, &nowhere).await, by_grpc(&orqit, rpc, &key, &nowhere).await);
+        for (in_path, id) in [("a%00b", "a\0b"), (long, long)] {
+            let answer = by_rest(&rest, route, &Ids::all(in_path)).await;
+            assert_eq!((answer.status, &answer.body), (absent.0.status, &absent.0.body), "{name}");
+            let status = by_grpc(&orqit, rpc, &key, &Ids::all(id)).await;
+            assert_eq!(
+                (status.code(), status.message()),
+                (absent.1.code(), absent.1.message()),
+                "{name}"
+            );
+        }
+    }
+}
+
 fn routes_with_variables() -> impl Iterator<Item = (&'static Rpc, &'static Route)> {
     let routes = pb::RPCS.iter().flat_map(|rpc| rpc.routes.iter().map(move |route| (rpc, route)));
     routes.filter(|(_, route)| route.template.contains('{'))

@@ -40,7 +40,9 @@ impl AlternateKey {
 /// The condition on the row that a path names: by its id, or by its alternate key where the noun has one.
 pub(super) fn is_named<N: Noun>(name: &str) -> Result<Expr, Error> {
     let by_id = number(name).map(|id| column::<N>("id").eq(id));
-    let by_key = || N::table().alternate_key.as_ref().map(|key| key.is::<N>(name));
+    // PostgreSQL refuses U+0000 in any text, and so no row has it.
+    let key = N::table().alternate_key.as_ref().filter(|_| !name.contains('\0'));
+    let by_key = || key.map(|key| key.is::<N>(name));
     by_id.or_else(by_key).ok_or_else(|| N::table().resource.not_found())
 }
 
