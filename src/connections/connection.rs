@@ -29,9 +29,10 @@ use tower::{BoxError, Service};
 
 use super::in_flight::{Activity, Requests};
 use super::outgoing::Outgoing;
+use super::peer::Peer;
+use super::stop::{Phase, Stop};
 use super::streams::{Executor, Streams};
 use super::writing::Patience;
-use super::{Peer, Phase, Stop};
 use crate::config::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::layers::{Request, Response};
 

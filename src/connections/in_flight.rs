@@ -20,7 +20,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{BoxError, Service};
 
-use super::Peer;
+use super::peer::Peer;
 use super::streams;
 use super::writing::{Writing, now_ms};
 use crate::config::ANSWER_PIECE_BYTES;

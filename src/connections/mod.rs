@@ -4,7 +4,9 @@
 mod connection;
 mod in_flight;
 mod outgoing;
+mod peer;
 mod slots;
+mod stop;
 mod streams;
 mod writing;
 
@@ -26,6 +28,9 @@ use tower::{BoxError, Service};
 use crate::layers::{Request, Response};
 use connection::Connection;
 use slots::{Slot, Slots};
+use stop::{Phase, Stop};
+
+pub use peer::Peer;
 
 /// The pause before accepting again when the machine has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -47,10 +52,6 @@ pub struct Bounds {
     /// The proxies, which may have as many connections as there are.
     pub trusted_proxies: Arc<[IpNet]>,
 }
-
-/// The address of the client, as a request extension.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
 
 /// Serves until `stop` resolves, then lets requests in flight finish within the drain time. No
 /// connection and no request is running any more when it returns.
@@ -143,27 +144,6 @@ async fn all_ended(connections: &mut JoinSet<()>) {
 fn tell_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection has panicked");
-    }
-}
-
-/// The phase of the stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Serving,
-    /// Requests in flight may finish.
-    Draining,
-    /// Open requests end at once.
-    Aborting,
-}
-
-/// The stop, as a connection sees it.
-struct Stop(watch::Receiver<Phase>);
-
-impl Stop {
-    /// Resolves once the stop has reached this phase.
-    async fn reached(&mut self, phase: Phase) {
-        // Without a sender nobody serves any more, which is the last phase.
-        let _ = self.0.wait_for(|now| *now >= phase).await;
     }
 }
 

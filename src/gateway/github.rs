@@ -20,8 +20,9 @@ use sha2::{Digest, Sha256};
 
 pub use public_keys::GithubKeys;
 
+use super::body;
 use super::body::Received;
-use super::{body, json};
+use super::json::json;
 use crate::auth::key::redact;
 use crate::auth::leaks::{Leaks, Reporter};
 use crate::body::Bodies;

@@ -7,6 +7,7 @@
 mod accept;
 mod body;
 pub mod github;
+mod json;
 mod openapi;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 
 use self::accept::stream_format;
 use self::github::Github;
+use self::json::json;
 pub use self::openapi::OpenApi;
 use crate::body::{Bodies, bytes_max};
 use crate::config::COMPRESS_BYTES_MIN;
@@ -240,13 +242,6 @@ fn streamed(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(VARY, HeaderValue::from_static("accept"));
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    response
-}
-
-fn json(status: StatusCode, body: Bytes) -> Response {
-    let mut response = http::Response::new(Body::new(Full::new(body)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

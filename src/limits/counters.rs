@@ -198,6 +198,15 @@ impl Counters {
     }
 }
 
+/// Lowers limits to what one of several replicas may admit that cannot count together.
+pub(super) fn share(tallies: &mut [Tally], replicas: u32) {
+    if replicas > 1 {
+        for tally in tallies {
+            tally.limit = (tally.limit / replicas).max(1);
+        }
+    }
+}
+
 /// Locks a shard. A panic under the lock cannot leave a change half made, so a poisoned lock is
 /// taken as it is.
 fn lock(shard: &Mutex<HashMap<u64, Entry>>) -> MutexGuard<'_, HashMap<u64, Entry>> {

@@ -13,7 +13,7 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::counters::{Counters, Outcome, Tally};
+use self::counters::{Counters, Outcome, Tally, share};
 use self::shared::Shared;
 use self::window::Key;
 use crate::clock::Clock;
@@ -215,15 +215,6 @@ impl Limiter {
             resource: self.names()[tally.slot],
             limit: tally.limit,
             remaining: tally.limit.saturating_sub(tally.spent),
-        }
-    }
-}
-
-/// Lowers limits to what one of several replicas may admit that cannot count together.
-fn share(tallies: &mut [Tally], replicas: u32) {
-    if replicas > 1 {
-        for tally in tallies {
-            tally.limit = (tally.limit / replicas).max(1);
         }
     }
 }

@@ -15,8 +15,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError, Script};
 
-use super::counters::{Counters, Outcome, Tally};
-use super::share;
+use super::counters::{Counters, Outcome, Tally, share};
 use super::window::{Key, Window};
 use crate::clock::Timestamp;
 use crate::config::REDIS_RETRY_EVERY;

@@ -7,12 +7,12 @@ use super::nouns::{
 use super::row::Row;
 use super::sql::statement;
 use super::stored_enum::stored_enum;
-use super::webhooks::{EndpointKey, MAIL, Outcome};
+use super::wakes::EndpointKey;
+use super::webhooks::MAIL;
 use super::{Store, Tx, WorkspaceId};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Actor;
-use crate::metrics::StoreOperation;
 use crate::resource::Resource;
 
 stored_enum! {
@@ -119,15 +119,6 @@ impl Tx {
         let email = self.insert(new).await?;
         self.deliver_email(email.id).await?;
         Ok(email)
-    }
-
-    /// Writes down what came of a delivery; whether the claim still counted.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn settle_delivery(&mut self, outcome: &Outcome) -> Result<bool, Error> {
-        let _timed = StoreOperation::begin("record", "attempts");
-        super::webhooks::write(&self.transaction, &[outcome], &[outcome.endpoint], self.now)
-            .await
-            .map(|written| !written.is_empty())
     }
 }
 

@@ -30,7 +30,7 @@ use super::keys::{KeyChange, raise_key_epoch};
 use super::nouns::Noun;
 use super::nouns::counts::CountChanges;
 use super::transaction::Transaction;
-use super::webhooks::EndpointKey;
+use super::wakes::EndpointKey;
 use super::{Store, Wakes, WorkspaceId};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;

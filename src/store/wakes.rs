@@ -9,7 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use super::WorkspaceId;
-use super::webhooks::EndpointKey;
+
+/// The workspace and the endpoint of a delivery.
+pub type EndpointKey = (WorkspaceId, i64);
 
 /// The readers of logs that wait.
 #[derive(Debug, Default)]

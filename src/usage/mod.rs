@@ -9,6 +9,7 @@
 //!
 //! It knows nothing of HTTP or of how a request is refused: what there is to say stands in the entry.
 
+mod entry;
 mod queue;
 pub mod retention;
 mod tally;
@@ -31,20 +32,7 @@ use crate::trail::Trail;
 use queue::Queue;
 use tally::{Tally, request_log};
 
-/// The entry of a request that is answered.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// The trail of the request: its time, address, caller and RPC.
-    pub trail: Arc<Trail>,
-    /// The HTTP method.
-    pub method: &'static str,
-    /// The HTTP status, for gRPC that which REST would have answered.
-    pub status: u16,
-    /// The code of the refusal, if it was one.
-    pub code: Option<&'static str>,
-    /// The time from the head of the request to the head of the answer.
-    pub latency: Duration,
-}
+pub use entry::Entry;
 
 /// Takes entries and writes them down. Clones share the queue.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Entry;
+use super::entry::Entry;
 use super::tally::Tally;
 use crate::config::{USAGE_OVERFLOW_MAX, USAGE_WRITE_AT};
 

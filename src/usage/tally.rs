@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Entry;
+use super::entry::Entry;
 use crate::auth::caller::Caller;
 use crate::rpc::endpoint;
 use crate::store::{Figures, FiguresKey, KeyUse, NewRequestLog, Span, Usage, WorkspaceId};

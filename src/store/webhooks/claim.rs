@@ -10,7 +10,7 @@ use std::time::Duration;
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query};
 use sea_orm::{ColumnTrait, QueryTrait};
 
-use super::dispatch::{ENDPOINT_COLUMNS, Endpoint, endpoint};
+use super::endpoint::{ENDPOINT_COLUMNS, Endpoint, endpoint};
 use super::{AttemptError, DeliveryStatus, EndpointKey, MAIL, Trigger};
 use crate::clock::Timestamp;
 use crate::config::{CLAIM_LASTS, CLAIMS_MAX, EMAIL_CLAIM_LASTS};

@@ -4,6 +4,7 @@
 mod claim;
 mod deliveries;
 mod dispatch;
+mod endpoint;
 mod insert;
 mod record;
 mod retention;
@@ -16,15 +17,16 @@ use super::failure::failed;
 use super::nouns::{CREATED_AT, Dimension, Noun, Table, Texts, UPDATED_AT, noun_head, noun_row};
 use super::sql::statement;
 use super::stored_enum::stored_enum;
-use super::{Locking, Store, Tx, WorkspaceId};
+use super::{Locking, Store, Tx};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::resource::Resource;
 
+pub use super::wakes::EndpointKey;
 pub use claim::{Claim, Parcel};
 pub use deliveries::{Attempt, Delivery, DeliveryFilter};
-pub use dispatch::{Due, Endpoint, FanOut};
-pub(super) use record::write;
+pub use dispatch::{Due, FanOut};
+pub use endpoint::Endpoint;
 pub use record::{Outcome, Recorded, SentAttempt};
 
 stored_enum! {
@@ -311,9 +313,6 @@ impl Store {
         self.backend() == DbBackend::Postgres
     }
 }
-
-/// The workspace and the endpoint of a delivery.
-pub type EndpointKey = (WorkspaceId, i64);
 
 /// The endpoint of e-mails: the SMTP server. No webhook has this id. The delivery of an e-mail has the
 /// e-mail's id, below zero.

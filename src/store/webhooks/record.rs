@@ -15,7 +15,7 @@ use crate::store::failure::failed;
 use crate::store::row::Row;
 use crate::store::sql::{array, statement};
 use crate::store::transaction::Transaction;
-use crate::store::{Store, WorkspaceId};
+use crate::store::{Store, Tx, WorkspaceId};
 
 /// An attempt that was made.
 #[derive(Debug, Clone)]
@@ -308,4 +308,15 @@ pub(in crate::store) async fn write(
         written.push((outcome.endpoint.0, outcome.delivery));
     }
     Ok(written)
+}
+
+impl Tx {
+    /// Records the outcome of a delivery, and returns whether the claim still counted.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn settle_delivery(&mut self, outcome: &Outcome) -> Result<bool, Error> {
+        let _timed = StoreOperation::begin("record", "attempts");
+        write(&self.transaction, &[outcome], &[outcome.endpoint], self.now)
+            .await
+            .map(|written| !written.is_empty())
+    }
 }

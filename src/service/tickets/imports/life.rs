@@ -2,7 +2,7 @@
 
 use rest::Violations;
 
-use super::Item;
+use super::item::Item;
 use crate::clock::Timestamp;
 use crate::pb;
 use crate::service::transitions;

@@ -5,6 +5,7 @@
 //! name is looked up once for all of them; then each item is done, or refused, by itself.
 
 mod check;
+mod item;
 mod known;
 mod life;
 mod names;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use prost_types::FieldMask;
 use rest::{Mask, Patch, Violations};
 
+use self::item::Item;
 use self::known::Known;
 use self::life::Life;
 use self::names::{Named, Names};
@@ -66,13 +68,6 @@ pub async fn import(
         Ok(())
     });
     Ok((results.await?, tx))
-}
-
-/// An item, with the fields that it names, and the user to whom it is attributed.
-struct Item<'a> {
-    item: &'a pb::TicketImport,
-    mask: &'a Mask,
-    by: i64,
 }
 
 /// An import under way.

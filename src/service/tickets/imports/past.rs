@@ -3,7 +3,7 @@
 use rest::Violations;
 use serde_json::Value;
 
-use super::Item;
+use super::item::Item;
 use super::known::Known;
 use super::life::check_past;
 use super::people::Ids;
