@@ -8,7 +8,7 @@ use super::entity::category;
 use super::failure::is_taken;
 use super::nouns::{
     CREATED_AT, Condition, Dimension, Direction, Noun, Order, Query, Table, Texts, UPDATED_AT,
-    Values, noun_head, noun_row,
+    noun_head, noun_row,
 };
 use super::tickets::{Category, Priority};
 use crate::clock::Timestamp;
@@ -19,8 +19,7 @@ static ACTIVE: Dimension = Dimension { name: "active", shift: 1, bits: 1 };
 /// A bit that is always set: no row has the facet 0.
 static MADE: Dimension = Dimension { name: "made", shift: 0, bits: 1 };
 
-static NAME: Order =
-    Order { name: "name", column: "name_key", values: Values::Texts, by_facet: true };
+static NAME: Order = Order::of_texts("name", "name_key");
 
 /// The table of categories.
 static CATEGORIES: Table = Table {

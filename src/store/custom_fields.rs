@@ -7,7 +7,7 @@ use super::entity::custom_field;
 use super::failure::is_taken;
 use super::nouns::{
     AlternateKey, CREATED_AT, Columns, Condition, Dimension, Direction, Noun, Order, Query, Table,
-    Texts, UPDATED_AT, Values, decode, noun_head, selected,
+    Texts, UPDATED_AT, decode, noun_head, selected,
 };
 use super::rows::RowSource;
 use super::sql::Parameters;
@@ -26,7 +26,7 @@ static ACTIVE: Dimension = Dimension { name: "active", shift: 1, bits: 1 };
 /// A bit that is always set: no row has the facet 0.
 static MADE: Dimension = Dimension { name: "made", shift: 0, bits: 1 };
 
-static KEY: Order = Order { name: "key", column: "name", values: Values::Texts, by_facet: true };
+static KEY: Order = Order::of_texts("key", "name");
 
 /// The table of custom fields.
 static CUSTOM_FIELDS: Table = Table {

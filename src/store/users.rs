@@ -8,8 +8,8 @@ use sea_orm::DbErr;
 use super::entity::user;
 use super::failure::is_taken;
 use super::nouns::{
-    CREATED_AT, Dimension, NarrowFilter, Noun, Order, Search, Table, Texts, UPDATED_AT, Values,
-    noun_head, noun_row,
+    CREATED_AT, Dimension, NarrowFilter, Noun, Order, Search, Table, Texts, UPDATED_AT, noun_head,
+    noun_row,
 };
 use super::stored_enum::stored_enum;
 use crate::clock::Timestamp;
@@ -22,13 +22,11 @@ pub static ROLE: Dimension = Dimension { name: "role", shift: 2, bits: 7 };
 /// The status of a user, as a dimension of lists.
 pub static STATUS: Dimension = Dimension { name: "status", shift: 0, bits: 3 };
 
-static DISPLAY_NAME: Order =
-    Order { name: "displayName", column: "name_key", values: Values::Texts, by_facet: true };
+static DISPLAY_NAME: Order = Order::of_texts("displayName", "name_key");
 
 /// The words of name and address.
 pub static WORDS: Search = Search { table: "user_words" };
 
-/// The table of users.
 static USERS: Table = Table {
     name: "users",
     resource: Resource::User,

@@ -205,6 +205,11 @@ impl AlternateKey {
 }
 
 impl Order {
+    /// An order of texts, of a noun whose index of it leads with the facet too.
+    pub const fn of_texts(name: &'static str, column: &'static str) -> Self {
+        Self { name, column, values: Values::Texts, by_facet: true }
+    }
+
     const fn of_numbers(name: &'static str, column: &'static str) -> Self {
         Self { name, column, values: Values::Numbers, by_facet: true }
     }
