@@ -84,7 +84,7 @@ pub struct Rules {
     pub example: Option<serde_json::Value>,
 }
 
-/// A form of strings, as the rules name it.
+/// A form of strings, as the rules name it; its variants are those of `rest::Format`.
 #[derive(Debug, Clone, Copy)]
 pub enum Format {
     Date,
@@ -102,16 +102,6 @@ impl Format {
             ("language", Self::Language),
         ];
         forms.into_iter().find(|(name, _)| bool_of(rules, name)).map(|(_, form)| form)
-    }
-
-    /// Returns the name in Rust.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Date => "Date",
-            Self::Address => "Address",
-            Self::TimeZone => "TimeZone",
-            Self::Language => "Language",
-        }
     }
 }
 

@@ -281,7 +281,7 @@ fn rules(rules: &Rules) -> TokenStream {
     let one_of = (!one_of.is_empty()).then(|| quote!(one_of: &[#(#one_of),*],));
     let line = rules.line.then(|| quote!(line: true,));
     let format = rules.format.map(|format| {
-        let format = format_ident!("{}", format.name());
+        let format = format_ident!("{}", format!("{format:?}"));
         quote!(format: Some(::rest::Format::#format),)
     });
     let lengths = quote!(#min_length #max_length #max_items);

@@ -19,8 +19,8 @@ use crate::network::Network;
 
 /// The pause between two log lines about connections that give way or are refused.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
-/// The number of connections of which one is looked at when another must give way, so that a flood
-/// does not look through all of them for each of its own.
+/// The number of connections for each of which one gives way at a time, so that a flood does not look
+/// through all of them for each of its own.
 const GIVE_WAY_SHARE: usize = 64;
 
 /// The slots of connections, in all and of each client network.

@@ -18,7 +18,7 @@ const SHARDS: usize = 1024;
 const SWEEP_EVERY_MS: i64 = RATE_LIMIT_WINDOW_MS as i64 / SHARDS as i64;
 /// The limit over all, and one for each group.
 const SLOTS: usize = 1 + ENDPOINT_GROUPS_MAX;
-/// The share of a map's room that must be in use: with less the map is made smaller.
+/// The multiple of its entries that a map may have room for; one with more room is made smaller.
 const ROOM_MAX: usize = 4;
 /// The room that a map keeps in any case.
 const ROOM_MIN: usize = 16;
